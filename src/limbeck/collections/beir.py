@@ -1,0 +1,195 @@
+"""A collection in a folder: BEIR's layout, or TREC files beside a corpus."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from limbeck.collections.collection import Collection
+from limbeck.collections.qrels import Judgments, read_qrels
+from limbeck.collections.texts import line_of, read_texts
+from limbeck.errors import DataError, MissingError, UsageError, nearest
+
+CORPUS = ("corpus.jsonl", "corpus.tsv", "collection.tsv")
+QUERIES = ("queries.jsonl", "queries.tsv")
+QRELS_SUFFIXES = (".tsv", ".txt", ".qrels")
+SETTINGS = "limbeck.json"
+
+
+class Settings(NamedTuple):
+    """What a folder's `limbeck.json` may say."""
+
+    relevance_level: int = 1
+    drop_query_document: bool = False
+
+
+def is_collection_folder(folder: Path) -> bool:
+    """Whether `folder` holds a corpus under one of the names that are read."""
+    return bool(_present(folder, CORPUS))
+
+
+def load_folder(name: str, folder: Path, split: str | None) -> Collection:
+    """Load a collection from a folder.
+
+    The folder holds one corpus (`corpus.jsonl`, `corpus.tsv` or `collection.tsv`), one file of queries
+    (`queries.jsonl` or `queries.tsv`), and any number of judgment files, each of them a split: `qrels/SPLIT.tsv`,
+    `qrels.SPLIT.tsv`, or a lone `qrels.tsv`, which is the split `qrels`; `.txt` and `.qrels` do as well as `.tsv`. All
+    may be gzipped and end in `.gz`. `limbeck.json` may set `relevance_level` and `drop_query_document`.
+
+    Judged documents without text are usual where judgments were pooled over a larger corpus, and empty documents occur
+    in the oldest collections (two in Cranfield, one of them judged relevant). Both are kept, for evaluation needs
+    them, and counted in the warnings.
+
+    Args:
+        name: the collection's name in all output.
+        split: one of the splits, or None: `test` if there is one, else the only one, else all queries unjudged.
+
+    Raises:
+        MissingError: no corpus or no queries.
+        UsageError: no such split, or several and none chosen.
+        DataError: a malformed file; two files that claim to be the same thing; an empty query, or nothing but empty
+            documents; judgments of unknown queries, or of unknown documents only.
+    """
+    corpus = _only(folder, CORPUS, "corpus")
+    queries_file = _only(folder, QUERIES, "queries")
+    settings = _settings(folder / SETTINGS)
+    qrels_file = _choose(name, _splits(folder), split)
+    judgments = read_qrels(qrels_file) if qrels_file else None
+    queries = read_texts(queries_file, "query")
+    _refuse_empty_queries(queries, queries_file)
+    if judgments:
+        _check_queries(judgments, queries, queries_file)
+    documents = read_texts(corpus, "document")
+    warnings = _empty_warnings(documents, corpus)
+    if judgments:
+        warnings += _unknown_warnings(judgments, documents, corpus)
+    return Collection(
+        name=name,
+        documents=documents,
+        queries=queries,
+        qrels=judgments.grades if judgments else {},
+        query_ids=tuple(query_id for query_id in queries if judgments is None or query_id in judgments.grades),
+        warnings=warnings,
+        relevance_level=settings.relevance_level,
+        drop_query_document=settings.drop_query_document,
+    )
+
+
+def _present(folder: Path, names: tuple[str, ...]) -> list[Path]:
+    return [folder / f"{name}{end}" for name in names for end in ("", ".gz") if (folder / f"{name}{end}").is_file()]
+
+
+def _only(folder: Path, names: tuple[str, ...], what: str) -> Path:
+    found = _present(folder, names)
+    if not found:
+        options = ", ".join(names)
+        raise MissingError(f"{folder}: no {what} in this folder; expected one of {options}, with or without .gz")
+    if len(found) > 1:
+        raise DataError(f"{folder}: {_names(found)} all claim to be the {what}; keep one of them")
+    return found[0]
+
+
+def _splits(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    beside = [path for path in folder.iterdir() if path.name.startswith("qrels.")]
+    inside = list((folder / "qrels").iterdir()) if (folder / "qrels").is_dir() else []
+    for path in sorted(beside + inside):
+        stem = path.name.removesuffix(".gz")
+        suffix = next((end for end in QRELS_SUFFIXES if stem.endswith(end)), None)
+        if suffix is None or not path.is_file() or path.name.startswith("."):
+            continue
+        split = stem.removesuffix(suffix)
+        if path.parent == folder:
+            split = split.removeprefix("qrels.")
+        if split in found:
+            both = _names([found[split], path], folder)
+            raise DataError(f'{folder}: {both} all claim to be the judgments of "{split}"; keep one of them')
+        found[split] = path
+    return found
+
+
+def _choose(name: str, splits: dict[str, Path], split: str | None) -> Path | None:
+    known = ", ".join(splits) or "none"
+    if split is not None:
+        if split not in splits:
+            raise UsageError(f'{name}: no split "{split}"; there are: {known}{nearest(split, splits)}')
+        return splits[split]
+    if "test" in splits or len(splits) < 2:
+        return splits.get("test") or next(iter(splits.values()), None)
+    example = f"{name}/{next(iter(splits))}"
+    raise UsageError(f"{name}: several splits and none called test: {known}; choose one, as in {example}")
+
+
+def _settings(path: Path) -> Settings:
+    if not path.exists():
+        return Settings()
+    try:
+        given: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
+        raise DataError(f"{path}:{line}: not JSON ({error})") from None
+    if not isinstance(given, dict):
+        raise DataError(f'{path}:1: expected a JSON object, such as {{"relevance_level": 2}}')
+    for key, value in given.items():
+        if key not in Settings._fields:
+            known = ", ".join(Settings._fields)
+            raise DataError(f'{path}:1: unknown key "{key}"; known are {known}{nearest(key, Settings._fields)}')
+        expected = type(Settings._field_defaults[key])
+        if type(value) is not expected:
+            form = "true or false" if expected is bool else "a whole number"
+            raise DataError(f'{path}:1: "{key}" is {json.dumps(value)}; expected {form}')
+    settings = Settings(**given)
+    if settings.relevance_level < 1:
+        raise DataError(f'{path}:1: "relevance_level" is {settings.relevance_level}; expected 1 or more')
+    return settings
+
+
+def _refuse_empty_queries(queries: dict[str, str], path: Path) -> None:
+    empty = next((query_id for query_id, text in queries.items() if not text), None)
+    if empty is not None:
+        raise DataError(f'{path}:{line_of(path, empty)}: the query "{empty}" is empty; give it a text or remove it')
+
+
+def _check_queries(judgments: Judgments, queries: dict[str, str], queries_file: Path) -> None:
+    unknown = [query_id for query_id in judgments.grades if query_id not in queries]
+    if unknown:
+        more = f" ({len(unknown):,} such queries in all)" if len(unknown) > 1 else ""
+        raise DataError(
+            f'{judgments.path}:{judgments.query_lines[unknown[0]]}: query "{unknown[0]}" is judged but is not in '
+            f"{queries_file}{more}; add the query there, or remove its judgments"
+        )
+
+
+def _empty_warnings(documents: dict[str, str], corpus: Path) -> tuple[str, ...]:
+    empty = [docid for docid, text in documents.items() if not text]
+    if not empty:
+        return ()
+    first = f"{corpus}:{line_of(corpus, empty[0])}"
+    if len(empty) == len(documents):
+        raise DataError(f'{first}: every document is empty, title and text; expected texts under "text"')
+    return (
+        f'{first}: {len(empty):,} of {len(documents):,} documents are empty, title and text (first: "{empty[0]}"); '
+        f"no first stage will find them",
+    )
+
+
+def _unknown_warnings(judgments: Judgments, documents: dict[str, str], corpus: Path) -> tuple[str, ...]:
+    judged = judgments.document_lines
+    unknown = next((docid for docid in judged if docid not in documents), None)
+    if unknown is None:
+        return ()
+    first = f"{judgments.path}:{judged[unknown]}"
+    if not any(docid in documents for docid in judged):
+        raise DataError(
+            f'{first}: document "{unknown}" is judged but is not in {corpus.name}, nor is any other judged document; '
+            f"the judgments and the corpus are of different collections, or write their ids differently"
+        )
+    pairs = sum(docid not in documents for grades in judgments.grades.values() for docid in grades)
+    total = sum(len(grades) for grades in judgments.grades.values())
+    return (
+        f"{first}: {pairs:,} of {total:,} judgments are of documents without text in {corpus.name} (first: "
+        f'"{unknown}"); they count in evaluation, but nothing can retrieve or score these documents',
+    )
+
+
+def _names(paths: list[Path], folder: Path | None = None) -> str:
+    return " and ".join(str(path.relative_to(folder)) if folder else path.name for path in paths)

@@ -1,0 +1,65 @@
+"""What a collection is: documents, queries and one split's judgments, under one name."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """Documents, queries and the judgments of one split.
+
+    Attributes:
+        name: as the user gave it.
+        documents: docid → the text handed to models, title and text joined by a blank as BEIR joins them.
+        queries: query id → text, of every query known, whatever its split.
+        qrels: query id → docid → grade; this split's judgments, as they are: grades may be 0 or negative (not
+            relevant), documents may be ones without text here. Empty where there are none.
+        query_ids: the queries of this split in the order of the queries' source: the judged ones, or all of them when
+            there are no judgments.
+        warnings: what a user should know, one sentence each.
+        relevance_level: the smallest grade that counts as relevant in binary measures: 2 for TREC-DL, else 1.
+        drop_query_document: whether the document whose id is the query's own is removed from its ranking (ArguAna,
+            Quora).
+        documents_identity: what stands for the documents in the fingerprint where reading them all would be too dear.
+            None: their content does.
+    """
+
+    name: str
+    documents: Mapping[str, str] = field(repr=False)
+    queries: Mapping[str, str] = field(repr=False)
+    qrels: Mapping[str, Mapping[str, int]] = field(repr=False)
+    query_ids: tuple[str, ...] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+    relevance_level: int = 1
+    drop_query_document: bool = False
+    documents_identity: str | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of SHA-256 over all that can change an outcome; the name is no part of it."""
+        digest = hashlib.sha256()
+
+        def add(*values: object) -> None:
+            for value in values:
+                piece = str(value).encode()
+                # With its length before it, no piece can pass for the end of another.
+                digest.update(len(piece).to_bytes(8, "little") + piece)
+
+        add("documents")
+        if self.documents_identity is None:
+            for docid, text in self.documents.items():
+                add(docid, text)
+        else:
+            add(self.documents_identity)
+        add("queries")
+        for query_id, text in self.queries.items():
+            add(query_id, text)
+        add("split", *self.query_ids)
+        for query_id in self.query_ids:
+            add("judged", query_id)
+            for docid, grade in sorted(self.qrels.get(query_id, {}).items()):
+                add(docid, grade)
+        add("measured", self.relevance_level, self.drop_query_document)
+        return digest.hexdigest()[:16]

@@ -1,0 +1,48 @@
+"""From a collection's name to the collection."""
+
+import os.path
+from dataclasses import replace
+from pathlib import Path
+
+from limbeck.collections import demo
+from limbeck.collections.beir import is_collection_folder, load_folder
+from limbeck.collections.collection import Collection
+from limbeck.collections.folds import keep_folds, split_folds
+from limbeck.collections.irds import load_irds
+from limbeck.errors import MissingError, UsageError
+
+
+def load_collection(name: str) -> Collection:
+    """Load a collection by name.
+
+    Args:
+        name: `demo`, `demo/train`, `demo/valid` or `demo/test`; FOLDER or FOLDER/SPLIT; or an ir_datasets id. Any of
+            them may end in folds, as in `@1/5` or `@2-5/5`. `demo` is always the built-in one: a folder of that name is
+            `./demo`. A folder that exists is never taken for an ir_datasets id.
+
+    Raises:
+        MissingError: nothing of that name, or it could not be fetched.
+        UsageError: no such split, or folds that cannot be.
+        DataError: malformed content, by file and line.
+    """
+    if not name:
+        raise UsageError("the collection's name is empty; expected demo, FOLDER, FOLDER/SPLIT or an ir_datasets id")
+    base, folds = split_folds(name)
+    collection = _load(base)
+    if folds:
+        collection = keep_folds(collection, folds)
+    return replace(collection, name=name)
+
+
+def _load(name: str) -> Collection:
+    if name == demo.NAME or name.startswith(f"{demo.NAME}/"):
+        return demo.load_demo(name, name.removeprefix(demo.NAME).removeprefix("/") or None)
+    # Unlike Path.expanduser, this leaves the home of an unknown user as it is.
+    folder = Path(os.path.expanduser(name))
+    if folder.is_dir():
+        return load_folder(name, folder, None)
+    if is_collection_folder(folder.parent):
+        return load_folder(str(Path(name).parent), folder.parent, folder.name)
+    if name.startswith((".", "/", "~")):
+        raise MissingError(f"{name}: no such folder; expected FOLDER or FOLDER/SPLIT with a corpus in it")
+    return load_irds(name)

@@ -1,0 +1,132 @@
+"""Files of texts by id: JSON lines as BEIR has them, and tab-separated tables as MS MARCO has them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from limbeck.collections.lines import id_fault, is_encodable, numbered_lines
+from limbeck.collections.progress import counted
+from limbeck.errors import DataError
+
+ID_COLUMNS = ("id", "_id", "docid", "doc_id", "pid", "qid", "query_id")
+
+
+class Record(NamedTuple):
+    """One text of a file, and the line that holds it."""
+
+    line: int
+    id: str
+    title: str
+    text: str
+
+
+def read_texts(path: Path, what: str) -> dict[str, str]:
+    """Id → `title text`, joined and stripped as BEIR does, in the file's order.
+
+    Args:
+        path: `.jsonl` with `_id`, `text` and perhaps `title` on each line, or `.tsv`: `id<TAB>text` on each line. A
+            table of any other shape needs a first line that names its columns: an id (`id`, `_id`, `docid`, `pid`,
+            `qid`), `text`, and perhaps `title`, in any order; further columns are passed over. Either may end in
+            `.gz`. Blank lines are skipped.
+        what: "document" or "query", for messages.
+
+    Raises DataError (`path:line: …`) for a line that is not of that form, an id twice, or an empty file. Texts may be
+    empty.
+    """
+    texts: dict[str, str] = {}
+    for record in counted(_records(path), f"Reading {path.name}", "texts"):
+        fault = id_fault(record.id)
+        if fault is None and record.id in texts:
+            fault = f'the {what} "{record.id}" stands on line {line_of(path, record.id)} already; keep one of the two'
+        text = f"{record.title} {record.text}".strip()
+        if fault is None and not is_encodable(record.id + text):
+            fault = f"the {what} {record.id!r} holds half a surrogate pair (\\ud800 to \\udfff), which is no text"
+        if fault:
+            raise DataError(f"{path}:{record.line}: {fault}")
+        texts[record.id] = text
+    if not texts:
+        raise DataError(f"{path}:1: the file is empty; expected one {what} on each line")
+    return texts
+
+
+def _json_records(path: Path) -> Iterator[Record]:
+    for number, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        place = f"{path}:{number}"
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"
+            raise DataError(
+                f'{place}: not JSON ({reason}); expected one object a line, like {{"_id": "d1", "text": "…"}}'
+            ) from None
+        if not isinstance(row, dict):
+            raise DataError(f'{place}: a JSON {_kind(row)}; expected an object like {{"_id": "d1", "text": "…"}}')
+        yield Record(number, _json_id(row, place), _json_text(row, "title", place), _json_text(row, "text", place))
+
+
+def _json_id(row: dict[str, Any], place: str) -> str:
+    if "_id" not in row:
+        raise DataError(f'{place}: no "_id"; expected an object like {{"_id": "d1", "text": "…"}}, found {_keys(row)}')
+    value = row["_id"]
+    # A whole number has one way to be written, and qrels files write it that way.
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise DataError(f'{place}: the "_id" is a JSON {_kind(value)}; expected a string')
+    return str(value)
+
+
+def _json_text(row: dict[str, Any], key: str, place: str) -> str:
+    value = row.get(key)
+    if key == "title" and value is None:
+        return ""
+    if key not in row:
+        raise DataError(f'{place}: no "text"; expected an object like {{"_id": "d1", "text": "…"}}, found {_keys(row)}')
+    if not isinstance(value, str):
+        raise DataError(f'{place}: the "{key}" is a JSON {_kind(value)}; expected a string')
+    return value
+
+
+def _table_records(path: Path) -> Iterator[Record]:
+    names: list[str] = []
+    for number, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        cells = line.split("\t")
+        if not names:
+            header = _header(cells)
+            names = header or ["id", "text"]
+            if header:
+                continue
+        if len(cells) != len(names):
+            raise DataError(
+                f"{path}:{number}: {len(cells)} tab-separated columns; expected {len(names)}: {'<TAB>'.join(names)}"
+                + ("" if header else " (a first line may name other columns, such as id<TAB>title<TAB>text)")
+            )
+        row = dict(zip(names, cells, strict=True))
+        yield Record(number, row["id"], row.get("title", ""), row["text"])
+
+
+def _header(cells: list[str]) -> list[str]:
+    names = ["id" if cell.strip().lower() in ID_COLUMNS else cell.strip().lower() for cell in cells]
+    named = names.count("id") == 1 and names.count("text") == 1 and names.count("title") <= 1
+    return names if named else []
+
+
+def line_of(path: Path, wanted: str) -> int:
+    """The first line of `path` that holds the text with the id `wanted`, which is known to be there."""
+    return next(record.line for record in _records(path) if record.id == wanted)
+
+
+def _records(path: Path) -> Iterator[Record]:
+    return _table_records(path) if path.name.removesuffix(".gz").endswith(".tsv") else _json_records(path)
+
+
+def _keys(row: dict[str, Any]) -> str:
+    return ", ".join(f'"{key}"' for key in list(row)[:6]) or "no keys"
+
+
+def _kind(value: object) -> str:
+    kinds = {"dict": "object", "list": "array", "str": "string", "bool": "true or false", "NoneType": "null"}
+    return kinds.get(type(value).__name__, "number")

@@ -1,0 +1,22 @@
+"""The cross-encoder: backbone and scoring head, token store, packing, load and save."""
+
+from limbeck.encoder.cross_encoder import CrossEncoder, autocast
+from limbeck.encoder.packing import micro_batches, padding_share
+from limbeck.encoder.pairs import Pairs
+from limbeck.encoder.source import ModelSource, resolve
+from limbeck.encoder.store import TokenStore, cache_folder, tokenizer_fingerprint
+from limbeck.encoder.template import PairTemplate
+
+__all__ = [
+    "CrossEncoder",
+    "ModelSource",
+    "PairTemplate",
+    "Pairs",
+    "TokenStore",
+    "autocast",
+    "cache_folder",
+    "micro_batches",
+    "padding_share",
+    "resolve",
+    "tokenizer_fingerprint",
+]

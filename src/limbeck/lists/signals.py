@@ -1,0 +1,46 @@
+"""Teacher signals put on lists: scores from a stronger model, and the order that scores imply."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from limbeck.errors import DataError
+from limbeck.lists.lists import Lists
+
+
+def with_teacher_scores(lists: Lists, scores: Mapping[str, np.ndarray] | Sequence[np.ndarray], teacher: str) -> Lists:
+    """The same lists with `scores` as their teacher scores and `teacher` in the metadata; nothing else changes.
+
+    `scores` gives per list an array [passages] in the list's passage order: by query id, or one per list in the lists'
+    order (needed where a query has several lists). DataError for a query without scores or a wrong length.
+    """
+    if isinstance(scores, Mapping):
+        if len(set(lists.query_ids)) < len(lists):
+            raise DataError("teacher scores by query id, but a query has several lists: expected one array per list")
+        absent = [query_id for query_id in lists.query_ids if query_id not in scores]
+        if absent:
+            raise DataError(
+                f'{len(absent)} of {len(lists)} queries have no teacher scores, the first is "{absent[0]}": '
+                "expected scores for the passages of every list"
+            )
+        scores = [scores[query_id] for query_id in lists.query_ids]
+    return replace(lists, teacher_scores=list(scores), metadata={**lists.metadata, "teacher": teacher})
+
+
+def teacher_order_from_scores(lists: Lists) -> Lists:
+    """The same lists with the order that their teacher scores imply: n for the best of n passages, 1 for the worst.
+
+    Equal scores share their average rank, so that they form no pair in an objective.
+    """
+    if lists.teacher_scores is None:
+        raise DataError("lists carry no teacher_scores: expected them, an order is derived from scores")
+    order = [average_ranks(scores) for scores in lists.teacher_scores]
+    return replace(lists, teacher_order=order, metadata={**lists.metadata, "order_from": "teacher_scores"})
+
+
+def average_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks [n] of `values` [n], 1 for the smallest; equal values share the mean of their ranks."""
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    last_rank = np.cumsum(sizes)
+    return (last_rank - (sizes - 1) / 2)[group]

@@ -1,0 +1,50 @@
+"""Objectives that look at one passage at a time."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from limbeck.objectives import masked
+from limbeck.objectives.objective import Single
+
+__all__ = ["BCE", "MSE"]
+
+
+@dataclass(frozen=True)
+class BCE(Single):
+    """Binary cross-entropy of the relevance that a logit states.
+
+        loss = 1/n Σ_i softplus(s_i) − y_i·s_i
+
+    Signal: labels. y is the probability of relevance: grades above 1 count as 1, as the loss has no minimum beyond.
+    Shapes: scores, targets, mask [lists, passages] → scalar.
+    Usable lists: every list with a passage.
+    Source: Nogueira and Cho 2019, Passage Re-ranking with BERT (arXiv 1901.04085), Eq. 1, as a mean.
+    """
+
+    name = "BCE"
+    signal = "labels"
+
+    def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        return masked.mean(softplus(scores) - targets.clamp(0, 1) * scores, mask), mask.any(-1)
+
+
+@dataclass(frozen=True)
+class MSE(Single):
+    """Squared distance from the teacher's scores.
+
+        loss = 1/n Σ_i (s_i − t_i)²
+
+    Signal: teacher_scores.
+    Shapes: scores, targets, mask [lists, passages] → scalar.
+    Usable lists: every list with a passage.
+    Source: Hinton, Vinyals and Dean 2015, Distilling the Knowledge in a Neural Network (arXiv 1503.02531), Section 2.1:
+        matching logits, without the factor 1/2.
+    """
+
+    name = "MSE"
+    signal = "teacher_scores"
+
+    def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        return masked.mean((scores - targets).square(), mask), mask.any(-1)

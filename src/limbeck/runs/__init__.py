@@ -1,0 +1,7 @@
+"""Runs: ranked candidates per query, their order, and the TREC files that carry them."""
+
+from limbeck.runs.ranking import Ranking, rank
+from limbeck.runs.run import Run
+from limbeck.runs.trec import read_run, write_run
+
+__all__ = ["Ranking", "Run", "rank", "read_run", "write_run"]

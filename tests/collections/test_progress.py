@@ -1,0 +1,24 @@
+import pytest
+
+from limbeck.collections import progress
+
+
+@pytest.mark.parametrize("size", [0, 1, 4, 5, 6, 20])
+def test_counting_passes_everything_on_and_is_silent_without_a_terminal(
+    size: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SILENT_UNTIL", 5)
+    assert list(progress.counted(range(size), "Reading", "texts")) == list(range(size))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_large_sources_are_counted_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SILENT_UNTIL", 5)
+    monkeypatch.setattr(progress, "STEP", 5)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert list(progress.counted(range(20), "Reading", "texts")) == list(range(20))
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Reading: " in shown.err

@@ -1,0 +1,87 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizerFast, RobertaConfig, RobertaModel
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Query", ":"]
+WORDS += ["alembic", "boils", "copper", "drips", "ether", "flask", "glass", "heats"]
+OLD = "sentence_transformers.models."
+NEW = {
+    "Transformer": "sentence_transformers.base.modules.transformer.Transformer",
+    "Pooling": "sentence_transformers.sentence_transformer.modules.pooling.Pooling",
+    "Normalize": "sentence_transformers.base.modules.normalize.Normalize",
+    "Dense": "sentence_transformers.base.modules.dense.Dense",
+}
+
+
+@pytest.fixture
+def write_checkpoint(tmp_path: Path) -> Callable[..., Path]:
+    """Write a tiny BERT with random weights as sentence-transformers does, in its old or its new spelling."""
+
+    def write(
+        pooling: object = "mean",
+        new: bool = False,
+        modules: tuple[str, ...] = ("Transformer", "Pooling", "Normalize"),
+        transformer: dict | None = None,
+        prompts: dict | None = None,
+        include_prompt: bool = True,
+        name: str = "model",
+    ) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "vocab.txt").write_text("\n".join(WORDS))
+        BertTokenizerFast(vocab=str(folder / "vocab.txt"), do_lower_case=False, model_max_length=16).save_pretrained(
+            folder
+        )
+        torch.manual_seed(0)
+        config = BertConfig(
+            vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+            max_position_embeddings=24, initializer_range=0.5,
+        )  # fmt: skip
+        BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+        entries = [
+            {"idx": i, "path": f"{i}_{kind}" if i else "", "type": NEW[kind] if new else OLD + kind}
+            for i, kind in enumerate(modules)
+        ]
+        (folder / "modules.json").write_text(json.dumps(entries))
+        (folder / "1_Pooling").mkdir()
+        if new:
+            settings = {"embedding_dimension": 16, "pooling_mode": pooling, "include_prompt": include_prompt}
+        else:
+            flags = {"cls": "cls_token", "mean": "mean_tokens", "max": "max_tokens"}
+            settings = {"word_embedding_dimension": 16, **{f"pooling_mode_{flag}": False for flag in flags.values()}}
+            settings |= {f"pooling_mode_{flags[mode]}": True for mode in [pooling] if isinstance(mode, str)}
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps(settings))
+        if transformer is None:
+            transformer = {"transformer_task": "feature-extraction"} if new else {"max_seq_length": 8}
+        (folder / "sentence_bert_config.json").write_text(json.dumps(transformer))
+        if prompts is not None:
+            (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def write_roberta(tmp_path: Path) -> Callable[[], Path]:
+    """Write a plain tiny RoBERTa, without any sentence-transformers file, whose tokeniser knows no longest text."""
+
+    def write() -> Path:
+        folder = tmp_path / "roberta"
+        folder.mkdir()
+        (folder / "vocab.txt").write_text("\n".join(WORDS))
+        tokenizer = BertTokenizerFast(vocab=str(folder / "vocab.txt"), do_lower_case=False)
+        tokenizer.save_pretrained(folder)
+        torch.manual_seed(0)
+        config = RobertaConfig(
+            vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+            max_position_embeddings=12, pad_token_id=0, initializer_range=0.5,
+        )  # fmt: skip
+        RobertaModel(config, add_pooling_layer=False).save_pretrained(folder)
+        assert AutoTokenizer.from_pretrained(folder).model_max_length > 1_000_000
+        return folder
+
+    return write
