@@ -37,29 +37,31 @@ class Collection:
     documents_identity: str | None = None
 
     @cached_property
+    def texts_fingerprint(self) -> str:
+        """16 hex digits of SHA-256 over documents and queries, whatever the split: what tokens depend on."""
+        digest = hashlib.sha256()
+        if self.documents_identity is None:
+            _add(digest, "documents", *(piece for item in self.documents.items() for piece in item))
+        else:
+            _add(digest, "identity", self.documents_identity)
+        _add(digest, "queries", *(piece for item in self.queries.items() for piece in item))
+        return digest.hexdigest()[:16]
+
+    @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of SHA-256 over all that can change an outcome; the name is no part of it."""
         digest = hashlib.sha256()
-
-        def add(*values: object) -> None:
-            for value in values:
-                piece = str(value).encode()
-                # With its length before it, no piece can pass for the end of another.
-                digest.update(len(piece).to_bytes(8, "little") + piece)
-
-        add("documents")
-        if self.documents_identity is None:
-            for docid, text in self.documents.items():
-                add(docid, text)
-        else:
-            add(self.documents_identity)
-        add("queries")
-        for query_id, text in self.queries.items():
-            add(query_id, text)
-        add("split", *self.query_ids)
+        _add(digest, self.texts_fingerprint, "split", *self.query_ids)
         for query_id in self.query_ids:
-            add("judged", query_id)
+            _add(digest, "judged", query_id)
             for docid, grade in sorted(self.qrels.get(query_id, {}).items()):
-                add(docid, grade)
-        add("measured", self.relevance_level, self.drop_query_document)
+                _add(digest, docid, grade)
+        _add(digest, "measured", self.relevance_level, self.drop_query_document)
         return digest.hexdigest()[:16]
+
+
+def _add(digest: "hashlib._Hash", *values: object) -> None:
+    for value in values:
+        piece = str(value).encode()
+        # With its length before it, no piece can pass for the end of another.
+        digest.update(len(piece).to_bytes(8, "little") + piece)

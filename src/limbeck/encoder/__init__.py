@@ -3,9 +3,11 @@
 from limbeck.encoder.cross_encoder import CrossEncoder, autocast
 from limbeck.encoder.packing import micro_batches, padding_share
 from limbeck.encoder.pairs import Pairs
+from limbeck.encoder.quiet import quiet
 from limbeck.encoder.source import ModelSource, resolve
 from limbeck.encoder.store import TokenStore, cache_folder, tokenizer_fingerprint
 from limbeck.encoder.template import PairTemplate
+from limbeck.encoder.texts import collection_pairs
 
 __all__ = [
     "CrossEncoder",
@@ -15,8 +17,10 @@ __all__ = [
     "TokenStore",
     "autocast",
     "cache_folder",
+    "collection_pairs",
     "micro_batches",
     "padding_share",
+    "quiet",
     "resolve",
     "tokenizer_fingerprint",
 ]

@@ -1,4 +1,4 @@
-"""Micro-batches by a token budget: sequences of nearly equal length share one, so that hardly any padding is computed."""
+"""Micro-batches by a token budget: sequences of nearly equal length share one, so that little padding is computed."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

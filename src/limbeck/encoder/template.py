@@ -45,7 +45,9 @@ class PairTemplate:
         start = _find(ids, first, 0)
         split = _find(ids, second, start + len(first)) if start >= 0 else -1
         if split < 0:
-            raise UsageError(f"{type(tokenizer).__name__}: this tokeniser re-tokenises a text when it is part of a pair")
+            raise UsageError(
+                f"{type(tokenizer).__name__}: it gives a text other tokens when the text is part of a pair"
+            )
         end = split + len(second)
         prefix, middle, suffix = ids[:start], ids[start + len(first) : split], ids[end:]
         types = None
@@ -61,8 +63,12 @@ class PairTemplate:
         pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
         template = cls(tuple(prefix), tuple(middle), tuple(suffix), types, pad_id)
         query, passage = (np.asarray(_plain(tokenizer, text)) for text in check)
-        if template.assemble(query, passage).tolist() != list(tokenizer(*check)["input_ids"]):
-            raise UsageError(f"{type(tokenizer).__name__}: this tokeniser joins a pair in a way that depends on its texts")
+        encoded = tokenizer(*check)
+        same = template.assemble(query, passage).tolist() == list(encoded["input_ids"])
+        if same and types:
+            same = template.types(len(query), len(passage)).tolist() == list(encoded["token_type_ids"])
+        if not same:
+            raise UsageError(f"{type(tokenizer).__name__}: how it joins a pair depends on the texts")
         return template
 
     def assemble(self, query: Tokens, passage: Tokens) -> NDArray[np.int64]:

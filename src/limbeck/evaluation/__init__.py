@@ -1,6 +1,7 @@
 """Evaluation: measures of runs, and the paired statistics that compare them."""
 
 from limbeck.evaluation.measure import Evaluation, canonical, measure_run
+from limbeck.evaluation.rerank import rerank
 from limbeck.evaluation.significance import (
     Comparison,
     bootstrap_interval,
@@ -22,4 +23,5 @@ __all__ = [
     "measure_run",
     "paired_t",
     "randomisation_test",
+    "rerank",
 ]

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from limbeck.collections import Collection
-from limbeck.encoder import ModelSource, micro_batches, resolve
+from limbeck.encoder import ModelSource, micro_batches, quiet, resolve
 from limbeck.errors import DataError, MissingError, UsageError, nearest
 from limbeck.runs import Run
 from limbeck.teachers.sentence_layout import SentenceLayout, read_sentence_layout
@@ -60,7 +59,7 @@ class BiEncoder:
         source = resolve(os.fspath(name))
         layout = read_sentence_layout(source)
         # A pooler that the checkpoint lacks is initialised at random.
-        with _quiet(), torch.random.fork_rng(devices=[]):
+        with quiet(), torch.random.fork_rng(devices=[]):
             try:
                 tokenizer = AutoTokenizer.from_pretrained(source.path)
                 model, loading = AutoModel.from_pretrained(source.path, dtype=torch.float32, output_loading_info=True)
@@ -192,22 +191,6 @@ def _longest_text(model: Any, tokenizer: Any) -> int:
         padding = getattr(getattr(model, "embeddings", None), "padding_idx", None)
         limits.append(positions if padding is None else positions - padding - 1)
     return int(min(limits, default=512))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' progress bars and load reports off the terminal: `load` looks itself at what is missing."""
-    from transformers.utils import logging
-
-    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()
 
 
 def _with_bar(batches: Sequence[NDArray[np.intp]], texts: int, progress: bool) -> Iterator[NDArray[np.intp]]:

@@ -1,0 +1,31 @@
+"""The verb that tells the whole story on the built-in collection, or on the user's."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limbeck.cli.output import Json, errors
+from limbeck.cli.study import run_and_report
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    collection: Annotated[
+        str, typer.Option(help="Any collection with judgments; its queries are split into training, validation and test.")
+    ] = "demo",
+    output: Annotated[Path | None, typer.Option(help="Folder for models and report; default demo-out.")] = None,
+    json: Json = False,
+) -> None:
+    """Distil and compare cross-encoders on a collection: studies/demo.yaml, run and reported."""
+    from limbeck.study import load_study
+    from limbeck.study.demo import demo_study
+
+    folder = output or Path("demo-out")
+    study = demo_study(collection, folder)
+    errors().print(f"study: {study}", highlight=False, markup=False)
+    run_and_report(load_study(study), folder, json)

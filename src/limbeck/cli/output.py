@@ -1,0 +1,87 @@
+"""What verbs print: results on standard output, as text or JSON; progress and errors on standard error."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+CollectionName = Annotated[
+    str,
+    typer.Option(
+        "--collection",
+        help="Folder in BEIR's layout or FOLDER/SPLIT, ir_datasets id, or demo/{train,valid,test}; @1/5 keeps a fold.",
+    ),
+]
+
+
+def errors() -> "Console":
+    """The console on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def console() -> "Console":
+    """The console on standard output."""
+    from rich.console import Console
+
+    return Console()
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on standard output."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str | None = None) -> None:
+    """Print a table on standard output; columns after the first are right-aligned."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def short_names(paths: Sequence[str]) -> dict[str, str]:
+    """Path → the shortest end of it that tells it from the others."""
+    parts = {path: path.split("/") for path in paths}
+
+    def end(path: str, length: int) -> str:
+        return "/".join(parts[path][-length:])
+
+    def is_unique(path: str, length: int) -> bool:
+        return all(other == path or end(other, length) != end(path, length) for other in parts)
+
+    return {
+        path: end(path, next((n for n in range(1, len(words) + 1) if is_unique(path, n)), len(words)))
+        for path, words in parts.items()
+    }
+
+
+def p_value(p: float) -> str:
+    """A p-value to four decimals, never as zero."""
+    return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
+
+
+def warn(warnings: Sequence[str]) -> None:
+    """Print warnings on standard error."""
+    for warning in warnings:
+        errors().print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def load(name: str) -> Any:
+    """Load a collection and print its warnings."""
+    from limbeck.collections import load_collection
+
+    collection = load_collection(name)
+    warn(collection.warnings)
+    return collection

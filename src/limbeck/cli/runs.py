@@ -1,0 +1,202 @@
+"""Verbs on runs: retrieve, rerank, evaluate, compare."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from limbeck.cli.output import CollectionName, Json, errors, load, p_value, print_json, print_table, short_names, warn
+from limbeck.errors import UsageError
+
+Measures = Annotated[
+    list[str] | None, typer.Option("--measures", help="Measure by its ir_measures name; give it once for each.")
+]
+DEFAULT_MEASURES = ("nDCG@10", "RR@10")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    retrieval = typer.Typer(help="First stages: rank a collection's documents.", no_args_is_help=True)
+    retrieval.command("bm25")(retrieve_bm25)
+    app.add_typer(retrieval, name="retrieve")
+    app.command("rerank")(rerank)
+    app.command("evaluate", context_settings={"allow_extra_args": True})(evaluate)
+    app.command("compare", context_settings={"allow_extra_args": True})(compare)
+
+
+def retrieve_bm25(
+    collection: CollectionName,
+    output: Annotated[Path, typer.Option(help="Run file to write; .gz compresses it.")],
+    depth: Annotated[int, typer.Option(min=1, help="Candidates per query.")] = 100,
+    k1: Annotated[float, typer.Option(help="Saturation of term frequency.")] = 0.9,
+    b: Annotated[float, typer.Option(help="Strength of length normalisation.")] = 0.4,
+    stemmer: Annotated[str, typer.Option(help="Snowball stemmer's language, or none.")] = "english",
+    stopwords: Annotated[str, typer.Option(help="Stop word list's language, or none.")] = "english",
+    json: Json = False,
+) -> None:
+    """Rank a collection's documents with BM25."""
+    from limbeck.retrieval import BM25
+    from limbeck.runs import write_run
+
+    data = load(collection)
+    first_stage = BM25(k1=k1, b=b, stemmer=_or_none(stemmer), stopwords=_or_none(stopwords))
+    run = first_stage.retrieve(data, depth=depth)
+    write_run(run, output)
+    _report_run(run, data, output, json)
+
+
+def rerank(
+    model: Annotated[str, typer.Option(help="Cross-encoder: folder, Hub id or package:NAME/PATH.")],
+    collection: CollectionName,
+    run: Annotated[Path, typer.Option(help="Run file with the candidates.")],
+    output: Annotated[Path, typer.Option(help="Run file to write; .gz compresses it.")],
+    depth: Annotated[int, typer.Option(min=1, help="Candidates per query.")] = 100,
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    max_length: Annotated[int | None, typer.Option(help="Longest pair in tokens; default the model's own.")] = None,
+    json: Json = False,
+) -> None:
+    """Re-order a run's candidates with a cross-encoder."""
+    from limbeck.encoder import CrossEncoder
+    from limbeck.evaluation import rerank as rerank_run
+    from limbeck.runs import read_run, write_run
+
+    data, candidates = load(collection), read_run(run)
+    outside = len([query_id for query_id in candidates if query_id not in set(data.query_ids)])
+    if outside:
+        warn([f"{outside} queries of {run} are not of {collection} and were left out"])
+    encoder = CrossEncoder.load(model, max_length=max_length)
+    ranked = rerank_run(encoder, data, candidates, depth, precision, name=output.name, console=errors())
+    write_run(ranked, output)
+    _report_run(ranked, data, output, json)
+
+
+def evaluate(
+    ctx: typer.Context,
+    collection: CollectionName,
+    run: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run files.")],
+    measures: Measures = None,
+    per_query: Annotated[Path | None, typer.Option(help="CSV file for every query's values.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure runs on a collection's judgments. Every judged query counts; one that a run lacks scores 0."""
+    runs, names = _split(ctx, run, measures)
+    data, evaluations = _evaluate(collection, runs, names)
+    if per_query:
+        _write_per_query(per_query, evaluations)
+    if json:
+        print_json({"collection": data.name, "runs": [_as_json(path, found) for path, found in evaluations.items()]})
+        return
+    shown = next(iter(evaluations.values())).measures
+    label = short_names(list(evaluations))
+    rows = [
+        (label[path], *(f"{found.mean(name):.4f}" for name in shown), str(found.scored), str(len(found.missing)),
+         str(len(found.short)))
+        for path, found in evaluations.items()
+    ]  # fmt: skip
+    queries = next(iter(evaluations.values())).queries
+    print_table(("run", *shown, "scored", "missing", "short"), rows, f"{data.name}: {queries} judged queries")
+
+
+def compare(
+    ctx: typer.Context,
+    collection: CollectionName,
+    run: Annotated[list[Path], typer.Argument(metavar="RUN_A RUN_B...", help="Baseline first, then the others.")],
+    measures: Measures = None,
+    json: Json = False,
+) -> None:
+    """Compare runs with the first one: paired tests per query, Holm-corrected over all rows of the table."""
+    from limbeck.evaluation import compare as compare_values
+    from limbeck.evaluation import holm
+
+    runs, names = _split(ctx, run, measures)
+    if len(runs) < 2:
+        raise UsageError("compare needs at least two runs: the baseline first, then the others")
+    data, evaluations = _evaluate(collection, runs, names)
+    baseline, *others = evaluations
+    rows: list[dict[str, Any]] = []
+    for path in others:
+        for name in evaluations[path].measures:
+            found = compare_values(evaluations[path].values[name], evaluations[baseline].values[name])
+            rows.append({"run": path, "measure": name, "baseline": evaluations[baseline].mean(name),
+                         "mean": evaluations[path].mean(name), "difference": found.difference,
+                         "ci": [found.ci_low, found.ci_high], "t_p": found.t_p,
+                         "randomisation_p": found.randomisation_p, "queries": found.n, "wins": found.wins,
+                         "ties": found.ties, "losses": found.losses})  # fmt: skip
+    for key in ("t_p", "randomisation_p"):
+        for row, corrected in zip(rows, holm([row[key] for row in rows]), strict=True):
+            row[f"corrected_{key}"] = corrected
+    if json:
+        print_json({"collection": data.name, "baseline": baseline, "correction": "Holm", "comparisons": rows})
+        return
+    label = short_names(list(evaluations))
+    print_table(
+        ("run", "measure", "mean", "difference", "95 % interval", "win/tie/loss", "p rand.", "p t"),
+        [
+            (label[row["run"]], row["measure"], f"{row['mean']:.4f}", f"{row['difference']:+.4f}",
+             f"{row['ci'][0]:+.3f} … {row['ci'][1]:+.3f}", f"{row['wins']}/{row['ties']}/{row['losses']}",
+             p_value(row["corrected_randomisation_p"]), p_value(row["corrected_t_p"]))
+            for row in rows
+        ],
+        f"{data.name}, {rows[0]['queries']} queries, against {label[baseline]} "
+        f"({', '.join(f'{name} {evaluations[baseline].mean(name):.4f}' for name in evaluations[baseline].measures)}); "
+        f"two-sided p, Holm over {len(rows)} rows",
+    )  # fmt: skip
+
+
+def _split(ctx: typer.Context, runs: list[Path], measures: list[str] | None) -> tuple[list[Path], list[str]]:
+    """Run files and measures: `--measures A B` may also be written as one option with several names."""
+    from limbeck.evaluation import canonical
+
+    names, files = list(measures or ()), []
+    for word in [*runs, *map(Path, ctx.args)]:
+        if measures and not word.exists() and "/" not in str(word):
+            canonical(str(word))  # a word that is neither file nor measure is refused here
+            names.append(str(word))
+        else:
+            files.append(word)
+    return files, names or list(DEFAULT_MEASURES)
+
+
+def _evaluate(collection: str, runs: list[Path], measures: list[str]) -> tuple[Any, dict[str, Any]]:
+    from limbeck.evaluation import measure_run
+    from limbeck.runs import read_run
+
+    data = load(collection)
+    return data, {str(path): measure_run(data, read_run(path), measures) for path in runs}
+
+
+def _as_json(path: str, found: Any) -> dict[str, Any]:
+    return {
+        "run": path,
+        "measures": {name: found.mean(name) for name in found.measures},
+        "queries": found.queries,
+        "scored": found.scored,
+        "missing": list(found.missing),
+        "short": list(found.short),
+        "unjudged_queries": found.unjudged_queries,
+    }
+
+
+def _write_per_query(path: Path, evaluations: dict[str, Any]) -> None:
+    import csv
+
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("run", "measure", "query_id", "value"))
+        for run, found in evaluations.items():
+            for name in found.measures:
+                writer.writerows((run, name, query_id, value) for query_id, value in found.values[name].items())
+
+
+def _report_run(run: Any, collection: Any, output: Path, as_json: bool) -> None:
+    candidates = sum(len(ranking) for ranking in run.values())
+    absent = len([query_id for query_id in collection.query_ids if query_id not in run])
+    if as_json:
+        print_json({"output": str(output), "queries": len(run), "candidates": candidates, "queries_without": absent})
+    else:
+        note = f"; {absent} queries got no candidate" if absent else ""
+        typer.echo(f"{output}: {candidates} candidates of {len(run)} queries{note}")
+
+
+def _or_none(language: str) -> str | None:
+    return None if language == "none" else language

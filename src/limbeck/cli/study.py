@@ -1,0 +1,105 @@
+"""Verbs on studies: check, plan, run, status, report."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from limbeck.cli.output import Json, console, errors, print_json, print_table
+
+PARTLY_DONE = 7
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study file.")]
+StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `study run` wrote.")]
+Output = Annotated[Path | None, typer.Option(help="Folder for the cells; default: the study's name.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs to the command."""
+    verbs = typer.Typer(help="Studies: backbones × recipes × seeds, trained and evaluated alike.", no_args_is_help=True)
+    for verb in (check, plan, run, status, report):
+        verbs.command(verb.__name__)(verb)
+    app.add_typer(verbs, name="study")
+
+
+def check(study: StudyFile, json: Json = False) -> None:
+    """Validate a study file: every problem at once, each with its place. Trains nothing."""
+    from limbeck.study import load_study, plan_study
+
+    planned = plan_study(load_study(study))
+    if json:
+        print_json({"study": str(study), "valid": True, "cells": len(planned.cells)})
+    else:
+        typer.echo(f"{study}: valid; {len(planned.cells)} cells")
+
+
+def plan(study: StudyFile, output: Output = None, json: Json = False) -> None:
+    """Show the cells, their work and what is done already. Trains nothing."""
+    from limbeck.study import load_study, plan_study
+
+    loaded = load_study(study)
+    planned = plan_study(loaded)
+    facts = planned.facts(output or Path(loaded.name))
+    if json:
+        print_json(facts)
+        return
+    rows = [
+        (cell["backbone"], cell["recipe"], str(cell["seed"]), str(cell["steps"]), _count(cell["pairs"]), cell["state"], cell["id"])
+        for cell in facts["cells"]
+    ]
+    print_table(("backbone", "recipe", "seed", "steps", "pairs", "state", "cell"), rows, facts["summary"])
+
+
+def run(study: StudyFile, output: Output = None, json: Json = False) -> None:
+    """Train and evaluate the cells that are missing. Run again to go on; a failed cell does not stop the others."""
+    from limbeck.study import load_study
+
+    loaded = load_study(study)
+    run_and_report(loaded, output or Path(loaded.name), json)
+
+
+def status(folder: StudyFolder, json: Json = False) -> None:
+    """Show how far each cell is."""
+    from limbeck.study import status as study_status
+
+    facts = study_status(folder)
+    if json:
+        print_json(facts)
+        return
+    rows = [
+        (cell["backbone"], cell["recipe"], str(cell["seed"]), cell["state"], f"{cell['step']} of {cell['steps']}", cell["error"] or "")
+        for cell in facts["cells"]
+    ]
+    print_table(("backbone", "recipe", "seed", "state", "step", "error"), rows)
+
+
+def report(folder: StudyFolder, json: Json = False) -> None:
+    """Write the report (HTML, Markdown, CSV, LaTeX, JSON) into DIR/report and print its table."""
+    from limbeck.report import print_report, summary_json, write_report
+    from limbeck.study import gather
+
+    results = gather(folder)
+    files = write_report(results, folder / "report")
+    if json:
+        print_json({**summary_json(results), "files": [str(file) for file in files]})
+        return
+    print_report(results, console())
+    typer.echo("\n".join(str(file) for file in files))
+
+
+def run_and_report(loaded: Any, output: Path, as_json: bool) -> None:
+    """Run a loaded study into `output` and report it; exit 7 when a cell failed."""
+    from limbeck.study import run_study
+
+    counts = run_study(loaded, output, errors())
+    report(output, as_json)
+    if counts["failed"]:
+        errors().print(
+            f"{counts['failed']} of {sum(counts.values())} cells failed; `limbeck study status {output}` says why, "
+            "and the same command tries them again",
+            style="red", markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        raise typer.Exit(PARTLY_DONE)
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"

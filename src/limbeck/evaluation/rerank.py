@@ -1,0 +1,58 @@
+"""Re-ranking: a cross-encoder scores the candidates of a run."""
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from limbeck.collections import Collection
+from limbeck.encoder import CrossEncoder, collection_pairs
+from limbeck.errors import DataError
+from limbeck.runs import Run, rank
+
+
+def rerank(
+    encoder: CrossEncoder,
+    collection: Collection,
+    run: Run,
+    depth: int,
+    precision: str = "fp32",
+    name: str = "rerank",
+    console: Console | None = None,
+) -> Run:
+    """Score the first `depth` candidates of every query of the collection's split, all queries in shared micro-batches.
+
+    Queries of the run outside the split are left alone; the query's own document is dropped where the collection says
+    so. With a `console`, progress is shown on it.
+
+    Raises:
+        DataError: the run holds none of the split's queries.
+        MissingError: a candidate without text in the collection.
+    """
+    wanted = [query_id for query_id in collection.query_ids if query_id in run]
+    if not wanted:
+        raise DataError(
+            f"run {run.name} has candidates for none of the {len(collection.query_ids)} queries of {collection.name}; "
+            "was it made for another collection or split?"
+        )
+    candidates = {query_id: _candidates(collection, run, query_id, depth) for query_id in wanted}
+    pairs = collection_pairs(encoder, collection)
+    counts = [len(docids) for docids in candidates.values()]
+    query_rows = np.repeat(pairs.queries.rows(wanted), counts)
+    passage_rows = pairs.passages.rows([docid for docids in candidates.values() for docid in docids])
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=console is None) as progress:
+        task = progress.add_task(f"Re-rank {collection.name}", total=len(query_rows))
+        scores = encoder.score_rows(
+            pairs, query_rows, passage_rows, precision, advance=lambda done: progress.advance(task, done)
+        )
+    parts = np.split(scores.astype(np.float64), np.cumsum(counts)[:-1])
+    return Run(
+        name, {query_id: rank(docids, part) for (query_id, docids), part in zip(candidates.items(), parts, strict=True)}
+    )
+
+
+def _candidates(collection: Collection, run: Run, query_id: str, depth: int) -> tuple[str, ...]:
+    docids = run[query_id].docids
+    if collection.drop_query_document:
+        docids = tuple(docid for docid in docids if docid != query_id)
+    return docids[:depth]

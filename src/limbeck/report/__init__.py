@@ -1,0 +1,27 @@
+"""Reports of a study: terminal, Markdown, CSV, LaTeX, JSON and one self-contained HTML page."""
+
+from limbeck.report.delimited import to_csv
+from limbeck.report.finding import Finding, state_finding
+from limbeck.report.folder import write_report
+from limbeck.report.latex import to_latex
+from limbeck.report.markdown import to_markdown
+from limbeck.report.page import to_html
+from limbeck.report.summary import summary_json
+from limbeck.report.table import Entry, Row, Table, build_table
+from limbeck.report.terminal import print_report
+
+__all__ = [
+    "Entry",
+    "Finding",
+    "Row",
+    "Table",
+    "build_table",
+    "print_report",
+    "state_finding",
+    "summary_json",
+    "to_csv",
+    "to_html",
+    "to_latex",
+    "to_markdown",
+    "write_report",
+]

@@ -1,0 +1,47 @@
+"""A report on disk: every format of it, side by side."""
+
+import json
+import os
+from pathlib import Path
+
+from limbeck.errors import MissingError
+from limbeck.report.delimited import to_csv
+from limbeck.report.latex import to_latex
+from limbeck.report.markdown import to_markdown
+from limbeck.report.page import to_html
+from limbeck.report.summary import plain
+from limbeck.report.table import Results
+
+
+def write_report(results: Results, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write `report.html`, `report.md`, `results.csv`, `table.tex` and `results.json` into `folder`; their paths.
+
+    All texts are made before the first is written, and each file appears whole or not at all. Folders on the way are
+    made. Equal results give equal bytes. Raises MissingError where the folder cannot be written.
+    """
+    folder = Path(folder)
+    texts = {
+        "report.html": to_html(results),
+        "report.md": to_markdown(results),
+        "results.csv": to_csv(results),
+        "table.tex": to_latex(results),
+        "results.json": json.dumps(plain(results), ensure_ascii=False, indent=1, allow_nan=False) + "\n",
+    }
+    return [_write(folder / name, text) for name, text in texts.items()]
+
+
+def _write(path: Path, text: str) -> Path:
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with aside.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise MissingError(f"{path}: the report cannot be written here: {error.strerror or error}") from None
+    return path

@@ -1,0 +1,111 @@
+"""The results as Markdown with pipe tables."""
+
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from limbeck.report.finding import state_finding
+from limbeck.report.formats import duration, moment, p_value, plural, signed
+from limbeck.report.table import Results, Table, build_table, mark
+from limbeck.report.wording import (
+    LEGEND,
+    entry_text,
+    other_warnings,
+    pair_note,
+    stage_text,
+    statements,
+    unfinished_cells,
+)
+
+
+def to_markdown(results: Results) -> str:
+    """The finding, a table per measure, the pairs of recipes with their audit, and what is missing."""
+    table = build_table(results)
+    finding = state_finding(results, table)
+    cells = results["cells"]
+    done = sum(cell["state"] == "done" for cell in cells)
+    blocks = [
+        f"# {escape(results['name'])}",
+        f"**{escape(finding.headline)}** {escape(' '.join(finding.details))}",
+        f"{done} of {plural(len(cells), 'cell')} finished · {duration(results.get('seconds'))} of training and "
+        f"evaluation · limbeck {escape(results['limbeck_version'])} · {escape(moment(results['created']))}",
+        *(f"## {escape(measure)}\n\n{measure_table(table, measure)}" for measure in table.measures),
+        escape(LEGEND),
+        _bullets(table.notes),
+        _recipes(results),
+        _pairs(results),
+        _section("Unfinished cells", [_cell(cell) for cell in unfinished_cells(results)]),
+        _section("Warnings", other_warnings(results)),
+        _section("Not in this report", statements(results, table)),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def measure_table(table: Table, measure: str) -> str:
+    """One measure as a pipe table: a row per system, a column per collection."""
+    rows = []
+    for row in table.rows:
+        values = []
+        for collection in table.collections:
+            entry = row.entry(collection, measure)
+            text = entry_text(entry)
+            value, _, rest = text.partition(" ")
+            values.append(" ".join(filter(None, (f"**{value}**", rest))) if entry.best else text)
+        rows.append([escape(row.recipe), escape(row.backbone) if row.kind == "recipe" else f"*{row.kind}*", *values])
+    return _pipe_table(["recipe", "backbone", *map(escape, table.collections)], rows, left=2)
+
+
+def escape(text: object) -> str:
+    r"""Text that Markdown shows as it is, inside a table too.
+
+    >>> escape("a|b <i> *c*")
+    'a\\|b &lt;i&gt; \\*c\\*'
+    """
+    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", html.escape(" ".join(str(text).split()), quote=False))
+
+
+def _pipe_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
+    rule = ["---" if column < left else "---:" for column in range(len(header))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
+
+
+def _recipes(results: Results) -> str:
+    lines = [
+        f"{escape(recipe['name'])}: {escape('; then '.join(stage_text(stage) for stage in recipe['stages']))}"
+        for recipe in results["recipes"]
+    ]
+    return "## Recipes\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _pairs(results: Results) -> str:
+    pairs = results.get("pairwise") or ()
+    if not pairs:
+        return ""
+    rows = [
+        [
+            escape(pair["collection"]),
+            escape(pair["a"]["backbone"]),
+            f"{escape(pair['a']['recipe'])} − {escape(pair['b']['recipe'])}",
+            escape(pair_note(pair.get("differs"))),
+            signed(pair["difference"]),
+            p_value(pair["corrected_p"]) + (" \\*" if mark(pair["difference"], pair["corrected_p"]) else ""),
+        ]
+        for pair in pairs
+    ]
+    header = ["collection", "backbone", "recipes", "audit", "difference", "corrected p"]
+    return f"## Pairs of recipes\n\n{_pipe_table(header, rows, left=4)}\n\n\\* significant"
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    error = f": {cell['error']}" if cell.get("error") else ""
+    return f"{cell['recipe']} on {cell['backbone']}, seed {cell['seed']}: {cell['state']}{error}"
+
+
+def _section(title: str, lines: Iterable[str]) -> str:
+    bullets = _bullets(lines)
+    return f"## {title}\n\n{bullets}" if bullets else ""
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escape(line)}" for line in lines)

@@ -1,0 +1,221 @@
+"""The table of a study: backbones × recipes per test collection and measure, beside first stage and teachers."""
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from limbeck.report.formats import enumerate_words, plural
+
+Results = Mapping[str, Any]
+"""What a study hands over: plain data, as `limbeck.study.results.gather` builds it."""
+
+ALPHA = 0.05
+ABOVE = "▲"
+BELOW = "▼"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value: the mean over the seeds that have one, and how it compares with the first stage.
+
+    `seeds` holds every planned seed with its value, None where the cell has none. `std` is the sample standard
+    deviation over seeds, None with fewer than two. `difference`, `low`, `high` and the p-value are those of
+    the paired comparison with the first stage.
+    """
+
+    mean: float | None = None
+    std: float | None = None
+    seeds: tuple[tuple[int, float | None], ...] = ()
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    corrected_p: float | None = None
+    wins: int | None = None
+    ties: int | None = None
+    losses: int | None = None
+    best: bool = False
+
+    @property
+    def mark(self) -> str:
+        """▲ significantly above the first stage, ▼ below, nothing otherwise: corrected p < 0.05."""
+        return mark(self.difference, self.corrected_p)
+
+    @property
+    def absent(self) -> tuple[int, ...]:
+        """The planned seeds without a value."""
+        return tuple(seed for seed, value in self.seeds if value is None)
+
+    @property
+    def complete(self) -> bool:
+        return self.mean is not None and not self.absent
+
+    @property
+    def seed_note(self) -> str:
+        """`2 of 3 seeds` where the mean is not over all of them, else nothing."""
+        if not self.absent:
+            return ""
+        return f"{len(self.seeds) - len(self.absent)} of {plural(len(self.seeds), 'seed')}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A first stage, a teacher that re-ranks the same candidates, or a recipe on a backbone."""
+
+    kind: Literal["first stage", "teacher", "recipe"]
+    backbone: str
+    recipe: str
+    entries: Mapping[tuple[str, str], Entry]
+
+    def entry(self, collection: str, measure: str) -> Entry:
+        return self.entries.get((collection, measure), Entry())
+
+    @property
+    def label(self) -> str:
+        return f"{self.recipe} · {self.backbone}" if self.backbone else self.recipe
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows in reading order. `measures[0]` is the primary measure."""
+
+    collections: tuple[str, ...]
+    measures: tuple[str, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+    def of_kind(self, kind: str) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.kind == kind)
+
+
+def mark(difference: float | None, corrected_p: float | None) -> str:
+    """The mark of a difference to the first stage.
+
+    >>> mark(0.1, 0.01), mark(-0.1, 0.01), mark(0.1, 0.05), mark(0.1, None)
+    ('▲', '▼', '', '')
+    """
+    if difference is None or corrected_p is None or not corrected_p < ALPHA or not difference:
+        return ""
+    return ABOVE if difference > 0 else BELOW
+
+
+def build_table(results: Results) -> Table:
+    """The table of a study's results. What has no value stays in it, as an entry without one."""
+    collections = tuple(collection["name"] for collection in results["collections"])
+    measures = tuple(results["measures"])
+    columns = [(collection, measure) for collection in collections for measure in measures]
+    first_stage = results.get("first_stage") or {"name": "first stage", "values": {}}
+    rows = [
+        _given_row("first stage", first_stage, columns),
+        *(_given_row("teacher", teacher, columns) for teacher in results.get("teachers") or ()),
+    ]
+    compared = {
+        (c["backbone"], c["recipe"], c["collection"], c["measure"]): c for c in results.get("comparisons") or ()
+    }
+    cells: dict[tuple[str, str], list[Mapping[str, Any]]] = {
+        (backbone["name"], recipe["name"]): [] for backbone in results["backbones"] for recipe in results["recipes"]
+    }
+    for cell in results["cells"]:
+        cells.setdefault((cell["backbone"], cell["recipe"]), []).append(cell)
+    recipe_rows = [
+        Row(
+            "recipe",
+            backbone,
+            recipe,
+            {column: _entry(seeds, compared.get((backbone, recipe, *column)), column) for column in columns},
+        )
+        for (backbone, recipe), seeds in cells.items()
+        if seeds
+    ]
+    rows += _with_best(recipe_rows, columns)
+    return Table(collections, measures, tuple(rows), tuple(_notes(cells)))
+
+
+def finite(value: float | None) -> float | None:
+    """`value`, or None where it is no finite number."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def value_of(cell: Mapping[str, Any], collection: str, measure: str) -> float | None:
+    """A cell's value, None where the cell did not finish or lacks it."""
+    if cell["state"] != "done":
+        return None
+    return finite(((cell.get("values") or {}).get(collection) or {}).get(measure))
+
+
+def _given_row(
+    kind: Literal["first stage", "teacher"], given: Mapping[str, Any], columns: list[tuple[str, str]]
+) -> Row:
+    values = given.get("values") or {}
+    entries = {
+        (collection, measure): Entry(finite((values.get(collection) or {}).get(measure)))
+        for collection, measure in columns
+    }
+    return Row(kind, "", given["name"], entries)
+
+
+def _entry(cells: list[Mapping[str, Any]], comparison: Mapping[str, Any] | None, column: tuple[str, str]) -> Entry:
+    seeds = tuple((cell["seed"], value_of(cell, *column)) for cell in sorted(cells, key=lambda cell: cell["seed"]))
+    present = [value for _, value in seeds if value is not None]
+    if comparison is None:
+        return Entry(
+            mean=statistics.fmean(present) if present else None,
+            std=statistics.stdev(present) if len(present) > 1 else None,
+            seeds=seeds,
+        )
+    low, high = comparison.get("ci") or (None, None)
+    return Entry(
+        mean=finite(comparison["mean"]),
+        std=finite(comparison.get("std")) if len(present) > 1 else None,
+        seeds=seeds,
+        difference=finite(comparison["difference"]),
+        low=finite(low),
+        high=finite(high),
+        corrected_p=finite(comparison["corrected_p"]),
+        wins=comparison.get("wins"),
+        ties=comparison.get("ties"),
+        losses=comparison.get("losses"),
+    )
+
+
+def _with_best(rows: list[Row], columns: list[tuple[str, str]]) -> list[Row]:
+    """The highest mean of each column marked, among recipes with all seeds; equal at three digits is equally best."""
+    best = {}
+    for column in columns:
+        means = [entry.mean for row in rows if (entry := row.entries[column]).complete and entry.mean is not None]
+        if len(means) > 1:
+            best[column] = round(max(means), 3)
+    return [
+        replace(
+            row,
+            entries={
+                column: replace(
+                    entry,
+                    best=entry.complete and entry.mean is not None and round(entry.mean, 3) == best.get(column),
+                )
+                for column, entry in row.entries.items()
+            },
+        )
+        for row in rows
+    ]
+
+
+def _notes(cells: Mapping[tuple[str, str], list[Mapping[str, Any]]]) -> list[str]:
+    """What a reader must know about means that are not over every planned seed."""
+    notes = []
+    for (backbone, recipe), seeds in cells.items():
+        gone = [cell for cell in seeds if cell["state"] != "done"]
+        if not seeds:
+            notes.append(f"{recipe} on {backbone}: no cell was planned.")
+        elif len(gone) == len(seeds):
+            notes.append(f"{recipe} on {backbone}: no value, none of {plural(len(seeds), 'seed')} finished.")
+        elif gone:
+            which = enumerate_words([f"seed {cell['seed']} {_state(cell)}" for cell in gone])
+            done = len(seeds) - len(gone)
+            notes.append(f"{recipe} on {backbone}: the mean is over {done} of {plural(len(seeds), 'seed')} ({which}).")
+    return notes
+
+
+def _state(cell: Mapping[str, Any]) -> str:
+    return {"failed": "failed", "running": "is still running"}.get(cell["state"], "is missing")

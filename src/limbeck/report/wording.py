@@ -1,0 +1,70 @@
+"""The sentences and short texts that every report shares."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from limbeck.report.formats import number, plural
+from limbeck.report.table import ALPHA, Entry, Results, Table
+
+LEGEND = (
+    f"▲ significantly above the first stage, ▼ significantly below (paired randomisation test on per-query values "
+    f"averaged over seeds; Holm-corrected p < {ALPHA}); no mark: no significant difference. "
+    "± is the standard deviation over seeds. Bold: the highest mean of a column, seen on the test queries themselves."
+)
+
+
+def entry_text(entry: Entry) -> str:
+    """An entry in one line, without emphasis: `0.712 ± 0.004 ▲ (2 of 3 seeds)`."""
+    parts = [number(entry.mean)]
+    if entry.std is not None:
+        parts.append(f"± {number(entry.std)}")
+    if entry.mark:
+        parts.append(entry.mark)
+    if entry.seed_note:
+        parts.append(f"({entry.seed_note})")
+    return " ".join(parts)
+
+
+def unfinished_cells(results: Results) -> list[Mapping[str, Any]]:
+    return [cell for cell in results["cells"] if cell["state"] != "done"]
+
+
+def other_warnings(results: Results) -> list[str]:
+    """The warnings beside those on unfinished cells, of which every report has its own list."""
+    labels = tuple(
+        f"{cell['backbone']} · {cell['recipe']} · seed {cell['seed']} " for cell in unfinished_cells(results)
+    )
+    return [warning for warning in results.get("warnings") or () if not warning.startswith(labels)]
+
+
+def pair_note(differs: Sequence[str] | None) -> str:
+    """What stands beside the p-value of two recipes."""
+    if differs:
+        return f"differs also in: {', '.join(differs)}"
+    return "differs in nothing but the objective"
+
+
+def statements(results: Results, table: Table) -> list[str]:
+    """What this report lacks, in plain words: a reader should not have to notice an absence."""
+    cells = results["cells"]
+    lacking = []
+    if not table.of_kind("teacher"):
+        lacking.append("No teacher was measured as a re-ranker of the same candidates.")
+    if not any(cell.get("validation") for cell in cells):
+        lacking.append("No validation was recorded, so no curve of a validation measure can be drawn.")
+    if not any(cell.get("curve") for cell in cells):
+        lacking.append("No training loss was recorded.")
+    if not results.get("examples"):
+        lacking.append("There are no example rankings.")
+    if len({cell["seed"] for cell in cells}) == 1:
+        lacking.append("One seed was trained, so there is no standard deviation.")
+    return lacking
+
+
+def stage_text(stage: Mapping[str, Any]) -> str:
+    """A stage of a recipe: `InfoNCE on judged, 200 steps of 4 lists`."""
+    text = f"{stage['objective']} on {stage['lists']}"
+    if stage.get("steps"):
+        text += f", {plural(stage['steps'], 'step')}"
+        text += f" of {plural(stage['lists_per_step'], 'list')}" if stage.get("lists_per_step") else ""
+    return text

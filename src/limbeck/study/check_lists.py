@@ -1,0 +1,120 @@
+"""Whether list sources can be made, and which signals they provide."""
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from limbeck.errors import LimbeckError, UsageError
+from limbeck.lists import SIGNALS, Sample
+from limbeck.study.problems import unknown
+from limbeck.study.schema import ListSource, StudyConfig
+from limbeck.study.sources import Sources
+from limbeck.study.yaml_file import Key, Problem
+
+
+def check_lists(
+    config: StudyConfig, known: Mapping[str, set[str]], broken: set[Key], sources: Sources
+) -> Iterator[Problem]:
+    """Problems of `lists`. `known["teachers"]` are teachers' names. Too little is left of `broken` lists to tell."""
+    for name, source in config.lists.items():
+        key: Key = ("lists", name)
+        yield from _check_sample(key, source)
+        yield from _check_files(name, config, sources)
+        if key not in broken:
+            yield from (_check_ready(key, source) if source.format == "limbeck" else _check_run(key, source))
+        if source.teacher and source.teacher not in known["teachers"]:
+            yield Problem((*key, "teacher"), unknown("teacher", source.teacher, known["teachers"]))
+        if source.labels:
+            yield from _check_judgments(key, config, sources)
+        signals = None if key in broken else provided(name, sources)
+        if signals is not None and "positives" in source.sample and "labels" not in signals:
+            text = "draws positives and negatives, but the lists carry no labels; add labels: qrels, or draw by size"
+            yield Problem((*key, "sample"), text)
+
+
+def provided(name: str, sources: Sources) -> frozenset[str] | None:
+    """The signals of a list source; None where it is a file that cannot be read."""
+    source = sources.config.lists[name]
+    if source.format == "limbeck":
+        try:
+            return frozenset(pq.read_schema(sources.list_file(name, "")).names) & frozenset(SIGNALS)
+        except (OSError, pa.ArrowException, UsageError):
+            return None
+    signals = {"labels"} if source.labels else set()
+    if source.signal == "order":
+        signals |= {"teacher_order"}
+    if source.teacher:
+        signals |= {"teacher_scores", "teacher_order"}
+    return frozenset(signals)
+
+
+def _check_sample(key: Key, source: ListSource) -> Iterator[Problem]:
+    try:
+        Sample.from_mapping(source.sample)
+    except UsageError as error:
+        for text in str(error).splitlines():
+            named = next((word for word in source.sample if f'unknown key "{word}"' in text), None)
+            place = (*key, "sample", named) if named else (*key, "sample")
+            yield Problem(place, text.removeprefix("sample: "))
+
+
+def _check_files(name: str, config: StudyConfig, sources: Sources) -> Iterator[Problem]:
+    paths = config.lists[name].path
+    if paths is None:
+        return
+    key: Key = ("lists", name, "path")
+    for collection, path in paths.items():
+        if not sources.file(path).is_file():
+            yield Problem((*key, collection) if collection else key, f'"{path}": no such file in {sources.folder}')
+    train = config.collections.train
+    if "" in paths and len(train) > 1 and config.lists[name].format == "run":
+        yield Problem(
+            key, f"is one file for {len(train)} training collections; expected a mapping from each to its file"
+        )
+        return
+    if config.lists[name].format == "run":
+        for collection in train:
+            try:
+                sources.list_file(name, collection)
+            except LimbeckError as error:
+                yield Problem(key, str(error))
+
+
+def _check_ready(key: Key, source: ListSource) -> Iterator[Problem]:
+    if not source.path:
+        yield Problem((*key, "format"), "is limbeck without a path; expected path: FILE, lists in Parquet")
+    elif set(source.path) != {""}:
+        yield Problem(
+            (*key, "path"), "is a mapping; expected one file, ready lists may hold several collections' queries"
+        )
+    for field in ("first_stage", "depth", "labels", "signal", "teacher"):
+        if getattr(source, field) is not None:
+            yield Problem(
+                (*key, field), "goes with format: run only; ready lists carry their own signals. Leave it out"
+            )
+
+
+def _check_run(key: Key, source: ListSource) -> Iterator[Problem]:
+    if source.path and source.first_stage:
+        yield Problem((*key, "first_stage"), "is given beside path; expected one source of candidates, not two")
+    if not source.path and not source.first_stage:
+        yield Problem(key, "names no candidates; expected first_stage: NAME or path: RUN")
+    if source.signal and not source.path:
+        yield Problem((*key, "signal"), "takes the order of a run as a teacher's; expected it with path: RUN only")
+    if source.signal and source.teacher:
+        yield Problem((*key, "signal"), "is given beside teacher; expected one teacher's order, not two")
+    if not (source.labels or source.signal or source.teacher):
+        yield Problem(key, "carries no signal; expected labels: qrels, teacher: NAME or signal: order")
+
+
+def _check_judgments(key: Key, config: StudyConfig, sources: Sources) -> Iterator[Problem]:
+    for name in config.collections.train:
+        if not sources.is_local(name):
+            continue
+        try:
+            judged = bool(sources.collection(name).qrels)
+        except LimbeckError:
+            continue
+        if not judged:
+            yield Problem((*key, "labels"), f"are asked for, but the training collection {name} has no judgments")

@@ -1,0 +1,123 @@
+"""What a study's parts refer to, and whether it is there: all that a schema cannot see."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from limbeck.collections import load_collection
+from limbeck.evaluation import canonical
+from limbeck.retrieval import BM25
+from limbeck.study.check_lists import check_lists
+from limbeck.study.check_models import check_models
+from limbeck.study.check_recipes import check_recipes
+from limbeck.study.problems import attempt, unknown
+from limbeck.study.schema import BM25Parameters, StudyConfig
+from limbeck.study.sources import BM25_NAME, Sources, without_folds
+from limbeck.study.yaml_file import Key, Problem
+
+
+def check_references(config: StudyConfig, values: Any, faults: list[Problem], sources: Sources) -> list[Problem]:
+    """All problems beyond keys and types.
+
+    Args:
+        config: the study, without the parts that have `faults`.
+        values: the file's content, in which the names of broken parts still stand.
+    """
+    broken = {fault.key[:2] for fault in faults}
+    known = {section: _names(values, section) for section in ("first_stages", "teachers", "lists")}
+    known["first_stages"] |= {BM25_NAME}
+    return [
+        *_check_collections(config, sources),
+        *_check_first_stages(config, known["first_stages"], sources),
+        *check_models(config, broken, sources),
+        *check_lists(config, known, broken, sources),
+        *check_recipes(config, values, known["lists"], broken, sources),
+        *_check_seeds(config),
+        *_check_measures(config),
+    ]
+
+
+def _names(values: Any, section: str) -> set[str]:
+    found = values.get(section) if isinstance(values, dict) else None
+    return set(found) if isinstance(found, dict) else set()
+
+
+def _check_collections(config: StudyConfig, sources: Sources) -> Iterator[Problem]:
+    places: list[tuple[Key, list[str]]] = [
+        (("collections", "train"), config.collections.train),
+        (("collections", "test"), config.collections.test),
+    ]
+    if config.validation:
+        places.append((("validation", "collections"), config.validation.collections))
+    for key, names in places:
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                yield Problem((*key, number), f'"{name}" is named twice; expected each collection once')
+                continue
+            found = list(attempt((*key, number), _look_up, name, sources))
+            yield from found
+            if not found and key[-1] != "train" and sources.is_local(name) and not sources.collection(name).qrels:
+                yield Problem((*key, number), f'"{name}" has no judgments; expected a judged split to measure on')
+    if config.validation:
+        for number, name in enumerate(config.validation.collections):
+            if sources.place(name) in {sources.place(test) for test in config.collections.test}:
+                text = f'"{name}" is a test collection too; expected other queries, or the best is chosen by the test'
+                yield Problem(("validation", "collections", number), text)
+
+
+def _look_up(name: str, sources: Sources) -> None:
+    """Raise unless there is such a collection. Nothing is fetched: of ir_datasets' ones only the name is looked up."""
+    if sources.is_local(name):
+        sources.collection(name)
+        return
+    import ir_datasets
+
+    try:
+        ir_datasets.load(without_folds(name))
+    except KeyError:
+        load_collection(name)
+
+
+def _build(parameters: BM25Parameters) -> None:
+    BM25(**parameters.model_dump())
+
+
+def _check_first_stages(config: StudyConfig, known: set[str], sources: Sources) -> Iterator[Problem]:
+    for name, stage in config.first_stages.items():
+        key: Key = ("first_stages", name)
+        if (stage.bm25 is None) == (stage.runs is None):
+            yield Problem(key, "is neither or both of bm25 and runs; expected one of them, as in {bm25: {k1: 0.9}}")
+        if stage.bm25 is not None:
+            yield from attempt((*key, "bm25"), _build, stage.bm25)
+        for collection, path in (stage.runs or {}).items():
+            if not sources.file(path).is_file():
+                yield Problem((*key, "runs", collection), f'"{path}": no such file in {sources.folder}')
+    uses: list[tuple[Key, str, list[str]]] = [
+        (("evaluation", "first_stage"), config.evaluation.first_stage, config.collections.test)
+    ]
+    if config.validation:
+        name = config.validation.first_stage or config.evaluation.first_stage
+        uses.append((("validation", "first_stage"), name, config.validation.collections))
+    uses += [
+        (("lists", name, "first_stage"), source.first_stage, config.collections.train)
+        for name, source in config.lists.items()
+        if source.first_stage
+    ]
+    for key, name, collections in uses:
+        if name not in known:
+            yield Problem(key, unknown("first stage", name, known))
+        elif name in config.first_stages and config.first_stages[name].runs is not None:
+            for collection in collections:
+                yield from attempt(key, sources.run_file, name, collection)
+
+
+def _check_seeds(config: StudyConfig) -> Iterator[Problem]:
+    for number, seed in enumerate(config.seeds):
+        if seed in config.seeds[:number]:
+            yield Problem(("seeds", number), f"{seed} is given twice; expected different seeds")
+
+
+def _check_measures(config: StudyConfig) -> Iterator[Problem]:
+    for number, measure in enumerate(config.evaluation.measures):
+        yield from attempt(("evaluation", "measures", number), canonical, measure)
+    if config.validation:
+        yield from attempt(("validation", "measure"), canonical, config.validation.measure)

@@ -1,0 +1,128 @@
+"""What cells share, made once and kept: first-stage runs, teachers' signals, training lists."""
+
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+
+from limbeck.collections import Collection
+from limbeck.errors import DataError
+from limbeck.lists import (
+    Lists,
+    concatenate,
+    lists_from_run,
+    read_lists,
+    teacher_order_from_scores,
+    with_teacher_scores,
+    write_lists,
+)
+from limbeck.runs import Run, rank, read_run, write_run
+from limbeck.study.schema import ListSource
+from limbeck.study.sources import BM25_NAME, DEPTH, Sources
+from limbeck.study.store import Store, key_of
+from limbeck.teachers import BiEncoder
+
+FORMAT = 1
+
+
+class Materials:
+    """A study's runs and lists, from `store` where they are there already, else made and put there."""
+
+    def __init__(self, sources: Sources, store: Store, console: Console) -> None:
+        self.sources = sources
+        self.store = store
+        self.console = console
+        self._lists: dict[str, Lists] = {}
+
+    def run(self, first_stage: str, collection: str, depth: int) -> Run:
+        """A first stage's first `depth` candidates for a collection's queries."""
+        bm25 = self.sources.bm25(first_stage)
+        if bm25 is None:
+            return replace(read_run(self.sources.run_file(first_stage, collection)).cut(depth), name=first_stage)
+        loaded = self.sources.collection(collection)
+        key = key_of(
+            {
+                "format": FORMAT,
+                "collection": loaded.fingerprint,
+                "candidates": self.sources.candidates(first_stage, collection),
+                "depth": depth,
+            }
+        )
+        path = self.store.run(key)
+        if not path.exists():
+            self.console.print(f"{first_stage}: {depth} candidates for {collection}", highlight=False)
+            write_run(bm25.retrieve(loaded, depth), path)
+        return replace(read_run(path), name=first_stage)
+
+    def teacher(self, name: str) -> BiEncoder:
+        """A teacher, loaded anew each time, so that it takes no memory from what is trained between its uses."""
+        source = self.sources.model(self.sources.config.teachers[name].biencoder)
+        return BiEncoder.load(source.name)
+
+    def teacher_run(self, name: str, collection: str, run: Run) -> Run:
+        """A run's candidates of the collection's split, re-ranked by a teacher."""
+        loaded = self.sources.collection(collection)
+        wanted = {query_id: run[query_id] for query_id in loaded.query_ids if query_id in run}
+        candidates = Run(run.name, wanted, run.tag)
+        scores = self.teacher(name).score(loaded, candidates, self.sources.config.teachers[name].scale)
+        return Run(name, {query_id: rank(candidates[query_id].docids, found) for query_id, found in scores.items()})
+
+    def lists(self, name: str) -> Lists:
+        """A list source's training lists, of all training collections."""
+        key = self.lists_key(name)
+        if key not in self._lists:
+            path = self.store.lists(key)
+            if self.sources.config.lists[name].format == "limbeck":
+                self._lists[key] = self._ready(name)
+            else:
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    self.console.print(f"lists {name}", highlight=False)
+                    write_lists(self._make(name), path)
+                self._lists[key] = read_lists(path)
+        return self._lists[key]
+
+    def lists_key(self, name: str) -> str:
+        """What the lists of a source are kept under."""
+        return key_of({"format": FORMAT, **self.sources.lists(name)})
+
+    def _ready(self, name: str) -> Lists:
+        path = self.sources.list_file(name, "")
+        lists = read_lists(path)
+        queries = self.sources.training.queries
+        absent = next((query_id for query_id in lists.query_ids if query_id not in queries), None)
+        if absent is not None:
+            raise DataError(
+                f'{path}: query "{absent}" is not in {self.sources.training.name}; '
+                "expected lists of the study's training collections"
+            )
+        return lists
+
+    def _make(self, name: str) -> Lists:
+        source = self.sources.config.lists[name]
+        return concatenate(
+            [self._part(name, source, collection) for collection in self.sources.config.collections.train]
+        )
+
+    def _part(self, name: str, source: ListSource, collection: str) -> Lists:
+        loaded = self.sources.collection(collection)
+        if source.path:
+            run = read_run(self.sources.list_file(name, collection))
+        else:
+            run = self.run(source.first_stage or BM25_NAME, collection, self.sources.depth(name) or DEPTH)
+        labels, order = source.labels is not None, source.signal is not None
+        lists = lists_from_run(loaded, run, source.depth, labels=labels, order=order)
+        return self._taught(source.teacher, loaded, lists) if source.teacher else lists
+
+    def _taught(self, teacher: str, collection: Collection, lists: Lists) -> Lists:
+        """The lists with a teacher's scores and order, for the positives added to them as well."""
+        rankings = {
+            query_id: rank(passages, range(len(passages), 0, -1))
+            for query_id, passages in zip(lists.query_ids, lists.passage_ids, strict=True)
+        }
+        scale = self.sources.config.teachers[teacher].scale
+        encoder = self.teacher(teacher)
+        scores = encoder.score(collection, Run("candidates", rankings), scale)
+        metadata: dict[str, Any] = {"teacher_version": encoder.version, "teacher_scale": repr(scale)}
+        taught = teacher_order_from_scores(with_teacher_scores(lists, scores, encoder.name))
+        return replace(taught, metadata={**taught.metadata, **metadata})

@@ -1,0 +1,176 @@
+"""A study's cells: what each is, and the id that stands for everything that can change its outcome."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.errors import UsageError
+from limbeck.objectives import parse
+from limbeck.study.config import Study
+from limbeck.study.schema import Stage
+from limbeck.study.sources import Sources
+from limbeck.study.store import key_of
+from limbeck.training import Settings
+
+FORMAT = 1
+"""Raised when cells made by an older version are no longer what the same description would give."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One backbone, trained by one recipe from one seed.
+
+    Attributes:
+        description: all that can change its outcome, as plain JSON values; no name that the user chose is in it.
+    """
+
+    backbone: str
+    recipe: str
+    seed: int
+    description: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """12 hex digits that stand for the description."""
+        return key_of(self.description)
+
+    @property
+    def name(self) -> str:
+        """The cell as people call it."""
+        return f"{self.backbone} · {self.recipe} · seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """All cells of a study, backbone by backbone, recipe by recipe, seed by seed."""
+
+    study: Study
+    cells: tuple[Cell, ...]
+    warnings: tuple[str, ...] = ()
+
+    def facts(self, output: str | Path) -> dict[str, Any]:
+        """What the study will take, beside what `output` holds already (see `limbeck.study.preview`)."""
+        from limbeck.study.preview import preview
+
+        return preview(self, output)
+
+
+def plan_study(study: Study) -> StudyPlan:
+    """Load the study's collections and say what its cells are.
+
+    Raises:
+        UsageError: validation would see test queries.
+        LimbeckError: a collection or file that cannot be read.
+    """
+    warnings = tuple(_check_queries(study))
+    config, sources = study.config, study.sources
+    cells = []
+    for backbone in config.backbones:
+        for recipe, stages in config.recipes.items():
+            described = _describe(study, backbone, stages)
+            cells += [Cell(backbone, recipe, seed, {**described, "seed": seed}) for seed in config.seeds]
+    collections = dict.fromkeys([*config.collections.train, *config.collections.test])
+    warnings += tuple(text for name in collections for text in sources.collection(name).warnings)
+    return StudyPlan(study, tuple(cells), warnings)
+
+
+def learning_rate(study: Study, backbone: str, stage: Stage) -> float:
+    """A stage's learning rate: its own, else the backbone's."""
+    rate = stage.learning_rate or study.config.backbones[backbone].learning_rate
+    if rate is None:
+        raise UsageError(f"no learning_rate in the stage of {stage.objective} nor in the backbone {backbone}")
+    return rate
+
+
+def settings(study: Study) -> Settings:
+    """How all cells are optimised."""
+    return Settings(**study.config.optimizer.model_dump())
+
+
+def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
+    config, sources = study.config, study.sources
+    backbone = config.backbones[name]
+    # How often a training is saved changes nothing that comes out of it.
+    optimizer = {key: value for key, value in dataclasses.asdict(settings(study)).items() if key != "checkpoint_every"}
+    return {
+        "format": FORMAT,
+        "backbone": {
+            "weights": sources.weights(backbone.model),
+            "layers": backbone.layers,
+            "max_length": backbone.max_length,
+            "query_tokens": backbone.query_tokens,
+        },
+        "collections": [sources.collection(collection).fingerprint for collection in config.collections.train],
+        "stages": [
+            {
+                "objective": str(parse(stage.objective)),
+                "lists": sources.lists(stage.lists),
+                "sample": str(sources.sample(stage.lists)),
+                "steps" if stage.epochs is None else "epochs": stage.epochs or stage.steps,
+                "lists_per_step": stage.lists_per_step,
+                "learning_rate": learning_rate(study, name, stage),
+            }
+            for stage in stages
+        ],
+        "optimizer": optimizer,
+        "validation": _describe_validation(study),
+    }
+
+
+def _describe_validation(study: Study) -> dict[str, Any] | None:
+    validation, sources = study.config.validation, study.sources
+    if validation is None:
+        return None
+    first_stage = validation.first_stage or study.config.evaluation.first_stage
+    return {
+        "sets": [
+            {
+                "collection": sources.collection(name).fingerprint,
+                "candidates": sources.candidates(first_stage, name),
+            }
+            for name in validation.collections
+        ],
+        "depth": validation.depth,
+        "measure": validation.measure,
+        "every": validation.every,
+    }
+
+
+def evaluation_description(sources: Sources, collection: str, **ranker: Any) -> dict[str, Any]:
+    """What decides the run that a ranker gives on a test collection; measures are taken from that run."""
+    evaluation = sources.config.evaluation
+    return {
+        "format": FORMAT,
+        "collection": sources.collection(collection).fingerprint,
+        "candidates": sources.candidates(evaluation.first_stage, collection),
+        "depth": evaluation.depth,
+        **ranker,
+    }
+
+
+def _check_queries(study: Study) -> Iterator[str]:
+    """Refuse a validation that holds test queries; a warning for each test whose queries are trained on."""
+    config, sources = study.config, study.sources
+    trained = _queries(sources, config.collections.train)
+    validated = _queries(sources, config.validation.collections if config.validation else [])
+    for name in config.collections.test:
+        tested = _queries(sources, [name])
+        if shared := tested & validated:
+            raise UsageError(
+                f"{study.path.name}: validation.collections: {len(shared)} of {len(tested)} queries of the test "
+                f'collection {name} are validated on, such as "{min(shared)[1]}"; expected none, or the best is '
+                "chosen by the test"
+            )
+        if shared := tested & trained:
+            yield f"{len(shared)} of {len(tested)} queries of the test collection {name} are among the training queries"
+
+
+def _queries(sources: Sources, names: list[str]) -> set[tuple[str, str]]:
+    """(id, text) of the splits' queries: collections may number theirs alike."""
+    found = set()
+    for name in names:
+        collection = sources.collection(name)
+        found |= {(query_id, collection.queries[query_id]) for query_id in collection.query_ids}
+    return found

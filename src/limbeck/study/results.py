@@ -1,0 +1,270 @@
+"""The results of a study, gathered from its output folder as plain JSON values."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from limbeck.collections import load_collection
+from limbeck.errors import LimbeckError
+from limbeck.runs import read_run
+from limbeck.study.audit import differences, measured_facts
+from limbeck.study.comparisons import Trained, compare_recipes, compare_with_first_stage
+from limbeck.study.evaluate import means
+from limbeck.study.examples import choose_queries, show_query
+from limbeck.study.status import cell_state
+from limbeck.study.store import Store, read_json
+from limbeck.training.log import read_log
+
+POINTS = 200  # of a loss curve
+
+
+def gather(output: str | Path) -> dict[str, Any]:
+    """All results there are so far in `output`: values, comparisons, audit, examples and warnings.
+
+    A cell counts with what it has finished; one that failed or is missing is listed as such and has no values.
+
+    Raises:
+        MissingError: the folder holds no study, or nothing of it was run yet.
+        DataError: a file in it is damaged.
+    """
+    return _Gathering(Store(output)).results()
+
+
+@dataclass
+class _Gathering:
+    store: Store
+
+    @cached_property
+    def index(self) -> dict[str, Any]:
+        return self.store.read_index()
+
+    @cached_property
+    def measures(self) -> list[str]:
+        return list(self.index["measures"])
+
+    @cached_property
+    def tests(self) -> list[str]:
+        return [collection["name"] for collection in self.index["collections"]]
+
+    @cached_property
+    def cells(self) -> list[dict[str, Any]]:
+        return [self._cell(entry) for entry in self.index["cells"]]
+
+    def results(self) -> dict[str, Any]:
+        index, first = self.index, self.index["first_stage"]
+        examples, warnings = self._examples()
+        kept = {name: self._kept(None, key) for name, key in first["evaluations"].items()}
+        return {
+            **{name: index[name] for name in ("name", "limbeck_version", "created", "measures")},
+            "output": str(self.store.folder),
+            "seconds": round(sum(self.store.state(cell["id"]).get("seconds", 0.0) for cell in self.cells), 2),
+            "collections": [
+                {key: each[key] for key in ("name", "documents", "queries")} for each in index["collections"]
+            ],
+            "first_stage": {
+                **{key: first[key] for key in ("name", "description", "depth")},
+                "values": {name: means(found, self.measures) for name, found in kept.items()},
+                "counts": {
+                    name: {key: found[key] for key in ("queries", "scored", "missing", "short")}
+                    for name, found in kept.items()
+                },
+            },
+            "teachers": [
+                {
+                    "name": teacher["name"],
+                    "model": teacher["model"],
+                    "values": {
+                        name: means(self._kept(None, key), self.measures)
+                        for name, key in teacher["evaluations"].items()
+                    },
+                }
+                for teacher in index["teachers"]
+            ],
+            "backbones": [self._backbone(backbone) for backbone in index["backbones"]],
+            "recipes": [self._recipe(recipe) for recipe in index["recipes"]],
+            "cells": self.cells,
+            "comparisons": compare_with_first_stage(
+                self.trained, {name: found["values"] for name, found in kept.items()}, self.measures
+            ),
+            "pairwise": compare_recipes(
+                self.trained,
+                self.tests,
+                self.measures[0],
+                {
+                    (pair["a"]["backbone"], pair["a"]["recipe"], pair["b"]["recipe"]): [
+                        f["factor"] for f in pair["factors"]
+                    ]
+                    for pair in self.audit
+                },
+            ),
+            "audit": self.audit,
+            "examples": examples,
+            "warnings": [*index["warnings"], *self._warnings(kept), *warnings],
+        }
+
+    @cached_property
+    def trained(self) -> list[Trained]:
+        return [
+            Trained(backbone["name"], recipe["name"], self._values(backbone["name"], recipe["name"]))
+            for backbone in self.index["backbones"]
+            for recipe in self.index["recipes"]
+        ]
+
+    @cached_property
+    def audit(self) -> list[dict[str, Any]]:
+        found = []
+        for backbone, recipes in self.index["facts"].items():
+            facts = {recipe: {**stated, **self._measured(backbone, recipe)} for recipe, stated in recipes.items()}
+            found += [
+                {
+                    "a": {"backbone": backbone, "recipe": a},
+                    "b": {"backbone": backbone, "recipe": b},
+                    "factors": differences(facts[a], facts[b]),
+                }
+                for a, b in combinations(facts, 2)
+            ]
+        return found
+
+    def _of(self, backbone: str, recipe: str) -> list[dict[str, Any]]:
+        """The finished cells of a recipe."""
+        return [
+            cell
+            for cell in self.cells
+            if (cell["backbone"], cell["recipe"], cell["state"]) == (backbone, recipe, "done")
+        ]
+
+    def _measured(self, backbone: str, recipe: str) -> dict[str, str]:
+        cells = self._of(backbone, recipe)
+        return measured_facts([cell["training"] for cell in cells], [cell["seed"] for cell in cells])
+
+    def _values(self, backbone: str, recipe: str) -> dict[str, dict[str, dict[int, dict[str, float]]]]:
+        found: dict[str, dict[str, dict[int, dict[str, float]]]] = {}
+        for cell in self._of(backbone, recipe):
+            for name in self.tests:
+                kept = self._kept(cell["id"], self._entry(cell)["evaluations"][name])
+                for measure in self.measures:
+                    found.setdefault(name, {}).setdefault(measure, {})[cell["seed"]] = kept["values"][measure]
+        return found
+
+    def _entry(self, cell: Mapping[str, Any]) -> dict[str, Any]:
+        return next(
+            entry for entry in self.index["cells"] if all(entry[k] == cell[k] for k in ("id", "recipe", "seed"))
+        )
+
+    def _kept(self, cell_id: str | None, key: str) -> dict[str, Any]:
+        return read_json(self.store.evaluation(cell_id, key) / "values.json")  # type: ignore[no-any-return]
+
+    def _cell(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        state, error = cell_state(self.store, entry, self.measures)
+        folder = self.store.cell(entry["id"])
+        summary = folder / "summary.json"
+        curve, validation = _curves(folder / "log.jsonl")
+        return {
+            **{name: entry[name] for name in ("id", "backbone", "recipe", "seed")},
+            "state": state,
+            "error": error,
+            "training": read_json(summary) if summary.exists() else None,
+            "curve": curve,
+            "validation": validation,
+            "values": {
+                name: means(self._kept(entry["id"], key), self.measures) for name, key in entry["evaluations"].items()
+            }
+            if state == "done"
+            else {},
+        }
+
+    def _backbone(self, backbone: Mapping[str, Any]) -> dict[str, Any]:
+        trained: dict[str, Any] = next(
+            (cell["training"] for cell in self.cells if cell["backbone"] == backbone["name"] and cell["training"]), {}
+        )
+        return {
+            **{key: backbone[key] for key in ("name", "model")},
+            "layers": trained.get("layers", backbone["layers"]),
+            "parameters": trained.get("parameters"),
+        }
+
+    def _recipe(self, recipe: Mapping[str, Any]) -> dict[str, Any]:
+        """The recipe, with the steps that its epochs came to where that is known."""
+        summary = next((c["training"] for c in self.cells if c["recipe"] == recipe["name"] and c["training"]), None)
+        stages = []
+        for number, stage in enumerate(recipe["stages"]):
+            steps = stage["steps"] or (summary["stages"][number]["steps"] if summary else None)
+            stages.append({**stage, "steps": steps})
+        return {"name": recipe["name"], "stages": stages}
+
+    def _examples(self) -> tuple[list[dict[str, Any]], list[str]]:
+        cell = self._shown_cell()
+        if cell is None:
+            return [], []
+        try:
+            return list(self._shown(cell)), []
+        except LimbeckError as error:
+            return [], [f"no example queries can be shown: {error}"]
+
+    def _shown_cell(self) -> dict[str, Any] | None:
+        """The first seed of the recipe that validated best; of the first recipe where none was validated."""
+        recipes = [cells for one in self.trained if (cells := self._of(one.backbone, one.recipe))]
+
+        def validated(cells: list[dict[str, Any]]) -> float:
+            values = [cell["training"].get("best_value") for cell in cells]
+            return float("-inf") if None in values else sum(values) / len(values)
+
+        return max(recipes, key=validated)[0] if recipes else None
+
+    def _shown(self, cell: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        measure = self.measures[0]
+        keys = {
+            name: (self.index["first_stage"]["evaluations"][name], key)
+            for name, key in self._entry(cell)["evaluations"].items()
+        }
+        before, after = {}, {}
+        for name, (first, own) in keys.items():
+            finished = self._kept(cell["id"], own)["values"][measure]
+            for query_id, value in self._kept(None, first)["values"][measure].items():
+                before[name, query_id], after[name, query_id] = value, finished[query_id]
+        places = {each["name"]: each["place"] for each in self.index["collections"]}
+        chosen = choose_queries(before, after)
+        loaded = {name: load_collection(places[name]) for name in {query[0] for query, _ in chosen}}
+        runs = {
+            name: tuple(
+                read_run(self.store.evaluation(owner, key) / "run.gz")
+                for owner, key in zip((None, cell["id"]), keys[name], strict=True)
+            )
+            for name in loaded
+        }
+        for (name, query_id), why in chosen:
+            yield {
+                "collection": name,
+                "query_id": query_id,
+                **{key: cell[key] for key in ("backbone", "recipe", "seed")},
+                "measure": measure,
+                "why": why,
+                "before_value": before[name, query_id],
+                "after_value": after[name, query_id],
+                **show_query(loaded[name], query_id, *runs[name]),
+            }
+
+    def _warnings(self, kept: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        for name, found in kept.items():
+            if found["missing"]:
+                lost = f"{found['missing']} of {found['queries']} queries"
+                yield f"{name}: the first stage finds nothing for {lost}; they count as 0"
+        for cell in self.cells:
+            label = f"{cell['backbone']} · {cell['recipe']} · seed {cell['seed']}"
+            if cell["state"] == "failed":
+                yield f"{label} failed: {cell['error']}"
+            elif cell["state"] != "done":
+                yield f"{label} is {cell['state']}; means and comparisons are without it"
+
+
+def _curves(log: Path) -> tuple[list[list[float]], list[list[float]]]:
+    """[step, loss] as means over at most `POINTS` equal stretches, and [step, value] of every validation."""
+    records = read_log(log)
+    steps = [(record["step"], record["loss"]) for record in records if record["kind"] == "step"]
+    width = max(1, -(-len(steps) // POINTS))
+    stretches = [steps[start : start + width] for start in range(0, len(steps), width)]
+    curve = [[stretch[-1][0], sum(loss for _, loss in stretch) / len(stretch)] for stretch in stretches]
+    return curve, [[record["step"], record["value"]] for record in records if record["kind"] == "validation"]

@@ -1,0 +1,175 @@
+"""The study file's sections, keys and types. What refers to what is checked in `checks`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from limbeck.study.yaml_file import Key
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _counted(value: Any) -> Any:
+    """A number n stands for the seeds 1 to n."""
+    return list(range(1, value + 1)) if type(value) is int and 1 <= value <= 10_000 else value
+
+
+def _by_collection(value: Any) -> Any:
+    """One file stands for the only training collection's."""
+    return {"": value} if isinstance(value, str) else value
+
+
+def _or_none(value: Any) -> Any:
+    """YAML reads `off` and `no` as false, and `none` as a word."""
+    return None if value is False or value == "none" else value
+
+
+Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Precision = Literal["fp32", "bf16"]
+
+
+class Section(BaseModel):
+    """A mapping of known keys with values of the right type: nothing is converted, nothing unknown is let pass."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Collections(Section):
+    """What is trained on, and what is tested on."""
+
+    train: Names
+    test: Names
+
+
+class BM25Parameters(Section):
+    """As of `limbeck.retrieval.BM25`."""
+
+    k1: float = 0.9
+    b: float = 0.4
+    stemmer: Annotated[str | None, BeforeValidator(_or_none)] = "english"
+    stopwords: Annotated[str | None, BeforeValidator(_or_none)] = "english"
+
+
+class FirstStage(Section):
+    """BM25 of our own, or a run file for each collection."""
+
+    bm25: BM25Parameters | None = None
+    runs: dict[str, str] | None = None
+
+
+class Teacher(Section):
+    """A bi-encoder, whose cosines times `scale` are teacher scores."""
+
+    biencoder: str
+    scale: Rate = 1.0
+    sha256: str | None = None
+
+
+class Backbone(Section):
+    """A model to train, and the learning rate of stages that state none."""
+
+    model: str
+    layers: Count | None = None
+    max_length: Count = 256
+    query_tokens: Count = 64
+    learning_rate: Rate | None = None
+    sha256: str | None = None
+
+
+class ListSource(Section):
+    """Where training lists come from: a run's candidates with signals added, or a file of ready lists."""
+
+    format: Literal["run", "limbeck"]
+    path: Annotated[dict[str, str] | None, BeforeValidator(_by_collection)] = None
+    first_stage: str | None = None
+    depth: Count | None = None
+    labels: Literal["qrels"] | None = None
+    signal: Literal["order"] | None = None
+    teacher: str | None = None
+    sample: dict[str, Any] = {}
+
+
+class Stage(Section):
+    """One objective on one list source."""
+
+    objective: str
+    lists: str
+    lists_per_step: Count
+    steps: Count | None = None
+    epochs: Rate | None = None
+    learning_rate: Rate | None = None
+
+
+class Optimizer(Section):
+    """As of `limbeck.training.Settings`."""
+
+    warmup: Amount = 0.1
+    clip: Amount = 1.0
+    weight_decay: Amount = 0.0
+    precision: Precision = "fp32"
+    token_budget: Count = 4096
+    single_pass_tokens: Count = 12288
+    checkpoint_every: Count = 500
+
+
+class Validation(Section):
+    """What chooses the checkpoint."""
+
+    collections: Names
+    first_stage: str | None = None
+    depth: Count = 100
+    measure: str = "nDCG@10"
+    every: Count = 500
+
+
+class Evaluation(Section):
+    """How every cell is tested."""
+
+    first_stage: str = "bm25"
+    depth: Count = 100
+    measures: Names = ["nDCG@10"]
+    precision: Precision = "fp32"
+
+
+class StudyConfig(Section):
+    """A whole study file."""
+
+    name: Annotated[str, Field(min_length=1)]
+    collections: Collections
+    first_stages: dict[str, FirstStage] = {}
+    teachers: dict[str, Teacher] = {}
+    backbones: Annotated[dict[str, Backbone], Field(min_length=1)]
+    lists: Annotated[dict[str, ListSource], Field(min_length=1)]
+    recipes: Annotated[dict[str, Annotated[list[Stage], Field(min_length=1)]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], BeforeValidator(_counted), Field(min_length=1)] = [1]
+    optimizer: Optimizer = Optimizer()
+    validation: Validation | None = None
+    evaluation: Evaluation = Evaluation()
+
+
+SECTIONS: dict[tuple[str, ...], type[Section]] = {
+    (): StudyConfig,
+    ("collections",): Collections,
+    ("first_stages", "*"): FirstStage,
+    ("first_stages", "*", "bm25"): BM25Parameters,
+    ("teachers", "*"): Teacher,
+    ("backbones", "*"): Backbone,
+    ("lists", "*"): ListSource,
+    ("recipes", "*", "*"): Stage,
+    ("optimizer",): Optimizer,
+    ("validation",): Validation,
+    ("evaluation",): Evaluation,
+}
+
+
+def known_keys(section: Key) -> list[str]:
+    """The keys that the section at `section` may hold; none for one whose keys are the user's own names."""
+    for pattern, model in SECTIONS.items():
+        if len(pattern) == len(section) and all(p in ("*", k) for p, k in zip(pattern, section, strict=True)):
+            return list(model.model_fields)
+    return []

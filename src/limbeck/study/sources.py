@@ -1,0 +1,174 @@
+"""What the names in a study file stand for, and descriptions of it that do not depend on names."""
+
+import dataclasses
+import hashlib
+import os.path
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from limbeck.collections import Collection, load_collection
+from limbeck.collections.beir import is_collection_folder
+from limbeck.collections.folds import split_folds
+from limbeck.collections.merge import merge
+from limbeck.encoder import ModelSource, resolve
+from limbeck.errors import UsageError
+from limbeck.lists import Sample
+from limbeck.retrieval import BM25
+from limbeck.study.schema import BM25Parameters, FirstStage, StudyConfig
+
+BM25_NAME = "bm25"
+DEPTH = 100
+"""Candidates of lists from a first stage that state no depth of their own."""
+
+
+class Sources:
+    """A study's names, resolved from the folder of its file. Each thing is loaded once, and only when asked for."""
+
+    def __init__(self, config: StudyConfig, folder: Path) -> None:
+        self.config = config
+        self.folder = folder
+        self._collections: dict[str, Collection] = {}
+        self._digests: dict[Path, str] = {}
+        self._models: dict[str, ModelSource] = {}
+
+    def file(self, name: str) -> Path:
+        """A file or folder, relative to the study file's folder."""
+        return self.folder / os.path.expanduser(name)
+
+    def place(self, name: str) -> str:
+        """A collection's name with its folder made absolute, if it is one; what `load_collection` is to be given."""
+        base = without_folds(name)
+        if base == "demo" or base.startswith("demo/"):
+            return name
+        path = self.file(base)
+        if path.is_dir() or is_collection_folder(path.parent) or base.startswith((".", "/", "~")):
+            return os.path.normpath(path) + name[len(base) :]
+        return name
+
+    def is_local(self, name: str) -> bool:
+        """Whether loading this collection fetches nothing."""
+        place = self.place(name)
+        return place.startswith("/") or without_folds(place).split("/")[0] == "demo"
+
+    def collection(self, name: str) -> Collection:
+        """A collection, under the name that the study gives it. Raises what `load_collection` raises."""
+        if name not in self._collections:
+            self._collections[name] = replace(load_collection(self.place(name)), name=name)
+        return self._collections[name]
+
+    @cached_property
+    def training(self) -> Collection:
+        """All training collections as one."""
+        return merge([self.collection(name) for name in self.config.collections.train])
+
+    def model(self, name: str) -> ModelSource:
+        """Where a model is; its `path` is what to load. Raises MissingError for an absent folder or package."""
+        if name not in self._models:
+            local = not name.startswith("package:") and (self.file(name).is_dir() or name.startswith((".", "/", "~")))
+            self._models[name] = resolve(os.path.normpath(self.file(name)) if local else name)
+        return self._models[name]
+
+    def model_name(self, name: str) -> str:
+        """A model's name, with its folder made absolute if it is one."""
+        return self.model(name).name
+
+    def weights(self, name: str) -> str:
+        """What stands for a model: a digest of its weights, configuration and vocabulary, or its Hub id."""
+        source = self.model(name)
+        if source.sha256 is None:
+            return f"hub:{source.path}"
+        digest = hashlib.sha256(source.sha256.encode())
+        folder = Path(source.path)
+        for file in sorted(file for file in folder.rglob("*") if file.suffix in (".json", ".txt", ".model")):
+            digest.update(f"{file.relative_to(folder)} {self.digest(file)}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def first_stage(self, name: str) -> FirstStage:
+        """A first stage by name; `bm25` is known without being described."""
+        if name in self.config.first_stages:
+            return self.config.first_stages[name]
+        return FirstStage(bm25=BM25Parameters())
+
+    def bm25(self, name: str) -> BM25 | None:
+        """The BM25 that a first stage is, or None for one of given runs."""
+        parameters = self.first_stage(name).bm25
+        return None if parameters is None else BM25(**parameters.model_dump())
+
+    def run_file(self, first_stage: str, collection: str) -> Path:
+        """The run file that a first stage of given runs names for a collection."""
+        runs = self.first_stage(first_stage).runs or {}
+        for name, path in runs.items():
+            if self.place(name) == self.place(collection):
+                return self.file(path)
+        raise UsageError(
+            f'first stage "{first_stage}" has no run for {collection}; expected one under first_stages.'
+            f"{first_stage}.runs (it has {', '.join(runs) or 'none'})"
+        )
+
+    def list_file(self, lists: str, collection: str) -> Path:
+        """The file of a list source for a training collection; the lone file is every collection's."""
+        paths = self.config.lists[lists].path or {}
+        for name, path in paths.items():
+            if not name or self.place(name) == self.place(collection):
+                return self.file(path)
+        raise UsageError(
+            f'lists "{lists}" have no file for {collection}; expected one under lists.{lists}.path '
+            f"(it has {', '.join(paths) or 'none'})"
+        )
+
+    def candidates(self, first_stage: str, collection: str) -> dict[str, Any]:
+        """What decides a first stage's candidates on a collection."""
+        bm25 = self.bm25(first_stage)
+        if bm25 is not None:
+            return {"bm25": dataclasses.asdict(bm25)}
+        return {"run": self.digest(self.run_file(first_stage, collection))}
+
+    def lists(self, name: str) -> dict[str, Any]:
+        """What decides the content of a list source."""
+        source = self.config.lists[name]
+        if source.format == "limbeck":
+            return {"lists": self.digest(self.list_file(name, ""))}
+        described: dict[str, Any] = {
+            "parts": [
+                {
+                    "collection": self.collection(collection).fingerprint,
+                    "candidates": {"run": self.digest(self.list_file(name, collection))}
+                    if source.path
+                    else self.candidates(source.first_stage or BM25_NAME, collection),
+                }
+                for collection in self.config.collections.train
+            ],
+            "depth": self.depth(name),
+            "labels": source.labels,
+            "signal": source.signal,
+        }
+        if source.teacher:
+            teacher = self.config.teachers[source.teacher]
+            described["teacher"] = {"weights": self.weights(teacher.biencoder), "scale": teacher.scale}
+        return described
+
+    def depth(self, name: str) -> int | None:
+        """How many candidates a list source takes; None for all that its run file has."""
+        source = self.config.lists[name]
+        return source.depth or (None if source.path else DEPTH)
+
+    def sample(self, name: str) -> Sample:
+        """The sample of a list source. Raises UsageError for one that cannot be."""
+        return Sample.from_mapping(self.config.lists[name].sample)
+
+    def digest(self, path: Path) -> str:
+        """16 hex digits of SHA-256 over a file's bytes."""
+        if path not in self._digests:
+            with path.open("rb") as stream:
+                self._digests[path] = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+        return self._digests[path]
+
+
+def without_folds(name: str) -> str:
+    """A collection's name without its folds, even ones that cannot be: to refuse those is for `load_collection`."""
+    try:
+        return split_folds(name)[0]
+    except UsageError:
+        return name.rpartition("@")[0]

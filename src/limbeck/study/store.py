@@ -1,0 +1,120 @@
+"""Where a study's results lie on disk. Whatever has its name there is complete: all is written aside, then renamed."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from limbeck.errors import DataError, MissingError
+
+
+class Store:
+    """The output folder of a study.
+
+    study.yaml                  a copy of the study file
+    index.json                  what the study consists of, and which cell is which
+    cells/ID/                   cell.json (its description), state.json, error.txt (a traceback), the training's files
+    cells/ID/evaluations/KEY/   run.gz, values.json (every query's values)
+    shared/runs/KEY.run.gz      first stages' runs
+    shared/lists/KEY.parquet    training lists
+    shared/evaluations/KEY/     the same as a cell's, of first stages and teachers
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    @property
+    def index(self) -> Path:
+        return self.folder / "index.json"
+
+    @property
+    def study(self) -> Path:
+        return self.folder / "study.yaml"
+
+    def cell(self, cell_id: str) -> Path:
+        return self.folder / "cells" / cell_id
+
+    def evaluation(self, cell_id: str | None, key: str) -> Path:
+        """The folder of one evaluation, of a cell or of what all cells share."""
+        return (self.folder / "shared" if cell_id is None else self.cell(cell_id)) / "evaluations" / key
+
+    def run(self, key: str) -> Path:
+        return self.folder / "shared" / "runs" / f"{key}.run.gz"
+
+    def lists(self, key: str) -> Path:
+        return self.folder / "shared" / "lists" / f"{key}.parquet"
+
+    def state(self, cell_id: str) -> dict[str, Any]:
+        """A cell's `state.json`: `status`, and what came of it; empty where there is none yet."""
+        path = self.cell(cell_id) / "state.json"
+        found: dict[str, Any] = read_json(path) if path.exists() else {}
+        return found
+
+    def read_index(self) -> dict[str, Any]:
+        """`index.json`. MissingError where the folder holds no study."""
+        if not self.index.exists():
+            raise MissingError(f"{self.folder}: holds no study; expected the --output of `limbeck study run`")
+        found: dict[str, Any] = read_json(self.index)
+        return found
+
+    @contextmanager
+    def claim(self, cell_id: str) -> Iterator[bool]:
+        """Hold a cell; False if another process does. The system lets go when the holder ends, however it ends."""
+        path = self.cell(cell_id) / "lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def is_claimed(self, cell_id: str) -> bool:
+        """Whether some process works on a cell."""
+        if not (self.cell(cell_id) / "lock").exists():
+            return False
+        with self.claim(cell_id) as mine:
+            return not mine
+
+
+def key_of(description: Any) -> str:
+    """12 hex digits of SHA-256 over plain JSON values, whatever the order of their keys."""
+    text = json.dumps(description, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file. DataError (`file:line: …`) for anything else."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingError(f"{path}: no such file; run the study again, what is missing is made anew") from None
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not JSON ({error.msg}); remove the file and run again") from None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, complete or not at all."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, complete or not at all."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except OSError as error:
+        raise MissingError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            aside.unlink()

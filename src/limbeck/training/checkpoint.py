@@ -1,0 +1,96 @@
+"""Checkpoints: safetensors and JSON, written aside, checksummed, renamed when complete. Never pickle."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from limbeck.errors import DataError
+
+KEPT = 2  # the newest and, should it be damaged, the one before it
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete state of training: named groups of tensors, and plain JSON values."""
+
+    tensors: Mapping[str, Mapping[str, torch.Tensor]]
+    state: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
+    """Write the checkpoint of a step under `folder` and drop all but the newest two.
+
+    The manifest with every file's checksum is written last, each file and the folder are flushed to disk, and only then
+    the folder gets its name: killed at any moment, a folder with that name is complete.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"step-{step:09d}"
+    aside = folder / f".{target.name}"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    for group, tensors in checkpoint.tensors.items():
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside / f"{group}.safetensors")
+    (aside / "state.json").write_text(json.dumps(checkpoint.state, sort_keys=True))
+    manifest = {file.name: _digest(file) for file in sorted(aside.iterdir())}
+    (aside / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    for file in aside.iterdir():
+        _flush(file)
+    _flush(aside)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(aside, target)
+    _flush(folder)
+    for old in _written(folder)[:-KEPT]:
+        shutil.rmtree(old)
+    return target
+
+
+def load_checkpoint(folder: Path, device: torch.device) -> tuple[Checkpoint | None, list[str]]:
+    """The newest intact checkpoint under `folder`, or None; and one sentence for each newer one that is damaged."""
+    damaged = []
+    for path in reversed(_written(folder)):
+        try:
+            return _read(path, device), damaged
+        except DataError as error:
+            damaged.append(str(error))
+    return None, damaged
+
+
+def _read(path: Path, device: torch.device) -> Checkpoint:
+    try:
+        manifest = json.loads((path / "manifest.json").read_text())
+        wrong = [name for name, digest in manifest.items() if _digest(path / name) != digest]
+        if wrong:
+            raise DataError(f"{path}: {', '.join(wrong)} not as written (checksum differs)")
+        tensors = {
+            name.removesuffix(".safetensors"): load_file(path / name, device=str(device))
+            for name in manifest
+            if name.endswith(".safetensors")
+        }
+        return Checkpoint(tensors, json.loads((path / "state.json").read_text()))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: damaged checkpoint ({error})") from error
+
+
+def _written(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*"))
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

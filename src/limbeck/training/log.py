@@ -1,0 +1,39 @@
+"""The training log: one JSON object a line, cut back to the checkpoint when a training is resumed."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class TrainingLog:
+    """Appends records to `path`. Each carries the optimiser step it belongs to, from 1."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        """Open the log behind `step`: later records belong to work that will be done again, and are dropped."""
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
+        aside = path.with_name(f".{path.name}")
+        aside.write_text("".join(kept))
+        os.replace(aside, path)
+        self._stream = path.open("a")
+
+    def write(self, **record: Any) -> None:
+        """Append one record; it is on its way to disk when this returns."""
+        self._stream.write(json.dumps(record) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """All complete records of a log, also of one that is being written."""
+    return [json.loads(line) for line in _lines(path)]
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    # A line without its end was being written when the process was killed.
+    return [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]

@@ -1,0 +1,179 @@
+"""What a training is to do: backbone, stages, settings, validation and seed."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from limbeck.collections import Collection
+from limbeck.encoder import resolve
+from limbeck.errors import UsageError
+from limbeck.lists import Lists, Sample, Sampler
+from limbeck.objectives import Objective
+from limbeck.runs import Run
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The model that training starts from, and how it reads a pair.
+
+    Attributes:
+        model: folder, Hub id or `package:NAME/PATH`.
+        layers: keep only the first `layers` transformer layers.
+        max_length: longest pair in tokens.
+        query_tokens: longest query in tokens.
+        sha256: refuse local weights whose digest does not begin with this.
+    """
+
+    model: str
+    layers: int | None = None
+    max_length: int = 256
+    query_tokens: int = 64
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One objective on one list source.
+
+    Raises:
+        UsageError: no steps, a learning rate that is not above 0, or lists without a signal that the objective needs.
+    """
+
+    objective: Objective
+    lists: Lists = field(repr=False)
+    sample: Sample
+    steps: int
+    lists_per_step: int
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UsageError(f"steps is {self.steps}, expected a whole number ≥ 1")
+        if not 0 < self.learning_rate < float("inf"):
+            raise UsageError(f"learning_rate is {self.learning_rate}, expected a number above 0")
+        absent = sorted(self.objective.signals - self.lists.signals)
+        if absent:
+            raise UsageError(
+                f"{self.objective} needs {' and '.join(absent)}; the lists carry "
+                f"{', '.join(sorted(self.lists.signals)) or 'no signal'}: add that signal or choose another objective"
+            )
+
+    def sampler(self, seed: int, number: int) -> Sampler:
+        """The sampler of this stage, the `number`-th of its recipe."""
+        return Sampler(self.lists, self.sample, self.lists_per_step, seed, number)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the weights are optimised: AdamW, linear warm-up, linear decay to zero, gradients clipped by their norm.
+
+    Attributes:
+        warmup: share of a stage's steps when below 1, else a number of steps.
+        clip: largest gradient norm; 0 leaves gradients as they are.
+        precision: `fp32`, or `bf16` for products in bfloat16 with fp32 weights.
+        token_budget: most tokens of one micro-batch, padding included.
+        single_pass_tokens: a step of at most this many tokens keeps all its graphs alive and needs one forward only;
+            a larger one is scored without graphs first and replayed, in memory that does not grow with the step.
+        checkpoint_every: steps between checkpoints.
+    """
+
+    warmup: float = 0.1
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    precision: str = "fp32"
+    token_budget: int = 4096
+    single_pass_tokens: int = 12288
+    checkpoint_every: int = 500
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("fp32", "bf16"):
+            raise UsageError(f"precision is {self.precision!r}, expected fp32 or bf16")
+        for name in ("warmup", "weight_decay", "clip"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise UsageError(f"{name} is {getattr(self, name)}, expected a number ≥ 0")
+        for name in ("token_budget", "single_pass_tokens", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected a whole number ≥ 1")
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Held-out queries, re-ranked every so many steps; the checkpoint with the best mean over `sets` is kept."""
+
+    sets: tuple[tuple[Collection, Run], ...] = field(repr=False)
+    measure: str = "nDCG@10"
+    every: int = 500
+    depth: int = 100
+
+    def __post_init__(self) -> None:
+        if not self.sets:
+            raise UsageError("validation has no collections, expected at least one")
+        for name in ("every", "depth"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"validation: {name} is {getattr(self, name)}, expected a whole number ≥ 1")
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Everything that can change a trained model."""
+
+    backbone: Backbone
+    stages: tuple[Stage, ...]
+    collection: Collection = field(repr=False)
+    seed: int = 1
+    settings: Settings = Settings()
+    validation: Validation | None = None
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise UsageError("a training needs at least one stage")
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of all stages together."""
+        return sum(stage.steps for stage in self.stages)
+
+    def place(self, step: int) -> tuple[int, int]:
+        """(stage, step within it), both from 0, of the `step`-th optimiser step, from 0."""
+        for number, stage in enumerate(self.stages):
+            if step < stage.steps:
+                return number, step
+            step -= stage.steps
+        raise UsageError(f"step {step} lies beyond the plan's {self.steps} steps")
+
+    def describe(self) -> dict[str, Any]:
+        """The plan as plain JSON values: what must be equal for a training to be resumed."""
+        source = resolve(self.backbone.model)
+        validation = self.validation and {
+            "sets": [
+                {"collection": collection.fingerprint, "run": run.fingerprint} for collection, run in self.validation.sets
+            ],
+            "measure": self.validation.measure,
+            "every": self.validation.every,
+            "depth": self.validation.depth,
+        }
+        return {
+            "backbone": dataclasses.asdict(self.backbone) | {"sha256": source.sha256},
+            "stages": [
+                {
+                    "objective": str(stage.objective),
+                    "lists": stage.lists.fingerprint,
+                    "sample": str(stage.sample),
+                    "steps": stage.steps,
+                    "lists_per_step": stage.lists_per_step,
+                    "learning_rate": stage.learning_rate,
+                }
+                for stage in self.stages
+            ],
+            "collection": self.collection.fingerprint,
+            "seed": self.seed,
+            "settings": dataclasses.asdict(self.settings),
+            "validation": validation,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that stand for `describe()`."""
+        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:16]

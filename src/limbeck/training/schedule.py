@@ -1,0 +1,14 @@
+"""The learning rate of a step."""
+
+
+def learning_rate(peak: float, step: int, steps: int, warmup: float) -> float:
+    """Linear warm-up to `peak`, then linear decay to zero behind the last step.
+
+    Args:
+        step: from 0.
+        warmup: share of `steps` when below 1, else a number of steps.
+    """
+    rising = min(steps, round(warmup * steps) if warmup < 1 else int(warmup))
+    if step < rising:
+        return peak * (step + 1) / rising
+    return peak * (steps - step) / max(1, steps - rising)

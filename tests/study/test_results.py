@@ -1,0 +1,172 @@
+import itertools
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from limbeck.evaluation import holm, paired_t
+from limbeck.study import gather, load_study
+from limbeck.study.audit import differences
+from limbeck.study.comparisons import Trained, compare_with_first_stage
+from limbeck.study.examples import choose_queries
+from limbeck.study.results import _curves
+from limbeck.study.store import Store
+
+
+@pytest.fixture(scope="module")
+def results(finished: Path) -> dict[str, Any]:
+    return gather(finished)
+
+
+def per_query(output: Path, cell_id: str | None, key: str, measure: str) -> dict[str, float]:
+    values = json.loads((Store(output).evaluation(cell_id, key) / "values.json").read_text())["values"][measure]
+    return dict(sorted(values.items()))
+
+
+def exact_p(differences: np.ndarray) -> float:
+    """Share of all assignments of signs whose sum is as far from 0."""
+    sums = [abs(np.dot(signs, differences)) for signs in itertools.product((-1, 1), repeat=len(differences))]
+    return float(np.mean([total >= abs(differences.sum()) - 1e-12 for total in sums]))
+
+
+def test_results_are_plain_json(results: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(results, allow_nan=False)) == results
+
+
+def test_means_and_differences_are_those_of_the_per_query_values(results: dict[str, Any], finished: Path) -> None:
+    index = Store(finished).read_index()
+    first_key = index["first_stage"]["evaluations"]["mini/test"]
+    assert len(results["comparisons"]) == 4
+    p_values: dict[str, list[float]] = {}
+    for row in results["comparisons"]:
+        first = np.array(list(per_query(finished, None, first_key, row["measure"]).values()))
+        seeds = np.array(
+            [
+                list(per_query(finished, cell["id"], cell["evaluations"]["mini/test"], row["measure"]).values())
+                for cell in index["cells"]
+                if cell["recipe"] == row["recipe"]
+            ]
+        )
+        assert seeds.shape == (2, 4)
+        assert row["seeds"] == pytest.approx(seeds.mean(1))
+        assert row["mean"] == pytest.approx(seeds.mean())
+        assert row["std"] == pytest.approx(abs(seeds.mean(1)[0] - seeds.mean(1)[1]) / np.sqrt(2))
+        assert row["first_stage"] == pytest.approx(first.mean())
+        difference = seeds.mean(0) - first
+        assert row["difference"] == pytest.approx(difference.mean())
+        assert row["randomisation_p"] == pytest.approx(exact_p(difference))
+        assert row["t_p"] == pytest.approx(paired_t(difference))
+        assert (row["wins"], row["losses"]) == ((difference > 0).sum(), (difference < 0).sum())
+        assert row["wins"] + row["ties"] + row["losses"] == row["queries"] == 4
+        assert row["ci"][0] <= row["difference"] <= row["ci"][1]
+        p_values.setdefault(row["measure"], []).append(row["randomisation_p"])
+    for measure, family in p_values.items():
+        corrected = [row["corrected_p"] for row in results["comparisons"] if row["measure"] == measure]
+        low, high = sorted(family)
+        assert sorted(corrected) == pytest.approx([min(1, 2 * low), max(min(1, 2 * low), high)])
+
+
+def test_holm_spans_recipes_and_collections_of_one_measure() -> None:
+    random = np.random.default_rng(0)
+
+    def values(shift: float) -> dict[str, float]:
+        return {str(n): float(value) for n, value in enumerate(random.normal(shift, 0.3, 12))}
+
+    first = {name: {m: values(0) for m in ("AP", "RR")} for name in ("x", "y")}
+    trained = [
+        Trained("b", recipe, {name: {m: {1: values(shift), 2: values(shift)} for m in ("AP", "RR")} for name in first})
+        for recipe, shift in (("r", 0.1), ("s", 0.3))
+    ]
+    rows = compare_with_first_stage(trained, first, ["AP", "RR"])
+    for measure in ("AP", "RR"):
+        family = [row for row in rows if row["measure"] == measure]
+        assert len(family) == 4
+        assert [row["corrected_p"] for row in family] == holm([row["randomisation_p"] for row in family])
+        assert all(row["significant"] == (row["corrected_p"] < 0.05) for row in family)
+    assert any(row["significant"] for row in rows)
+
+
+def test_every_two_recipes_are_compared_and_told_apart(results: dict[str, Any]) -> None:
+    [pair] = results["pairwise"]
+    assert (pair["a"]["recipe"], pair["b"]["recipe"], pair["measure"]) == ("BCE", "TwoStage", "nDCG@10")
+    means = {row["recipe"]: row["mean"] for row in results["comparisons"] if row["measure"] == "nDCG@10"}
+    assert pair["difference"] == pytest.approx(means["BCE"] - means["TwoStage"])
+    [audit] = results["audit"]
+    factors = {factor["factor"]: (factor["a"], factor["b"]) for factor in audit["factors"]}
+    assert pair["differs"] == list(factors)
+    assert factors["stages"] == ("1", "2")
+    assert factors["signal"] == ("labels of judgments", "labels of judgments, then teacher order of bert")
+    assert factors["learning rate"] == ("0.001", "0.001, then 0.0005")
+    assert factors["steps"] == ("4", "2 + 1 epochs")
+    assert factors["pairs trained on"] == ("32", "40")
+    assert not {"candidates", "precision", "max length", "seeds", "warm-up", "passages per step"} & set(factors)
+
+
+def test_equal_facts_differ_in_nothing_and_an_absent_one_is_unknown() -> None:
+    assert differences({"x": "1"}, {"x": "1"}) == []
+    assert differences({"x": "1"}, {}) == [{"factor": "x", "a": "1", "b": "unknown"}]
+
+
+def test_first_stage_and_teacher_are_measured_on_the_same_candidates(results: dict[str, Any], finished: Path) -> None:
+    first, [teacher] = results["first_stage"], results["teachers"]
+    assert first["counts"] == {"mini/test": {"queries": 4, "scored": 4, "missing": 0, "short": 0}}
+    assert set(teacher["values"]["mini/test"]) == set(first["values"]["mini/test"]) == {"nDCG@10", "RR@10"}
+    assert first["description"].startswith("BM25(k1=0.9")
+
+
+def test_examples_show_losses_as_well_as_gains(results: dict[str, Any]) -> None:
+    examples = results["examples"]
+    assert len(examples) == 4
+    for example in examples:
+        change = example["after_value"] - example["before_value"]
+        assert {"gain": change > 0, "loss": change < 0, "typical": True}[example["why"]]
+        assert {item["docid"] for item in example["before"]} == {item["docid"] for item in example["after"]}
+        assert example["before"][0]["text"]
+        assert {item["grade"] for item in example["after"]} - {None}
+
+
+def test_chosen_queries_are_extremes_and_the_middle() -> None:
+    before = {("c", f"{n:02d}"): 0.5 for n in range(30)}
+    after = {("c", f"{n:02d}"): 0.5 + (n - 12) / 100 for n in range(30)}
+    chosen = choose_queries(before, after)
+    names = {why: [query for (_, query), reason in chosen if reason == why] for why in ("gain", "loss", "typical")}
+    assert names["gain"] == ["29", "28", "27", "26", "25"]
+    assert names["loss"] == ["00", "01", "02", "03"]
+    assert names["typical"] == ["15", "14", "13"]
+
+
+def test_only_gains_are_called_gains() -> None:
+    before = {("c", str(n)): 0.5 for n in range(6)}
+    after = {("c", str(n)): 0.5 - 0.1 * (n == 3) for n in range(6)}
+    assert [why for _, why in choose_queries(before, after)] == ["loss", "typical", "typical", "typical"]
+
+
+def test_examples_that_cannot_be_shown_leave_the_rest(finished: Path, tmp_path: Path) -> None:
+    output = Path(shutil.copytree(finished, tmp_path / "out"))
+    index = json.loads((output / "index.json").read_text())
+    index["collections"][0]["place"] = "/no/such/folder"
+    (output / "index.json").write_text(json.dumps(index))
+    results = gather(output)
+    assert results["examples"] == []
+    assert any("no example queries can be shown" in warning for warning in results["warnings"])
+    assert results["comparisons"]
+
+
+def test_a_curve_keeps_its_mean_in_at_most_200_points(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    lines = [json.dumps({"kind": "step", "step": n, "loss": float(n)}) for n in range(1, 1001)]
+    log.write_text("\n".join(lines) + "\n")
+    curve, _ = _curves(log)
+    assert len(curve) == 200
+    assert curve[0] == [5, 3.0]
+    assert np.mean([loss for _, loss in curve]) == 500.5
+
+
+def test_a_study_without_validation_or_teachers_is_gathered_too(finished: Path, laboratory: Path) -> None:
+    assert load_study(laboratory / "tiny.yaml").config.validation is not None
+    cells = gather(finished)["cells"]
+    assert [point[0] for point in cells[0]["validation"]] == [2, 4]
+    assert [point[0] for point in cells[0]["curve"]] == [1, 2, 3, 4]
