@@ -106,9 +106,10 @@ class CrossEncoder:
         return Pairs(queries, passages, self.template, self.max_length, self.query_tokens)
 
     def logits(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Raw scores of one padded batch, float32 [pairs]."""
+        """Raw scores of one padded batch, [pairs]: float32, or float64 for weights in float64."""
         batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()}
-        return self.model(**batch).logits[:, 0].float()  # type: ignore[no-any-return]
+        scores = self.model(**batch).logits[:, 0]
+        return scores.to(torch.promote_types(scores.dtype, torch.float32))  # type: ignore[no-any-return]
 
     def score(self, pairs: Sequence[tuple[str, str]], precision: str = "fp32") -> NDArray[np.float32]:
         """Raw scores of (query, passage) texts, float32 [pairs], in their order."""

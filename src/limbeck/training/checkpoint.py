@@ -47,8 +47,11 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     os.replace(aside, target)
     _flush(folder)
-    for old in _written(folder)[:-KEPT]:
-        shutil.rmtree(old)
+    # One of a later step is damaged: training went on from before it.
+    kept = [path for path in _written(folder) if path <= target][-KEPT:]
+    for path in _written(folder):
+        if path not in kept:
+            shutil.rmtree(path)
     return target
 
 
@@ -66,6 +69,8 @@ def load_checkpoint(folder: Path, device: torch.device) -> tuple[Checkpoint | No
 def _read(path: Path, device: torch.device) -> Checkpoint:
     try:
         manifest = json.loads((path / "manifest.json").read_text())
+        if not isinstance(manifest, dict):
+            raise DataError(f"{path}: damaged checkpoint (manifest.json is no JSON object)")
         wrong = [name for name, digest in manifest.items() if _digest(path / name) != digest]
         if wrong:
             raise DataError(f"{path}: {', '.join(wrong)} not as written (checksum differs)")

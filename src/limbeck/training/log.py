@@ -9,9 +9,17 @@ from typing import Any
 class TrainingLog:
     """Appends records to `path`. Each carries the optimiser step it belongs to, from 1."""
 
-    def __init__(self, path: Path, step: int) -> None:
-        """Open the log behind `step`: later records belong to work that will be done again, and are dropped."""
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
+    def __init__(self, path: Path, step: int, validation_due: bool = False) -> None:
+        """Open the log behind `step`: later records belong to work that will be done again, and are dropped.
+
+        With `validation_due`, the validation of `step` is such work as well.
+        """
+
+        def is_kept(record: dict[str, Any]) -> bool:
+            again = validation_due and record["step"] == step and record["kind"] == "validation"
+            return record["step"] <= step and not again
+
+        kept = [line for line in _lines(path) if is_kept(json.loads(line))]
         aside = path.with_name(f".{path.name}")
         aside.write_text("".join(kept))
         os.replace(aside, path)

@@ -86,7 +86,7 @@ class _Training:
 
     def run(self) -> dict[str, Any]:
         self._resume()
-        self.log = TrainingLog(self.output / "log.jsonl", self.state.step)
+        self.log = TrainingLog(self.output / "log.jsonl", self.state.step, self.state.validation_due)
         self.started = time.monotonic() - self.state.seconds
         self.encoder.model.train()
         try:
@@ -311,6 +311,8 @@ def _claim(output: Path, plan: TrainingPlan) -> None:
             found = json.loads(path.read_text())
         except ValueError as error:
             raise DataError(f"{path}: not JSON ({error}); remove {output} to train anew") from error
+        if not isinstance(found, dict):
+            raise DataError(f"{path}: not a JSON object; remove {output} to train anew")
         different = [key for key in described if found.get(key) != described[key]]
         if different:
             raise UsageError(

@@ -145,7 +145,12 @@ class TrainingPlan:
 
     def describe(self) -> dict[str, Any]:
         """The plan as plain JSON values: what must be equal for a training to be resumed."""
-        source = resolve(self.backbone.model)
+        sha256 = resolve(self.backbone.model).sha256
+        backbone = dataclasses.asdict(self.backbone) | {"sha256": sha256}
+        if sha256:
+            del backbone["model"]  # the same weights in another place are the same model
+        settings = dataclasses.asdict(self.settings)
+        del settings["checkpoint_every"]  # changes no outcome
         validation = self.validation and {
             "sets": [
                 {"collection": collection.fingerprint, "run": run.fingerprint} for collection, run in self.validation.sets
@@ -155,7 +160,7 @@ class TrainingPlan:
             "depth": self.validation.depth,
         }
         return {
-            "backbone": dataclasses.asdict(self.backbone) | {"sha256": source.sha256},
+            "backbone": backbone,
             "stages": [
                 {
                     "objective": str(stage.objective),
@@ -169,7 +174,7 @@ class TrainingPlan:
             ],
             "collection": self.collection.fingerprint,
             "seed": self.seed,
-            "settings": dataclasses.asdict(self.settings),
+            "settings": settings,
             "validation": validation,
         }
 

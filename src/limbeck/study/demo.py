@@ -1,0 +1,62 @@
+"""The demo study, as it is for the built-in collection, or for another one with its queries split in three."""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from limbeck.collections import load_collection
+from limbeck.errors import DataError, MissingError, UsageError
+
+FEWEST_QUERIES = 10
+
+
+def demo_study(collection: str, output: Path) -> Path:
+    """Write the demo's study file into `output` and return its path.
+
+    For another collection than `demo`: where FOLDER has the splits train and test, four fifths of the training queries
+    train, one fifth validates, and test is test. Otherwise the queries are dealt in ten folds: five train, one
+    validates, four test.
+
+    Raises:
+        DataError: too few judged queries to split.
+        MissingError, UsageError: no such collection.
+    """
+    template = _study_file("demo.yaml").read_text()
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "demo.yaml"
+    if collection == "demo":
+        text = template
+    else:
+        study = yaml.safe_load(template)
+        train, valid, test = _split(os.path.abspath(collection) if Path(collection).exists() else collection)
+        study["name"] = "demo"
+        study["collections"] = {"train": train, "test": test}
+        study["validation"]["collections"] = valid
+        text = yaml.safe_dump(study, sort_keys=False)
+    aside = path.with_name(f".{path.name}")
+    aside.write_text(text)
+    os.replace(aside, path)
+    return path
+
+
+def _split(collection: str) -> tuple[str, str, str]:
+    try:
+        load_collection(f"{collection}/test"), load_collection(f"{collection}/train")
+        return f"{collection}/train@1-4/5", f"{collection}/train@5/5", f"{collection}/test"
+    except (UsageError, MissingError):
+        pass
+    found = load_collection(collection)
+    if not found.qrels or len(found.query_ids) < FEWEST_QUERIES:
+        raise DataError(
+            f"{collection} has {len(found.qrels)} judged queries; the demo needs at least {FEWEST_QUERIES} to train, "
+            "validate and test on different ones"
+        )
+    return f"{collection}@1-5/10", f"{collection}@6/10", f"{collection}@7-10/10"
+
+
+def _study_file(name: str) -> Path:
+    """A study that is shipped: inside the installed package, or beside the sources of a checkout."""
+    packaged = Path(str(files("limbeck"))) / "studies" / name
+    return packaged if packaged.is_file() else Path(__file__).parents[3] / "studies" / name

@@ -1,0 +1,105 @@
+"""A user's mistake gives one clear text, the right exit code, and no traceback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Limbeck = Callable[..., Result]
+TRAIN = ("train", "--backbone", "bert", "--collection", "mini/train", "--output", "out", "--lists", "mined.parquet")
+
+CASES: list[tuple[int, str, tuple[object, ...]]] = [
+    (2, "no-such-verb", ("no-such-verb",)),
+    (2, "--output", ("retrieve", "bm25", "--collection", "mini/test")),
+    (2, "tset", ("retrieve", "bm25", "--collection", "mini/tset", "--output", "x.run")),
+    (2, "depth", ("retrieve", "bm25", "--collection", "mini/test", "--depth", 0, "--output", "x.run")),
+    (2, "klingon", ("retrieve", "bm25", "--collection", "mini/test", "--stemmer", "klingon", "--output", "x.run")),
+    (3, "absent.run", ("evaluate", "--collection", "mini/test", "absent.run")),
+    (2, 'did you mean "nDCG"', ("evaluate", "--collection", "mini/test", "test.run", "--measures", "nDGC@10")),
+    (2, "at least two", ("compare", "--collection", "mini/test", "test.run")),
+    (5, "bad.run:1", ("evaluate", "--collection", "mini/test", "bad.run")),
+    (3, "absent.parquet", ("lists", "show", "absent.parquet")),
+    (5, "bad.run", ("lists", "show", "bad.run")),
+    (5, "none of the", ("rerank", "--model", "bert", "--collection", "mini/valid", "--run", "test.run", "--output", "x")),
+    (3, "./absent", ("rerank", "--model", "./absent", "--collection", "mini/test", "--run", "test.run", "--output", "x")),
+    (3, "absent", ("teach", "biencoder", "--model", "./absent", "--collection", "mini/test", "--run", "test.run",
+                   "--output", "x")),
+    (2, "fp8", ("rerank", "--model", "bert", "--collection", "mini/test", "--run", "test.run", "--output", "x",
+                "--precision", "fp8")),
+    (2, "either --steps or --epochs", (*TRAIN, "--objective", "BCE")),
+    (2, "InfoNCE", (*TRAIN, "--objective", "InfoNEC", "--steps", 1)),
+    (2, "teacher_scores", (*TRAIN, "--objective", "MSE", "--steps", 1, "--max-length", 20)),
+    (2, "beyond the backbone's", (*TRAIN, "--objective", "BCE", "--steps", 1, "--max-length", 99)),
+    (2, "learning_rate", (*TRAIN, "--objective", "BCE", "--steps", 1, "--learning-rate", -1)),
+    (2, "positive", (*TRAIN, "--objective", "BCE", "--steps", 1, "--sample", "positive=1")),
+    (2, "epochs", (*TRAIN, "--objective", "BCE", "--epochs", 0)),
+    (2, "--validation-run", (*TRAIN, "--objective", "BCE", "--steps", 1, "--validation-collection", "mini/valid")),
+    (3, "absent.yaml", ("study", "check", "absent.yaml")),
+    (2, "bad.yaml:1", ("study", "check", "bad.yaml")),
+    (3, "nowhere", ("study", "status", "nowhere")),
+    (3, "nowhere", ("study", "report", "nowhere")),
+]  # fmt: skip
+
+
+@pytest.fixture
+def ready(here: Path, limbeck: Limbeck) -> Path:
+    for split in ("train", "test"):
+        limbeck("retrieve", "bm25", "--collection", f"mini/{split}", "--depth", 10, "--output", f"{split}.run")
+    limbeck("lists", "mine", "--collection", "mini/train", "--run", "train.run", "--output", "mined.parquet")
+    Path("bad.run").write_text("q1 Q0 d1 1 not-a-number tag\n")
+    Path("bad.yaml").write_text("naem: x\n")
+    return here
+
+
+@pytest.mark.parametrize(("code", "text", "words"), CASES, ids=[f"{' '.join(map(str, c[2][:2]))}: {c[1]}" for c in CASES])
+def test_a_mistake_is_named_with_its_exit_code(
+    code: int, text: str, words: tuple[object, ...], ready: Path, limbeck: Limbeck
+) -> None:
+    result = limbeck(*words, code=code)
+    assert text in result.stderr
+    assert result.stdout == ""
+    assert not (ready / "x.run").exists()
+    assert not (ready / "out" / "model").exists()
+
+
+def test_an_interruption_exits_130_and_says_how_to_go_on(
+    here: Path, limbeck: Limbeck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from limbeck.retrieval import BM25
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BM25, "retrieve", interrupted)
+    result = limbeck("retrieve", "bm25", "--collection", "mini/test", "--output", "x.run", code=130)
+    assert "same command" in result.stderr
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ("torch", "transformers", "scipy", "pandas", "ir_measures", "ir_datasets", "bm25s", "pyarrow", "matplotlib")
+    done = python(
+        "import sys\nfrom limbeck.cli import main\nsys.argv = ['limbeck', '--help']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Train, distil, compare" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_process_itself_ends_with_the_exit_code() -> None:
+    done = python("import sys\nfrom limbeck.cli import main\nsys.argv = ['limbeck', 'study', 'check', 'absent.yaml']\nmain()")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr

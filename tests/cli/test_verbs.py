@@ -1,0 +1,185 @@
+"""Each verb, end to end, on a collection it has never seen."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from limbeck.lists import read_lists
+from limbeck.runs import read_run
+
+Limbeck = Callable[..., Result]
+AsJson = Callable[..., Any]
+
+
+@pytest.fixture
+def runs(here: Path, limbeck: Limbeck) -> Path:
+    for split in ("train", "valid", "test"):
+        limbeck("retrieve", "bm25", "--collection", f"mini/{split}", "--depth", 10, "--output", f"{split}.run")
+    return here
+
+
+def test_retrieve_writes_a_run_of_the_splits_queries(here: Path, as_json: AsJson) -> None:
+    facts = as_json("retrieve", "bm25", "--collection", "mini/test", "--depth", 5, "--output", "a.run.gz")
+    run = read_run(here / "a.run.gz")
+    assert sorted(run) == ["q10", "q11", "q8", "q9"]
+    assert facts == {"output": "a.run.gz", "queries": 4, "candidates": 20, "queries_without": 0}
+    assert all(len(ranking) == 5 for ranking in run.values())
+
+
+def test_parameters_of_bm25_reach_it(here: Path, limbeck: Limbeck) -> None:
+    common = ("retrieve", "bm25", "--collection", "mini/test", "--output")
+    limbeck(*common, "a.run")
+    limbeck(*common, "b.run", "--k1", 2.0, "--b", 0.9, "--stemmer", "none", "--stopwords", "none")
+    assert read_run(here / "a.run").fingerprint != read_run(here / "b.run").fingerprint
+
+
+def test_lists_are_mined_converted_and_shown(runs: Path, limbeck: Limbeck, as_json: AsJson) -> None:
+    common = ("--collection", "mini/train", "--run", "train.run", "--depth", 6, "--output")
+    mined = as_json("lists", "mine", *common, "mined.parquet")
+    assert (mined["path"], mined["lists"], mined["queries"]) == ("mined.parquet", 5, 5)
+    assert set(mined["signals"]) == {"labels"}
+    converted = as_json("lists", "convert", *common, "order.parquet")
+    assert set(converted["signals"]) == {"teacher_order"}
+    lists = read_lists(runs / "order.parquet")
+    candidates = read_run(runs / "train.run")
+    assert tuple(lists.passage_ids[0]) == candidates[lists.query_ids[0]].docids[:6]
+    shown = limbeck("lists", "show", "mined.parquet", "--rows", 1).stdout
+    assert "mined.parquet: 5 lists of 5 queries" in shown
+    assert shown.count(" passages\n") == 1
+    assert as_json("lists", "show", "mined.parquet") == mined
+    assert "teacher_order" in limbeck("lists", "convert", *common, "order.parquet").stdout
+
+
+def test_a_biencoder_teaches(runs: Path, as_json: AsJson, limbeck: Limbeck) -> None:
+    words = ("teach", "biencoder", "--model", "bert", "--collection", "mini/train", "--run", "train.run", "--scale", 20)
+    facts = as_json(*words, "--output", "taught.parquet")
+    assert "teacher_scores" in facts["signals"]
+    assert -20.01 <= facts["signals"]["teacher_scores"]["min"] < facts["signals"]["teacher_scores"]["max"] <= 20.01
+    assert "teacher_scores" in limbeck(*words, "--output", "again.parquet").stdout
+    assert read_lists(runs / "taught.parquet") == read_lists(runs / "again.parquet")
+
+
+def test_train_rerank_evaluate_and_compare(runs: Path, limbeck: Limbeck, as_json: AsJson) -> None:
+    limbeck("lists", "mine", "--collection", "mini/train", "--run", "train.run", "--output", "mined.parquet")
+    words: tuple[object, ...] = (
+        "train", "--backbone", "bert", "--objective", "InfoNCE", "--lists", "mined.parquet", "--collection",
+        "mini/train", "--steps", 4, "--lists-per-step", 2, "--sample", "positives=1, negatives=2", "--max-length", 20,
+        "--learning-rate", 0.01, "--output", "out", "--validation-collection", "mini/valid", "--validation-run",
+        "valid.run", "--validation-every", 2,
+    )  # fmt: skip
+    summary = as_json(*words)
+    assert (summary["steps"], summary["pairs"]) == (4, 24)
+    assert summary["best_step"] in (2, 4)
+    weights = (runs / "out" / "model" / "model.safetensors").stat().st_mtime_ns
+    again = limbeck(*words).stdout
+    assert "4 steps" in again
+    assert "best nDCG@10" in again
+    assert (runs / "out" / "model" / "model.safetensors").stat().st_mtime_ns == weights
+    assert "seed" in limbeck(*words, "--seed", 2, code=2).stderr
+
+    rerank = ("rerank", "--model", "out/model", "--collection", "mini/test", "--run", "test.run", "--depth", 6)
+    facts = as_json(*rerank, "--output", "new.run")
+    assert facts == {"output": "new.run", "queries": 4, "candidates": 24, "queries_without": 0}
+    before, after = read_run(runs / "test.run"), read_run(runs / "new.run")
+    assert all(set(after[query].docids) == set(before[query].docids[:6]) for query in before)
+    assert "24 candidates of 4 queries" in limbeck(*rerank, "--output", "new.run", "--precision", "bf16").stdout
+
+    evaluate = ("evaluate", "--collection", "mini/test", "test.run", "new.run", "--measures", "nDCG@10", "RR@10")
+    found = as_json(*evaluate, "--per-query", "values.csv")
+    assert found["collection"] == "mini/test"
+    assert [run["run"] for run in found["runs"]] == ["test.run", "new.run"]
+    assert all(set(run["measures"]) == {"nDCG@10", "RR@10"} for run in found["runs"])
+    assert all((run["queries"], run["scored"], run["missing"]) == (4, 4, []) for run in found["runs"])
+    rows = list(csv.DictReader((runs / "values.csv").open()))
+    values = [float(r["value"]) for r in rows if r["run"] == "new.run" and r["measure"] == "RR@10"]
+    assert sum(values) / 4 == pytest.approx(found["runs"][1]["measures"]["RR@10"])
+    table = limbeck(*evaluate).stdout
+    assert f"{found['runs'][0]['measures']['nDCG@10']:.4f}" in table
+    assert "4 judged queries" in table
+
+    compared = as_json("compare", "--collection", "mini/test", "test.run", "new.run", "--measures", "nDCG@10")
+    (row,) = compared["comparisons"]
+    assert (compared["baseline"], row["run"], row["queries"]) == ("test.run", "new.run", 4)
+    means = [run["measures"]["nDCG@10"] for run in found["runs"]]
+    assert row["wins"] + row["ties"] + row["losses"] == 4
+    assert (row["baseline"], row["mean"] - row["baseline"]) == pytest.approx((means[0], row["difference"]))
+    assert 0 < row["corrected_randomisation_p"] <= 1
+    assert "Holm" in limbeck("compare", "--collection", "mini/test", "test.run", "new.run").stdout
+
+
+def test_a_run_without_some_queries_counts_them_as_zero(runs: Path, as_json: AsJson) -> None:
+    lines = [line for line in Path("test.run").read_text().splitlines() if not line.startswith("q8 ")]
+    Path("part.run").write_text("\n".join(lines) + "\n")
+    whole, part = as_json("evaluate", "--collection", "mini/test", "test.run", "part.run")["runs"]
+    assert (part["queries"], part["scored"], part["missing"]) == (4, 3, ["q8"])
+    assert part["measures"]["nDCG@10"] <= whole["measures"]["nDCG@10"]
+
+
+def test_queries_of_another_split_are_left_out_with_a_warning(runs: Path, limbeck: Limbeck) -> None:
+    Path("both.run").write_text(Path("test.run").read_text() + Path("valid.run").read_text())
+    words = ("rerank", "--model", "bert", "--collection", "mini/test", "--run", "both.run", "--output", "new.run")
+    assert "warning: 3 queries of both.run" in limbeck(*words).stderr
+    assert len(read_run(runs / "new.run")) == 4
+
+
+def test_a_study_is_checked_planned_run_and_reported(here: Path, limbeck: Limbeck, as_json: AsJson) -> None:
+    assert as_json("study", "check", "tiny.yaml") == {"study": "tiny.yaml", "valid": True, "cells": 2}
+    assert "2 cells" in limbeck("study", "check", "tiny.yaml").stdout
+    plan = as_json("study", "plan", "tiny.yaml", "--output", "out")
+    assert [cell["recipe"] for cell in plan["cells"]] == ["BCE", "InfoNCE"]
+    assert "InfoNCE" in limbeck("study", "plan", "tiny.yaml", "--output", "out").stdout
+    assert not (here / "out" / "cells").exists()
+    first = as_json("study", "run", "tiny.yaml", "--output", "out")
+    assert (here / "out" / "report").is_dir()
+    assert all(Path(file).exists() for file in first["files"])
+    status = as_json("study", "status", "out")
+    assert [cell["state"] for cell in status["cells"]] == ["done", "done"]
+    assert "2 of 2" in limbeck("study", "status", "out").stdout
+    plan = as_json("study", "plan", "tiny.yaml", "--output", "out")
+    assert {cell["state"] for cell in plan["cells"]} == {"done"}
+    assert as_json("study", "report", "out")["files"] == first["files"]
+    assert "InfoNCE" in limbeck("study", "report", "out").stdout
+
+
+def test_a_study_with_a_failed_cell_is_partly_done_and_the_same_command_finishes_it(
+    here: Path, limbeck: Limbeck, as_json: AsJson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from limbeck.study import execute
+
+    real = execute.train
+
+    def train(plan: Any, *rest: Any) -> Any:
+        if "InfoNCE" in str(plan.stages[0].objective):
+            raise RuntimeError("the disk is on fire")
+        return real(plan, *rest)
+
+    monkeypatch.setattr(execute, "train", train)
+    result = limbeck("study", "run", "tiny.yaml", "--output", "out", code=7)
+    assert "1 of 2 cells failed" in result.stderr
+    cells = as_json("study", "status", "out")["cells"]
+    assert [cell["state"] for cell in cells] == ["done", "failed"]
+    assert "the disk is on fire" in cells[1]["error"]
+    monkeypatch.setattr(execute, "train", real)
+    limbeck("study", "run", "tiny.yaml", "--output", "out")
+    assert [cell["state"] for cell in as_json("study", "status", "out")["cells"]] == ["done", "done"]
+
+
+def test_doctor_says_what_is_there(as_json: AsJson, limbeck: Limbeck) -> None:
+    facts = as_json("doctor")
+    assert facts["missing"] == []
+    assert facts["packages"]["torch"]
+    assert "torch" in limbeck("doctor").stdout
+
+
+def test_doctor_exits_3_where_a_package_is_missing(
+    as_json: AsJson, limbeck: Limbeck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from limbeck.cli import doctor
+
+    monkeypatch.setattr(doctor, "PACKAGES", (*doctor.PACKAGES, "no-such-package-at-all"))
+    assert as_json("doctor", code=3)["missing"] == ["no-such-package-at-all"]
+    assert "pip install no-such-package-at-all" in limbeck("doctor", code=3).stdout

@@ -1,0 +1,226 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limbeck.training import TrainingPlan, checkpoint, loop, train
+from limbeck.training.log import read_log
+
+Plan = Callable[..., TrainingPlan]
+TIMES = ("seconds", "pairs_per_second", "tokens_per_second")
+
+
+def timeless(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key not in TIMES}
+
+
+def outcome(output: Path) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:
+    """Weights, log and summary of a finished training, without times."""
+    weights = (output / "model" / "model.safetensors").read_bytes()
+    log = [timeless(record) for record in read_log(output / "log.jsonl")]
+    return weights, log, timeless(json.loads((output / "summary.json").read_text()))
+
+
+class Killed(BaseException):
+    """Stands for a process that ends at once."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, place: Any, name: str, call: int) -> Callable[[], bool]:
+    """Let the `call`-th call (from 1) of a function end the process; the result says whether it came to that."""
+    real, calls = getattr(place, name), 0
+
+    def stand_in(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise Killed
+        return real(*args, **options)
+
+    monkeypatch.setattr(place, name, stand_in)
+    return lambda: calls >= call
+
+
+@pytest.fixture(scope="module")
+def reference(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("training_conftest", Path(__file__).with_name("conftest.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    output = tmp_path_factory.mktemp("reference") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIMBECK_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        train(module.make_plan(model), output)
+    return output
+
+
+def test_an_uninterrupted_training_logs_every_step_and_validation_once(reference: Path) -> None:
+    _, log, summary = outcome(reference)
+    steps = [record["step"] for record in log if record["kind"] == "step"]
+    validations = [record["step"] for record in log if record["kind"] == "validation"]
+    assert (steps, validations) == (list(range(1, 12)), [3, 6, 9, 11])
+    assert [record["stage"] for record in log if record["kind"] == "step"] == [1] * 6 + [2] * 5
+    assert 0 < summary["single_pass_steps"] < 11  # both kinds of step are resumed here
+    assert not (reference / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "call"),
+    [
+        (loop, "backward", 1),
+        (loop, "backward", 4),
+        (loop, "backward", 7),  # the first step of the second stage
+        (loop, "backward", 8),
+        (loop, "rerank", 2),
+        (loop, "rerank", 4),
+        (loop, "measure_run", 1),
+        (checkpoint, "save_file", 1),
+        (checkpoint, "save_file", 5),
+        (checkpoint, "_flush", 12),
+        (checkpoint, "_digest", 6),
+        (checkpoint.os, "replace", 9),
+        (checkpoint.shutil, "rmtree", 8),
+        (loop._Training, "_summary", 1),
+    ],
+)
+def test_killed_at_any_place_a_training_ends_with_the_same_bytes(
+    place: Any, name: str, call: int, reference: Path, plan: Plan, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        came = kill_at(patch, place, name, call)
+        with pytest.raises(Killed):
+            train(plan(), tmp_path / "out")
+        assert came()
+    train(plan(), tmp_path / "out")
+    assert outcome(tmp_path / "out") == outcome(reference)
+
+
+def test_killed_before_every_second_step_a_training_ends_with_the_same_bytes(
+    reference: Path, plan: Plan, tmp_path: Path
+) -> None:
+    for kills in range(20):
+        with pytest.MonkeyPatch.context() as patch:
+            came = kill_at(patch, loop, "backward", 4)
+            try:
+                train(plan(), tmp_path / "out")
+            except Killed:
+                assert came()
+                continue
+        break
+    assert kills >= 4
+    assert outcome(tmp_path / "out") == outcome(reference)
+
+
+def test_a_stop_is_obeyed_behind_the_step_and_leaves_a_checkpoint_of_it(
+    reference: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = loop.backward
+
+    def signalled(*args: Any, **options: Any) -> Any:
+        if options["seed"][1:] == (0, 4):
+            os.kill(os.getpid(), 15)
+        return real(*args, **options)
+
+    monkeypatch.setattr(loop, "backward", signalled)
+    with pytest.raises(KeyboardInterrupt):
+        train(plan(), tmp_path / "out")
+    assert read_log(tmp_path / "out" / "log.jsonl")[-1]["step"] == 5
+    assert (tmp_path / "out" / "checkpoints" / "step-000000005").is_dir()
+    monkeypatch.undo()
+    monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "cache"))
+    train(plan(), tmp_path / "out")
+    assert outcome(tmp_path / "out") == outcome(reference)
+
+
+def test_a_validation_broken_off_is_done_again_and_logged_once(reference: Path, plan: Plan, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "rerank", lambda *_, **__: os.kill(os.getpid(), 15))
+        with pytest.raises(KeyboardInterrupt):
+            train(plan(), tmp_path / "out")
+    assert (tmp_path / "out" / "checkpoints" / "step-000000003").is_dir()
+    with pytest.MonkeyPatch.context() as patch:  # validated now, then killed before the next checkpoint
+        kill_at(patch, loop, "backward", 1)
+        with pytest.raises(Killed):
+            train(plan(), tmp_path / "out")
+    assert [record["kind"] for record in read_log(tmp_path / "out" / "log.jsonl")][-1] == "validation"
+    train(plan(), tmp_path / "out")
+    assert outcome(tmp_path / "out") == outcome(reference)
+
+
+def test_the_same_call_after_the_end_returns_the_summary(reference: Path, plan: Plan) -> None:
+    before = outcome(reference)
+    with pytest.MonkeyPatch.context() as patch:
+        kill_at(patch, loop, "backward", 1)
+        summary = train(plan(), reference)
+    assert summary == json.loads((reference / "summary.json").read_text())
+    assert outcome(reference) == before
+
+
+def test_how_often_checkpoints_are_written_changes_nothing(reference: Path, plan: Plan, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    often, seldom = plan(), plan(settings=replace(plan().settings, checkpoint_every=5))
+    assert often.fingerprint == seldom.fingerprint
+    with pytest.MonkeyPatch.context() as patch:
+        kill_at(patch, loop, "backward", 9)
+        with pytest.raises(Killed):
+            train(seldom, tmp_path / "out")
+    train(often, tmp_path / "out")
+    assert outcome(tmp_path / "out") == outcome(reference)
+
+
+KILLER = """
+import os, random, signal, sys, time
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+conftest, model, output = sys.argv[1:]
+spec = spec_from_file_location("training_conftest", conftest)
+module = module_from_spec(spec)
+spec.loader.exec_module(module)
+from limbeck.training import train
+draw, kills = random.Random(11), 0
+
+def begin(folder):
+    child = os.fork()
+    if not child:
+        train(module.make_plan(Path(model)), Path(folder))
+        os._exit(0)
+    return child
+
+began = time.monotonic()
+assert os.waitpid(begin(output + "-whole"), 0)[1] == 0
+whole = time.monotonic() - began
+while True:
+    child = begin(output)
+    if kills < 8:
+        time.sleep(draw.uniform(0.2, 0.7) * whole)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    if os.WIFEXITED(status):
+        sys.exit(os.waitstatus_to_exitcode(status))
+    kills += 1
+    print("killed", flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_by_sigkill_at_random_moments_a_training_ends_with_the_same_bytes(
+    reference: Path, model: Path, tmp_path: Path
+) -> None:
+    # One thread: the children are forks of a process that has imported torch already.
+    command = [sys.executable, "-c", KILLER, str(Path(__file__).with_name("conftest.py")), str(model), str(tmp_path / "o")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "killed" in done.stdout
+    weights, log, summary = outcome(tmp_path / "o")
+    expected_weights, expected_log, expected_summary = outcome(reference)
+    assert log == expected_log
+    assert (weights, summary) == (expected_weights, expected_summary)
