@@ -1,4 +1,4 @@
-"""Re-ranking speed beside sentence-transformers' CrossEncoder.predict: one run, in turn, same model, pairs and precision.
+"""Re-ranking speed beside sentence-transformers' CrossEncoder.predict: one run, in turn, same model and pairs, fp32.
 
     make bench
 

@@ -1,4 +1,4 @@
-"""Errors that a user can mend. The CLI prints their text and exits with their code; it never prints a traceback for them."""
+"""Errors that a user can mend. The CLI prints their text, never a traceback, and exits with their code."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

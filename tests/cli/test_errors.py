@@ -24,8 +24,10 @@ CASES: list[tuple[int, str, tuple[object, ...]]] = [
     (5, "bad.run:1", ("evaluate", "--collection", "mini/test", "bad.run")),
     (3, "absent.parquet", ("lists", "show", "absent.parquet")),
     (5, "bad.run", ("lists", "show", "bad.run")),
-    (5, "none of the", ("rerank", "--model", "bert", "--collection", "mini/valid", "--run", "test.run", "--output", "x")),
-    (3, "./absent", ("rerank", "--model", "./absent", "--collection", "mini/test", "--run", "test.run", "--output", "x")),
+    (5, "none of the", ("rerank", "--model", "bert", "--collection", "mini/valid", "--run", "test.run",
+                        "--output", "x")),
+    (3, "./absent", ("rerank", "--model", "./absent", "--collection", "mini/test", "--run", "test.run",
+                     "--output", "x")),
     (3, "absent", ("teach", "biencoder", "--model", "./absent", "--collection", "mini/test", "--run", "test.run",
                    "--output", "x")),
     (2, "fp8", ("rerank", "--model", "bert", "--collection", "mini/test", "--run", "test.run", "--output", "x",
@@ -55,7 +57,9 @@ def ready(here: Path, limbeck: Limbeck) -> Path:
     return here
 
 
-@pytest.mark.parametrize(("code", "text", "words"), CASES, ids=[f"{' '.join(map(str, c[2][:2]))}: {c[1]}" for c in CASES])
+@pytest.mark.parametrize(
+    ("code", "text", "words"), CASES, ids=[f"{' '.join(map(str, c[2][:2]))}: {c[1]}" for c in CASES]
+)
 def test_a_mistake_is_named_with_its_exit_code(
     code: int, text: str, words: tuple[object, ...], ready: Path, limbeck: Limbeck
 ) -> None:
@@ -99,7 +103,9 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_the_process_itself_ends_with_the_exit_code() -> None:
-    done = python("import sys\nfrom limbeck.cli import main\nsys.argv = ['limbeck', 'study', 'check', 'absent.yaml']\nmain()")
+    done = python(
+        "import sys\nfrom limbeck.cli import main\nsys.argv = ['limbeck', 'study', 'check', 'absent.yaml']\nmain()"
+    )
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr

@@ -45,7 +45,12 @@ def test_the_saved_weights_are_those_of_the_best_validation(
     saved = load_file(tmp_path / "model" / "model.safetensors")
     assert all(torch.equal(tensor, weights[1][name]) for name, tensor in saved.items())
     assert any(not torch.equal(tensor, weights[2][name]) for name, tensor in saved.items())
-    assert [r["best"] for r in read_log(tmp_path / "log.jsonl") if r["kind"] == "validation"] == [True, True, False, False]
+    assert [r["best"] for r in read_log(tmp_path / "log.jsonl") if r["kind"] == "validation"] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_the_logged_best_value_is_what_the_saved_model_reaches(plan: Plan, tmp_path: Path) -> None:
@@ -93,7 +98,9 @@ def test_bf16_trains_fp32_weights(plan: Plan, tmp_path: Path) -> None:
     assert {tensor.dtype for tensor in saved.values()} == {torch.float32}
     exact = train(plan(), tmp_path / "fp32")
     assert exact["precision"] == "fp32"
-    losses = [[r["loss"] for r in read_log(p / "log.jsonl") if r["kind"] == "step"] for p in (tmp_path, tmp_path / "fp32")]
+    losses = [
+        [r["loss"] for r in read_log(p / "log.jsonl") if r["kind"] == "step"] for p in (tmp_path, tmp_path / "fp32")
+    ]
     assert losses[0] != losses[1]
     assert losses[0][0] == pytest.approx(losses[1][0], rel=0.05)
 
@@ -104,7 +111,9 @@ CHANGES: dict[str, Callable[[TrainingPlan], TrainingPlan]] = {
     "settings": lambda p: replace(p, settings=replace(p.settings, clip=0.5)),
     "validation": lambda p: replace(p, validation=None),
     "stages": lambda p: replace(p, stages=p.stages[:1]),
-    "collection": lambda p: replace(p, collection=replace(p.collection, documents={**p.collection.documents, "x": "y"})),
+    "collection": lambda p: replace(
+        p, collection=replace(p.collection, documents={**p.collection.documents, "x": "y"})
+    ),
 }
 
 
@@ -219,3 +228,15 @@ def test_the_plan_and_summary_on_disk_are_plain_json(plan: Plan, tmp_path: Path)
     summary = train(plan(), tmp_path)
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     assert json.loads((tmp_path / "plan.json").read_text()) == json.loads(json.dumps(plan().describe()))
+
+
+def test_each_stage_begins_with_a_fresh_optimizer(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, seen = torch.optim.AdamW.step, []
+
+    def step(self: Any, *rest: Any) -> Any:
+        seen.append(len(self.state) == 0)
+        return real(self, *rest)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    train(plan(validation=None), tmp_path)
+    assert [number for number, fresh in enumerate(seen) if fresh] == [0, 6]

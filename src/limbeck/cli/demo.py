@@ -16,7 +16,8 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     collection: Annotated[
-        str, typer.Option(help="Any collection with judgments; its queries are split into training, validation and test.")
+        str,
+        typer.Option(help="Any collection with judgments; its queries are split into training, validation and test."),
     ] = "demo",
     output: Annotated[Path | None, typer.Option(help="Folder for models and report; default demo-out.")] = None,
     json: Json = False,

@@ -53,7 +53,11 @@ def doctor(json: Json = False) -> None:
     if json:
         print_json(facts)
     else:
-        rows = [(key, str(value) if value != [] else "none") for key, value in facts.items() if key not in ("packages", "missing")]
+        rows = [
+            (key, str(value) if value != [] else "none")
+            for key, value in facts.items()
+            if key not in ("packages", "missing")
+        ]
         rows += [(name, version or _remedy(name)) for name, version in versions.items()]
         print_table(("what", "found"), rows)
     if absent:

@@ -53,7 +53,9 @@ def mine(collection: CollectionName, run: Candidates, output: Output, depth: Dep
     _from_run(collection, run, output, depth, json, labels=True)
 
 
-def convert(collection: CollectionName, run: Candidates, output: Output, depth: Depth = None, json: Json = False) -> None:
+def convert(
+    collection: CollectionName, run: Candidates, output: Output, depth: Depth = None, json: Json = False
+) -> None:
     """Make lists with a teacher's order from its run, as Rank-DistiLLM publishes LLM re-rankings."""
     _from_run(collection, run, output, depth, json, labels=False)
 
@@ -77,9 +79,7 @@ def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
         typer.echo(f"  {key}: {value}")
 
 
-def _from_run(
-    collection: str, run: Path, output: Path, depth: int | None, as_json: bool, *, labels: bool
-) -> None:
+def _from_run(collection: str, run: Path, output: Path, depth: int | None, as_json: bool, *, labels: bool) -> None:
     from limbeck.lists import lists_from_run, write_lists
     from limbeck.runs import read_run
 

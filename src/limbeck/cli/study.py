@@ -43,7 +43,15 @@ def plan(study: StudyFile, output: Output = None, json: Json = False) -> None:
         print_json(facts)
         return
     rows = [
-        (cell["backbone"], cell["recipe"], str(cell["seed"]), str(cell["steps"]), _count(cell["pairs"]), cell["state"], cell["id"])
+        (
+            cell["backbone"],
+            cell["recipe"],
+            str(cell["seed"]),
+            str(cell["steps"]),
+            _count(cell["pairs"]),
+            cell["state"],
+            cell["id"],
+        )
         for cell in facts["cells"]
     ]
     print_table(("backbone", "recipe", "seed", "steps", "pairs", "state", "cell"), rows, facts["summary"])
@@ -66,7 +74,14 @@ def status(folder: StudyFolder, json: Json = False) -> None:
         print_json(facts)
         return
     rows = [
-        (cell["backbone"], cell["recipe"], str(cell["seed"]), cell["state"], f"{cell['step']} of {cell['steps']}", cell["error"] or "")
+        (
+            cell["backbone"],
+            cell["recipe"],
+            str(cell["seed"]),
+            cell["state"],
+            f"{cell['step']} of {cell['steps']}",
+            cell["error"] or "",
+        )
         for cell in facts["cells"]
     ]
     print_table(("backbone", "recipe", "seed", "state", "step", "error"), rows)

@@ -62,7 +62,11 @@ def train(
     )
     plan = TrainingPlan(
         Backbone(backbone, layers, max_length),
-        (Stage(parsed, rows, drawn, steps or _steps(rows, drawn, lists_per_step, epochs), lists_per_step, learning_rate),),
+        (
+            Stage(
+                parsed, rows, drawn, steps or _steps(rows, drawn, lists_per_step, epochs), lists_per_step, learning_rate
+            ),
+        ),
         data,
         seed,
         Settings(warmup, weight_decay, clip, precision, token_budget, checkpoint_every=checkpoint_every),
@@ -70,7 +74,7 @@ def train(
     )
     summary = run_training(plan, output, errors())
     if json:
-        print_json({"model": str(output / "model"), **summary})
+        print_json({**summary, "backbone": summary["model"], "model": str(output / "model")})
         return
     stage = summary["stages"][0]
     skipped = ", ".join(f"{count} {reason}" for reason, count in stage["skipped"].items()) or "none"

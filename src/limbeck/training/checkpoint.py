@@ -57,7 +57,7 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
 
 def load_checkpoint(folder: Path, device: torch.device) -> tuple[Checkpoint | None, list[str]]:
     """The newest intact checkpoint under `folder`, or None; and one sentence for each newer one that is damaged."""
-    damaged = []
+    damaged: list[str] = []
     for path in reversed(_written(folder)):
         try:
             return _read(path, device), damaged

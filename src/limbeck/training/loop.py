@@ -33,8 +33,8 @@ def train(plan: TrainingPlan, output: Path, console: Console | None = None) -> d
     """Train as planned into `output`, and return the summary that is also written there.
 
     `output` gets `model/` (the best validated weights, or the last ones without validation), `summary.json`,
-    `log.jsonl`, `plan.json`, and while training runs `checkpoints/`. The same call again resumes, or returns the summary
-    of a finished training at once. On one CPU process a resumed training ends with the same bytes.
+    `log.jsonl`, `plan.json`, and while training runs `checkpoints/`. The same call again resumes, or returns the
+    summary of a finished training at once. On one CPU process a resumed training ends with the same bytes.
 
     Raises:
         UsageError: `output` belongs to another plan.

@@ -110,6 +110,9 @@ class Validation:
     def __post_init__(self) -> None:
         if not self.sets:
             raise UsageError("validation has no collections, expected at least one")
+        names = [collection.name for collection, _ in self.sets]
+        if len(set(names)) < len(names):
+            raise UsageError(f"validation names a collection twice ({', '.join(names)}), expected each once")
         for name in ("every", "depth"):
             if getattr(self, name) < 1:
                 raise UsageError(f"validation: {name} is {getattr(self, name)}, expected a whole number ≥ 1")
@@ -153,7 +156,8 @@ class TrainingPlan:
         del settings["checkpoint_every"]  # changes no outcome
         validation = self.validation and {
             "sets": [
-                {"collection": collection.fingerprint, "run": run.fingerprint} for collection, run in self.validation.sets
+                {"collection": collection.fingerprint, "run": run.fingerprint}
+                for collection, run in self.validation.sets
             ],
             "measure": self.validation.measure,
             "every": self.validation.every,

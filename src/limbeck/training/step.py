@@ -42,7 +42,7 @@ def backward(
 
     The pairs are cut into micro-batches of nearly equal length. Where all their graphs fit (`single_pass_tokens`), one
     forward is enough. Otherwise all micro-batches are scored without graphs, ∂loss/∂scores is taken, and each
-    micro-batch is replayed with its random state and back-propagated: the same gradient, with one graph alive at a time.
+    micro-batch is replayed with its random state and back-propagated: the same gradient, one graph alive at a time.
 
     Every micro-batch's random state is seeded from `seed` and its number, so a replay draws the same dropout, and a
     resumed run the same numbers as an uninterrupted one.
@@ -79,6 +79,4 @@ def backward(
             with autocast(device, precision):
                 replayed = score(number)
             replayed.backward(slope[torch.from_numpy(part).to(device)])  # type: ignore[no-untyped-call]
-    return Work(
-        loss.item(), scores.detach(), len(lengths), int(lengths.sum()), sum(padded), len(index), single
-    )
+    return Work(loss.item(), scores.detach(), len(lengths), int(lengths.sum()), sum(padded), len(index), single)
