@@ -8,6 +8,7 @@ import yaml
 
 from limbeck.collections import load_collection
 from limbeck.errors import DataError, MissingError, UsageError
+from limbeck.study.store import write_text
 
 FEWEST_QUERIES = 10
 
@@ -24,7 +25,6 @@ def demo_study(collection: str, output: Path) -> Path:
         MissingError, UsageError: no such collection.
     """
     template = _study_file("demo.yaml").read_text()
-    output.mkdir(parents=True, exist_ok=True)
     path = output / "demo.yaml"
     if collection == "demo":
         text = template
@@ -35,9 +35,7 @@ def demo_study(collection: str, output: Path) -> Path:
         study["collections"] = {"train": train, "test": test}
         study["validation"]["collections"] = valid
         text = yaml.safe_dump(study, sort_keys=False)
-    aside = path.with_name(f".{path.name}")
-    aside.write_text(text)
-    os.replace(aside, path)
+    write_text(path, text)
     return path
 
 
