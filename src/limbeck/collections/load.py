@@ -9,6 +9,7 @@ from limbeck.collections.beir import is_collection_folder, load_folder
 from limbeck.collections.collection import Collection
 from limbeck.collections.folds import keep_folds, split_folds
 from limbeck.collections.irds import load_irds
+from limbeck.collections.sentences import SUFFIX, sentence_queries
 from limbeck.errors import MissingError, UsageError
 
 
@@ -17,8 +18,9 @@ def load_collection(name: str) -> Collection:
 
     Args:
         name: `demo`, `demo/train`, `demo/valid` or `demo/test`; FOLDER or FOLDER/SPLIT; or an ir_datasets id. Any of
-            them may end in folds, as in `@1/5` or `@2-5/5`. `demo` is always the built-in one: a folder of that name is
-            `./demo`. A folder that exists is never taken for an ir_datasets id.
+            them may end in `~sentences`, for the documents' own sentences as queries, and then in folds, as in `@1/5`
+            or `@2-5/5`. `demo` is always the built-in one: a folder of that name is `./demo`. A folder that exists is
+            never taken for an ir_datasets id.
 
     Raises:
         MissingError: nothing of that name, or it could not be fetched.
@@ -27,11 +29,27 @@ def load_collection(name: str) -> Collection:
     """
     if not name:
         raise UsageError("the collection's name is empty; expected demo, FOLDER, FOLDER/SPLIT or an ir_datasets id")
-    base, folds = split_folds(name)
+    whole, folds = split_folds(name)
+    base = whole.removesuffix(SUFFIX)
     collection = _load(base)
+    if base != whole:
+        collection = sentence_queries(replace(collection, name=whole))
     if folds:
         collection = keep_folds(collection, folds)
     return replace(collection, name=name)
+
+
+def without_suffixes(name: str) -> str:
+    """A collection's name without `~sentences` and folds, even ones that cannot be: `load_collection` refuses those.
+
+    >>> without_suffixes("scifact/train~sentences@1/5")
+    'scifact/train'
+    """
+    try:
+        whole = split_folds(name)[0]
+    except UsageError:
+        whole = name.rpartition("@")[0]
+    return whole.removesuffix(SUFFIX)
 
 
 def _load(name: str) -> Collection:

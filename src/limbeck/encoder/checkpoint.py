@@ -77,9 +77,13 @@ def longest_input(model: Any, tokenizer: Any) -> int:
     positions = getattr(model.config, "max_position_embeddings", None)
     if not positions:
         return int(tokenizer.model_max_length)
-    # RoBERTa and MPNet count positions from behind the padding's.
+    return int(positions - first_position(model))
+
+
+def first_position(model: Any) -> int:
+    """Position of a sequence's first token: RoBERTa and MPNet count from behind the padding's."""
     padding = getattr(getattr(model.base_model, "embeddings", None), "padding_idx", None)
-    return int(positions if padding is None else positions - padding - 1)
+    return 0 if padding is None else int(padding) + 1
 
 
 def _refuse_remote_code(config: dict[str, Any], source: ModelSource) -> None:

@@ -3,10 +3,15 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+# What one more micro-batch costs beside its tokens, in tokens (docs/LOG.md has the measurement).
+MICRO_BATCH_TOKENS = 64
+
 
 def micro_batches(lengths: ArrayLike, token_budget: int) -> list[NDArray[np.intp]]:
     """Cut sequences into micro-batches, longest first, each within the budget once padded to its longest.
 
+    Of all cuts of the sequences in order of length, the one with the fewest tokens is taken, padding and
+    `MICRO_BATCH_TOKENS` for each micro-batch included; dynamic programming finds it from the shortest sequence on.
     Longest first, so that a device that is too small fails on the first micro-batch and not on the last.
 
     Args:
@@ -14,16 +19,24 @@ def micro_batches(lengths: ArrayLike, token_budget: int) -> list[NDArray[np.intp
         token_budget: most tokens of one micro-batch, padding included. A sequence longer than it stands alone.
 
     Returns:
-        Index arrays that partition range(n), filled greedily.
+        Index arrays that partition range(n).
     """
     lengths = np.asarray(lengths)
     order = np.argsort(-lengths, kind="stable")
+    longest = lengths[order].astype(np.int64)
+    most = np.maximum(1, token_budget // np.maximum(1, longest))
+    cost = np.zeros(len(order) + 1)  # of the sequences from each position on
+    end = np.zeros(len(order), np.intp)  # of the micro-batch that begins at each position
+    for start in range(len(order) - 1, -1, -1):
+        ends = np.arange(start + 1, min(len(order), start + most[start]) + 1)
+        costs = longest[start] * (ends - start) + MICRO_BATCH_TOKENS + cost[ends]
+        best = int(np.argmin(costs))
+        cost[start], end[start] = costs[best], ends[best]
     batches = []
     start = 0
     while start < len(order):
-        count = max(1, token_budget // max(1, int(lengths[order[start]])))
-        batches.append(order[start : start + count])
-        start += count
+        batches.append(order[start : end[start]])
+        start = int(end[start])
     return batches
 
 

@@ -42,22 +42,37 @@ class Pairs:
 
         Without padding there is no attention mask: attention without one is faster and gives the same result.
         """
-        query_tokens, passage_tokens = self._cut(query_rows, passage_rows)
-        lengths = query_tokens + passage_tokens + self.template.special_tokens
+        rows, lengths = self._assembled(query_rows, passage_rows)
         shape = (len(lengths), int(lengths.max()))
         ids = np.full(shape, self.template.pad_id, np.int64)
         types = np.zeros(shape, np.int64)
-        for i, length in enumerate(lengths):
-            n, m = query_tokens[i], passage_tokens[i]
-            query, passage = self.queries[query_rows[i]][:n], self.passages[passage_rows[i]][:m]
-            ids[i, :length] = self.template.assemble(query, passage)
-            types[i, :length] = self.template.types(n, m)
-        batch = {"input_ids": torch.from_numpy(ids)}
-        if self.template.token_types is not None:
-            batch["token_type_ids"] = torch.from_numpy(types)
+        for i, (row_ids, row_types) in enumerate(rows):
+            ids[i, : lengths[i]], types[i, : lengths[i]] = row_ids, row_types
+        batch = self._tensors(ids, types)
         if (lengths < shape[1]).any():
             batch["attention_mask"] = torch.from_numpy((np.arange(shape[1]) < lengths[:, None]).astype(np.int64))
         return batch
+
+    def packed(self, query_rows: Rows, passage_rows: Rows) -> tuple[dict[str, torch.Tensor], NDArray[np.int64]]:
+        """The pairs one behind another, [1, tokens] each: input_ids, and token_type_ids where needed; and lengths."""
+        rows, lengths = self._assembled(query_rows, passage_rows)
+        ids, types = (np.concatenate(parts)[None] for parts in zip(*rows, strict=True))
+        return self._tensors(ids, types), lengths
+
+    def _assembled(self, query_rows: Rows, passage_rows: Rows) -> tuple[list[tuple[Rows, Rows]], NDArray[np.int64]]:
+        """Token ids and types of each pair, and their lengths."""
+        query_tokens, passage_tokens = self._cut(query_rows, passage_rows)
+        rows = []
+        for i, (n, m) in enumerate(zip(query_tokens, passage_tokens, strict=True)):
+            query, passage = self.queries[query_rows[i]][:n], self.passages[passage_rows[i]][:m]
+            rows.append((self.template.assemble(query, passage), self.template.types(n, m)))
+        return rows, np.asarray(query_tokens + passage_tokens + self.template.special_tokens, np.int64)
+
+    def _tensors(self, ids: Rows, types: Rows) -> dict[str, torch.Tensor]:
+        tensors = {"input_ids": torch.from_numpy(ids)}
+        if self.template.token_types is not None:
+            tensors["token_type_ids"] = torch.from_numpy(types)
+        return tensors
 
     def _cut(self, query_rows: Rows, passage_rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
         query = np.minimum(self.queries.lengths(query_rows), self.query_tokens)

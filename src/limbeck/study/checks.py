@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from limbeck.collections import load_collection
+from limbeck.collections.load import without_suffixes
 from limbeck.evaluation import canonical
 from limbeck.retrieval import BM25
 from limbeck.study.check_lists import check_lists
@@ -11,7 +12,7 @@ from limbeck.study.check_models import check_models
 from limbeck.study.check_recipes import check_recipes
 from limbeck.study.problems import attempt, unknown
 from limbeck.study.schema import BM25Parameters, StudyConfig
-from limbeck.study.sources import BM25_NAME, Sources, without_folds
+from limbeck.study.sources import BM25_NAME, Sources
 from limbeck.study.yaml_file import Key, Problem
 
 
@@ -72,7 +73,7 @@ def _look_up(name: str, sources: Sources) -> None:
     import ir_datasets
 
     try:
-        ir_datasets.load(without_folds(name))
+        ir_datasets.load(without_suffixes(name))
     except KeyError:
         load_collection(name)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from limbeck.collections import Collection, load_collection
 from limbeck.collections.beir import is_collection_folder
-from limbeck.collections.folds import split_folds
+from limbeck.collections.load import without_suffixes
 from limbeck.collections.merge import merge
 from limbeck.encoder import ModelSource, resolve
 from limbeck.errors import UsageError
@@ -39,7 +39,7 @@ class Sources:
 
     def place(self, name: str) -> str:
         """A collection's name with its folder made absolute, if it is one; what `load_collection` is to be given."""
-        base = without_folds(name)
+        base = without_suffixes(name)
         if base == "demo" or base.startswith("demo/"):
             return name
         path = self.file(base)
@@ -50,7 +50,7 @@ class Sources:
     def is_local(self, name: str) -> bool:
         """Whether loading this collection fetches nothing."""
         place = self.place(name)
-        return place.startswith("/") or without_folds(place).split("/")[0] == "demo"
+        return place.startswith("/") or without_suffixes(place).split("/")[0] == "demo"
 
     def collection(self, name: str) -> Collection:
         """A collection, under the name that the study gives it. Raises what `load_collection` raises."""
@@ -164,11 +164,3 @@ class Sources:
             with path.open("rb") as stream:
                 self._digests[path] = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
         return self._digests[path]
-
-
-def without_folds(name: str) -> str:
-    """A collection's name without its folds, even ones that cannot be: to refuse those is for `load_collection`."""
-    try:
-        return split_folds(name)[0]
-    except UsageError:
-        return name.rpartition("@")[0]

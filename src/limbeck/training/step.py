@@ -55,8 +55,7 @@ def backward(
 
     def score(number: int) -> torch.Tensor:
         torch.manual_seed(int(np.random.SeedSequence((*seed, number)).generate_state(1, np.uint64)[0]))
-        batch = pairs.batch(query_rows[index[number]], passage_rows[index[number]])
-        return encoder.logits(batch)
+        return encoder.logits(pairs, query_rows[index[number]], passage_rows[index[number]])
 
     def in_order(parts: list[torch.Tensor]) -> torch.Tensor:
         joined = torch.cat(parts)

@@ -1,0 +1,194 @@
+"""Packed forward passes: the sequences of a micro-batch one behind another, without padding in any matrix product.
+
+Only attention has to know where a sequence ends. On CUDA in half precision it is `torch.nn.attention.varlen` (flash
+attention: Dao 2023, arXiv 2307.08691); elsewhere the sequences are laid side by side for it alone, and packed again.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import scaled_dot_product_attention
+
+NAME = "limbeck_packed"
+"""Under which the attention function is registered in transformers."""
+
+FIRST_TOKEN_FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+"""transformers' model types whose heads read the first token alone, with layers made of the same parts."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Where the sequences of a packed row are.
+
+    Attributes:
+        lengths: [n] tokens of each.
+        device: where attention is computed.
+    """
+
+    lengths: NDArray[np.int64]
+    device: torch.device
+
+    @cached_property
+    def longest(self) -> int:
+        """Tokens of the longest sequence."""
+        return int(self.lengths.max())
+
+    @cached_property
+    def bounds(self) -> torch.Tensor:
+        """Where each begins, and where the last ends: int32 [n + 1], as flash attention wants it."""
+        return self._moved(np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int32))
+
+    @cached_property
+    def first(self) -> torch.Tensor:
+        """Place of each sequence's first token, int64 [n]."""
+        return self.bounds[:-1].long()
+
+    @cached_property
+    def owners(self) -> torch.Tensor:
+        """Which sequence each token belongs to, int64 [tokens]."""
+        return self._moved(np.repeat(np.arange(len(self.lengths)), self.lengths))
+
+    @cached_property
+    def counts(self) -> torch.Tensor:
+        """Tokens of each sequence, int64 [n, 1]."""
+        return self._moved(self.lengths[:, None])
+
+    @cached_property
+    def positions(self) -> torch.Tensor:
+        """Position of each token in its sequence, from 0, int64 [tokens]."""
+        return self._moved(np.concatenate([np.arange(length) for length in self.lengths]))
+
+    @cached_property
+    def places(self) -> torch.Tensor:
+        """Place of each token were the sequences padded to the longest, int64 [tokens]."""
+        return self.owners * self.longest + self.positions
+
+    @cached_property
+    def mask(self) -> torch.Tensor | None:
+        """Which places of the padded sequences hold a token, bool [n, 1, 1, longest]; None without padding."""
+        if (self.lengths == self.longest).all():
+            return None
+        return self._moved(np.arange(self.longest) < self.lengths[:, None])[:, None, None]
+
+    def padded(self, packed: torch.Tensor) -> torch.Tensor:
+        """[n, heads, longest, width] from [1, heads, tokens, width]; zeros where there is no token."""
+        rows = packed[0].transpose(0, 1)
+        if self.mask is not None:
+            wide = rows.new_zeros(len(self.lengths) * self.longest, *rows.shape[1:])
+            rows = wide.index_copy(0, self.places, rows)
+        return rows.view(len(self.lengths), self.longest, *rows.shape[1:]).transpose(1, 2)
+
+    def packed(self, padded: torch.Tensor) -> torch.Tensor:
+        """[1, tokens, heads, width] from [n, heads, longest, width]."""
+        rows = padded.transpose(1, 2).flatten(0, 1)
+        return (rows if self.mask is None else rows.index_select(0, self.places))[None]
+
+    def _moved(self, array: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.device, non_blocking=True)
+
+
+def can_pack(model: Any) -> bool:
+    """Whether this family's attention can be told where sequences end, and its head reads what it gives for them.
+
+    Not MPNet and DeBERTa, whose attention adds what depends on the distance of two tokens of one row.
+    """
+    return model.config.model_type in (*FIRST_TOKEN_FAMILIES, "modernbert")
+
+
+def pack(model: Any) -> None:
+    """Let a sequence-classification model read packed rows, and no others, given its `Sequences`."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, lambda *_, **__: None)
+    model.set_attn_implementation(NAME)
+    if model.config.model_type == "modernbert":
+        model.base_model.register_forward_hook(_pooled, with_kwargs=True)
+
+
+def _pooled(backbone: Any, _inputs: Any, options: dict[str, Any], output: Any) -> Any:
+    """ModernBERT's head pools tokens of a row; hand it one token for each sequence, [n, 1, hidden]."""
+    sequences, hidden = options["sequences"], output.last_hidden_state[0]
+    if backbone.config.classifier_pooling == "cls":
+        pooled = hidden[sequences.first]
+    else:
+        sums = hidden.new_zeros(len(sequences.lengths), hidden.shape[-1]).index_add(0, sequences.owners, hidden)
+        pooled = sums / sequences.counts
+    output.last_hidden_state = pooled[:, None]
+    return output
+
+
+def attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sequences: Sequences | None = None,
+    sliding_window: int | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention within each sequence, as transformers calls it.
+
+    Gives [1, tokens, heads, width] from three [1, heads, tokens, width]. With one query for each sequence (its first
+    token's), the result has one row for each sequence. A token sees those less than `sliding_window` away from it.
+    """
+    if sequences is None:
+        raise ValueError("packed attention was called without sequences; give the model padded batches elsewhere")
+    firsts_only = sliding_window is None and query.shape[2] == len(sequences.lengths)
+    if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and not dropout:
+        return _flash(query, key, value, scaling, sequences, sliding_window, firsts_only), None
+    mask = sequences.mask if sliding_window is None else _window(sequences, sliding_window)
+    queries = query[0].transpose(0, 1)[:, :, None] if firsts_only else sequences.padded(query)
+    context = scaled_dot_product_attention(
+        queries, sequences.padded(key), sequences.padded(value), mask, dropout_p=dropout, scale=scaling
+    )
+    return context.transpose(1, 2).flatten(0, 1)[None] if firsts_only else sequences.packed(context), None
+
+
+def _flash(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    sequences: Sequences,
+    sliding_window: int | None,
+    firsts_only: bool,
+) -> torch.Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    bounds, longest = sequences.bounds, sequences.longest
+    reach = -1 if sliding_window is None else sliding_window - 1
+    result = varlen_attn(
+        _by_token(query),
+        _by_token(key),
+        _by_token(value),
+        torch.arange(len(bounds), dtype=torch.int32, device=bounds.device) if firsts_only else bounds,
+        bounds,
+        1 if firsts_only else longest,
+        longest,
+        scale=scaling,
+        window_size=(reach, reach),
+    )
+    assert isinstance(result, torch.Tensor)  # a pair only where more is asked for
+    return result[None]
+
+
+def _by_token(tensor: torch.Tensor) -> torch.Tensor:
+    """[tokens, heads, width] from [1, heads, tokens, width]."""
+    return tensor[0].transpose(0, 1).contiguous()
+
+
+def _window(sequences: Sequences, width: int) -> torch.Tensor:
+    place = torch.arange(sequences.longest, device=sequences.device)
+    near = (place[:, None] - place).abs() < width
+    if sequences.mask is None:
+        return near
+    # Padding sees everything: a row that sees nothing would turn gradients into NaN.
+    return (near & sequences.mask) | ~sequences.mask.transpose(2, 3)
