@@ -117,3 +117,18 @@ def test_scores_of_real_minilm_weights_equal_transformers_and_sentence_transform
     sentence_transformers = pytest.importorskip("sentence_transformers")
     peer = sentence_transformers.CrossEncoder(str(tmp_path / "model"), device="cpu")
     np.testing.assert_allclose(peer.predict(pairs), scores, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_dropout_is_set_in_all_of_a_model(family: str, family_folder: Folder, some_pairs: Pairs) -> None:
+    def spread_of_scores(dropout: float) -> float:
+        encoder = CrossEncoder.load(family_folder(family), device="cpu", dropout=dropout)
+        queries, query_rows = encoder._stored([query for query, _ in some_pairs])
+        passages, passage_rows = encoder._stored([passage for _, passage in some_pairs])
+        encoder.model.train()
+        with torch.no_grad():
+            scores = [encoder.logits(encoder.pairs(queries, passages), query_rows, passage_rows) for _ in range(3)]
+        return float(torch.stack(scores).std(0).max())
+
+    assert spread_of_scores(0.0) == 0
+    assert spread_of_scores(0.5) > 1e-3

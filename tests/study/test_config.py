@@ -114,6 +114,11 @@ def test_exponents_without_a_point_are_learning_rates(study_file: Callable[..., 
     [
         (lambda s: s["lists"]["judged"].pop("labels"), r"lists.judged: carries no signal"),
         (lambda s: s["lists"]["judged"].pop("first_stage"), r"lists.judged: names no candidates"),
+        (
+            lambda s: s["lists"]["judged"].update(collections=["mini/trian"]),
+            r'lists.judged.collections: "mini/trian" is no training collection of this study; expected mini/train',
+        ),
+        (lambda s: s["backbones"]["bert-1"].update(dropout=1.0), r"dropout: is 1.0; expected a number below 1"),
         (lambda s: s["lists"]["taught"].update(sample={"positives": 1, "negatives": 1}), r"taught.sample: draws pos"),
         (lambda s: s["lists"]["taught"].update(sample={"sise": 4}), r'taught.sample.sise: .*did you mean "size"'),
         (lambda s: s["lists"]["judged"].update(format="jsonl"), r"judged.format: is \"jsonl\"; expected 'run' or"),

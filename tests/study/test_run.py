@@ -117,12 +117,12 @@ def test_a_failing_cell_is_recorded_and_the_others_finish(
 ) -> None:
     real = execution.train
 
-    def train(plan: Any, folder: Path, console: Console) -> dict[str, Any]:
+    def train(plan: Any, *rest: Any) -> dict[str, Any]:
         if (plan.seed, len(plan.stages)) == (1, 1):
             raise MissingError("the disk is full")
         if (plan.seed, len(plan.stages)) == (2, 2):
             raise ZeroDivisionError("a fault of ours")
-        return real(plan, folder, console)
+        return real(plan, *rest)
 
     monkeypatch.setattr(execution, "train", train)
     study = load_study(study_file(tiny))
@@ -200,6 +200,42 @@ def test_several_training_collections_are_one(tmp_path: Path, study_file: Callab
     tiny["seeds"] = [1]
     assert run_study(load_study(study_file(tiny)), tmp_path)["done"] == 2
     assert [stage["usable_lists"] for stage in gather(tmp_path)["cells"][1]["training"]["stages"]] == [5, 5]
+
+
+def test_a_first_stage_that_two_recipes_share_is_trained_once(
+    finished: Path, tmp_path: Path, study_file: Callable[..., Path], tiny: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, real = [], execution.train
+
+    def train(*args: Any, **options: Any) -> Any:
+        [*folders] = args[3].values()
+        summary = real(*args, **options)
+        steps.append((len(folders), all(folder.exists() for folder in folders)))
+        return summary
+
+    monkeypatch.setattr(execution, "train", train)
+    first, second = tiny["recipes"]["TwoStage"]
+    tiny["seeds"] = [1]
+    tiny["recipes"] = {"First": [first], "Both": [first, second], "Other": [first, {**second, "objective": "ADR-MSE"}]}
+    assert run_study(load_study(study_file(tiny)), tmp_path)["done"] == 3
+    assert steps == [(1, True)] * 3
+    assert not (tmp_path / "shared" / "beginnings").exists()
+    cells = {cell["recipe"]: cell for cell in gather(tmp_path)["cells"]}
+    alone = next(cell for cell in gather(finished)["cells"] if (cell["recipe"], cell["seed"]) == ("TwoStage", 1))
+    assert cells["Both"]["values"] == alone["values"]
+    weights = [folder / "cells" / alone["id"] / "model" / "model.safetensors" for folder in (tmp_path, finished)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_list_source_may_take_some_of_the_training_collections(
+    tmp_path: Path, study_file: Callable[..., Path], tiny: dict
+) -> None:
+    tiny["collections"]["train"] = ["mini/train", "mini~sentences"]
+    tiny["lists"]["judged"]["collections"] = "mini/train"
+    tiny["seeds"] = [1]
+    assert run_study(load_study(study_file(tiny)), tmp_path)["done"] == 2
+    # The tiny collection's documents are one sentence each.
+    assert [stage["usable_lists"] for stage in gather(tmp_path)["cells"][1]["training"]["stages"]] == [5, 5 + 24]
 
 
 def test_training_leaves_the_global_random_state_alone(tmp_path: Path, laboratory: Path, finished: Path) -> None:

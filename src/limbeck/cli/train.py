@@ -32,6 +32,7 @@ def train(
         str, typer.Option(help='Passages drawn from a list: "positives=1, negatives=7", "size=16", "depth=50" or all.')
     ] = "all",
     max_length: Annotated[int, typer.Option(min=8, help="Longest pair in tokens.")] = 256,
+    dropout: Annotated[float | None, typer.Option(help="Default: as the backbone's configuration says.")] = None,
     learning_rate: Annotated[float, typer.Option()] = 2e-5,
     warmup: Annotated[float, typer.Option(help="Share of the steps if below 1, else steps.")] = 0.1,
     weight_decay: Annotated[float, typer.Option()] = 0.0,
@@ -61,7 +62,7 @@ def train(
         validation_collection, validation_run, validation_measure, validation_every, validation_depth
     )
     plan = TrainingPlan(
-        Backbone(backbone, layers, max_length),
+        Backbone(backbone, layers, max_length, dropout=dropout),
         (
             Stage(
                 parsed, rows, drawn, steps or _steps(rows, drawn, lists_per_step, epochs), lists_per_step, learning_rate

@@ -14,7 +14,9 @@ IDENTITY = "torch.nn.modules.linear.Identity"  # where sentence-transformers loo
 _REMOTE_CLASSES = {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
 
 
-def read_checkpoint(source: ModelSource, layers: int | None, seed: int) -> tuple[Any, Any]:
+def read_checkpoint(
+    source: ModelSource, layers: int | None, seed: int, dropout: float | None = None
+) -> tuple[Any, Any]:
     """The model, in float32, and the tokeniser of a checkpoint; a scoring head that it lacks is drawn from `seed`.
 
     Raises:
@@ -34,6 +36,7 @@ def read_checkpoint(source: ModelSource, layers: int | None, seed: int) -> tuple
             config = AutoConfig.from_pretrained(source.path, trust_remote_code=False, **options)
             _expect_one_score(config, source)
             _keep_layers(config, layers, source)
+            _set_dropout(config, dropout)
             tokenizer = _read_tokenizer(AutoTokenizer, source, options)
             _settle_padding(config, tokenizer)
             model, loading = AutoModelForSequenceClassification.from_pretrained(
@@ -115,6 +118,15 @@ def _keep_layers(config: Any, layers: int | None, source: ModelSource) -> None:
     config.num_hidden_layers = layers
     if getattr(config, "layer_types", None) is not None:
         config.layer_types = config.layer_types[:layers]
+
+
+def _set_dropout(config: Any, dropout: float | None) -> None:
+    """Give all of a configuration's shares of dropped activations one value; None leaves them as they are."""
+    for name in vars(config) if dropout is not None else ():
+        value = getattr(config, name)
+        # By their names: hidden_dropout_prob, attention_dropout, classifier_dropout (None: as the hidden one), …
+        if "dropout" in name and (value is None or isinstance(value, float | int)):
+            setattr(config, name, dropout)
 
 
 def _read_tokenizer(auto_tokenizer: Any, source: ModelSource, options: dict[str, Any]) -> Any:

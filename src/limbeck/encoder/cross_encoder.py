@@ -55,6 +55,7 @@ class CrossEncoder:
         device: str | None = None,
         seed: int = 0,
         sha256: str | None = None,
+        dropout: float | None = None,
         packed: bool | None = None,
     ) -> "CrossEncoder":
         """Load a cross-encoder, or a backbone with a new scoring head.
@@ -68,6 +69,7 @@ class CrossEncoder:
             device: torch device; default CUDA where there is one, else CPU.
             seed: initialises a scoring head that the checkpoint lacks.
             sha256: refuse local weights whose digest does not begin with this.
+            dropout: share of activations dropped in training, everywhere; default as the configuration says.
             packed: whether to compute without padding; default where the backbone can, on CUDA. Changes speed, not
                 scores.
 
@@ -80,7 +82,7 @@ class CrossEncoder:
         source = resolve(os.fspath(name))
         if sha256 is not None:
             source.expect(sha256)
-        model, tokenizer = read_checkpoint(source, layers, seed)
+        model, tokenizer = read_checkpoint(source, layers, seed, dropout)
         first_token_only(model)
         limit = longest_input(model, tokenizer)
         if max_length is None:

@@ -20,13 +20,14 @@ def check_lists(
     for name, source in config.lists.items():
         key: Key = ("lists", name)
         yield from _check_sample(key, source)
+        yield from _check_collections(key, source, config)
         yield from _check_files(name, config, sources)
         if key not in broken:
             yield from (_check_ready(key, source) if source.format == "limbeck" else _check_run(key, source))
         if source.teacher and source.teacher not in known["teachers"]:
             yield Problem((*key, "teacher"), unknown("teacher", source.teacher, known["teachers"]))
         if source.labels:
-            yield from _check_judgments(key, config, sources)
+            yield from _check_judgments(name, sources)
         signals = None if key in broken else provided(name, sources)
         if signals is not None and "positives" in source.sample and "labels" not in signals:
             text = "draws positives and negatives, but the lists carry no labels; add labels: qrels, or draw by size"
@@ -67,7 +68,7 @@ def _check_files(name: str, config: StudyConfig, sources: Sources) -> Iterator[P
     for collection, path in paths.items():
         if not sources.file(path).is_file():
             yield Problem((*key, collection) if collection else key, f'"{path}": no such file in {sources.folder}')
-    train = config.collections.train
+    train = sources.listed(name)
     if "" in paths and len(train) > 1 and config.lists[name].format == "run":
         yield Problem(
             key, f"is one file for {len(train)} training collections; expected a mapping from each to its file"
@@ -108,8 +109,17 @@ def _check_run(key: Key, source: ListSource) -> Iterator[Problem]:
         yield Problem(key, "carries no signal; expected labels: qrels, teacher: NAME or signal: order")
 
 
-def _check_judgments(key: Key, config: StudyConfig, sources: Sources) -> Iterator[Problem]:
-    for name in config.collections.train:
+def _check_collections(key: Key, source: ListSource, config: StudyConfig) -> Iterator[Problem]:
+    if source.collections and source.format == "limbeck":
+        yield Problem((*key, "collections"), "goes with format: run only; ready lists name their queries. Leave it out")
+    for name in source.collections or ():
+        if name not in config.collections.train:
+            text = unknown("training collection", name, config.collections.train)
+            yield Problem((*key, "collections"), text)
+
+
+def _check_judgments(lists: str, sources: Sources) -> Iterator[Problem]:
+    for name in sources.listed(lists):
         if not sources.is_local(name):
             continue
         try:
@@ -117,4 +127,5 @@ def _check_judgments(key: Key, config: StudyConfig, sources: Sources) -> Iterato
         except LimbeckError:
             continue
         if not judged:
-            yield Problem((*key, "labels"), f"are asked for, but the training collection {name} has no judgments")
+            text = f"are asked for, but the training collection {name} has no judgments"
+            yield Problem(("lists", lists, "labels"), text)

@@ -99,7 +99,7 @@ def _check_first_stages(config: StudyConfig, known: set[str], sources: Sources) 
         name = config.validation.first_stage or config.evaluation.first_stage
         uses.append((("validation", "first_stage"), name, config.validation.collections))
     uses += [
-        (("lists", name, "first_stage"), source.first_stage, config.collections.train)
+        (("lists", name, "first_stage"), source.first_stage, sources.listed(name))
         for name, source in config.lists.items()
         if source.first_stage
     ]

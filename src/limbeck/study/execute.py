@@ -61,17 +61,24 @@ def run_study(study: Study, output: str | Path, console: Console | None = None) 
         if not mine:
             console.print(f"{label}: another process is running it", markup=False, highlight=False, soft_wrap=True)
         counts[result] += 1
+    if counts["kept"] + counts["done"] == len(plan.cells):
+        store.drop_beginnings()
     return counts
 
 
-def execute(cell: Cell, study: Study, materials: Materials, console: Console) -> Means:
-    """Finish one cell: train it, re-rank every test collection with it, and measure. What is there already is kept."""
-    folder = materials.store.cell(cell.id)
+def execute(cell: Cell, plan: StudyPlan, materials: Materials, console: Console) -> Means:
+    """Finish one cell: train it, re-rank every test collection with it, and measure. What is there already is kept.
+
+    First stages that it has in common with other cells are trained by whichever comes first.
+    """
+    study, store = plan.study, materials.store
+    folder = store.cell(cell.id)
     write_json(folder / "cell.json", cell.description)
     if not (folder / "summary.json").exists():
-        plan = training_plan(cell, study, materials)
-        _set_state(materials.store, cell, status="running", steps=plan.steps)
-        train(plan, folder, console)
+        training = training_plan(cell, study, materials)
+        _set_state(store, cell, status="running", steps=training.steps)
+        beginnings = {stages: store.beginning(key) for stages, key in plan.beginnings(cell).items()}
+        train(training, folder, console, beginnings)
     evaluation = study.config.evaluation
     encoder: list[CrossEncoder] = []
     found = {}
@@ -84,7 +91,7 @@ def execute(cell: Cell, study: Study, materials: Materials, console: Console) ->
             collection = study.sources.collection(name)
             return rerank(encoder[0], collection, run, evaluation.depth, evaluation.precision, console=console)
 
-        place = materials.store.evaluation(cell.id, cell_key(study, cell, name))
+        place = store.evaluation(cell.id, cell_key(study, cell, name))
         kept = evaluate(place, study.sources.collection(name), evaluation.measures, rank)
         found[name] = means(kept, evaluation.measures)
     return found
@@ -108,6 +115,7 @@ def training_plan(cell: Cell, study: Study, materials: Materials) -> TrainingPla
             backbone.layers,
             backbone.max_length,
             backbone.query_tokens,
+            backbone.dropout,
             backbone.sha256,
         ),
         stages=tuple(
@@ -143,7 +151,7 @@ def _attempt(cell: Cell, plan: StudyPlan, materials: Materials, console: Console
     with suppress(FileNotFoundError):
         (store.cell(cell.id) / "error.txt").unlink()
     try:
-        found = execute(cell, plan.study, materials, console)
+        found = execute(cell, plan, materials, console)
     except KeyboardInterrupt:
         _set_state(store, cell, status="interrupted")
         raise

@@ -100,9 +100,7 @@ class Materials:
 
     def _make(self, name: str) -> Lists:
         source = self.sources.config.lists[name]
-        return concatenate(
-            [self._part(name, source, collection) for collection in self.sources.config.collections.train]
-        )
+        return concatenate([self._part(name, source, collection) for collection in self.sources.listed(name)])
 
     def _part(self, name: str, source: ListSource, collection: str) -> Lists:
         loaded = self.sources.collection(collection)

@@ -31,6 +31,10 @@ class Cell:
     seed: int
     description: dict[str, Any]
 
+    def beginning(self, stages: int) -> str:
+        """What stands for the cell's training up to the end of its `stages`-th stage."""
+        return key_of({**self.description, "stages": self.description["stages"][:stages]})
+
     @property
     def id(self) -> str:
         """12 hex digits that stand for the description."""
@@ -49,6 +53,17 @@ class StudyPlan:
     study: Study
     cells: tuple[Cell, ...]
     warnings: tuple[str, ...] = ()
+
+    def beginnings(self, cell: Cell) -> dict[int, str]:
+        """Number of stages → key, of each beginning that a cell has in common with another one."""
+        shared = {
+            other.beginning(stages)
+            for other in self.cells
+            if other.id != cell.id
+            for stages in range(1, len(other.description["stages"]) + 1)
+        }
+        found = {stages: cell.beginning(stages) for stages in range(1, len(cell.description["stages"]) + 1)}
+        return {stages: key for stages, key in found.items() if key in shared}
 
     def facts(self, output: str | Path) -> dict[str, Any]:
         """What the study will take, beside what `output` holds already (see `limbeck.study.preview`)."""
@@ -101,6 +116,7 @@ def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
             "layers": backbone.layers,
             "max_length": backbone.max_length,
             "query_tokens": backbone.query_tokens,
+            "dropout": backbone.dropout,
         },
         "collections": [sources.collection(collection).fingerprint for collection in config.collections.train],
         "stages": [

@@ -63,7 +63,7 @@ def _shared(study: Study) -> dict[str, int]:
         uses |= {(first_stage, config.validation.depth, name) for name in config.validation.collections}
     for name, source in config.lists.items():
         if source.first_stage:
-            uses |= {(source.first_stage, sources.depth(name) or 0, each) for each in config.collections.train}
+            uses |= {(source.first_stage, sources.depth(name) or 0, each) for each in sources.listed(name)}
     runs = {
         key_of([sources.collection(name).fingerprint, sources.candidates(stage, name), depth])
         for stage, depth, name in uses

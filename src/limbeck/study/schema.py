@@ -78,13 +78,18 @@ class Backbone(Section):
     max_length: Count = 256
     query_tokens: Count = 64
     learning_rate: Rate | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     sha256: str | None = None
 
 
 class ListSource(Section):
-    """Where training lists come from: a run's candidates with signals added, or a file of ready lists."""
+    """Where training lists come from: a run's candidates with signals added, or a file of ready lists.
+
+    `collections` are the training collections to make lists of, all of them by default.
+    """
 
     format: Literal["run", "limbeck"]
+    collections: Names | None = None
     path: Annotated[dict[str, str] | None, BeforeValidator(_by_collection)] = None
     first_stage: str | None = None
     depth: Count | None = None

@@ -118,6 +118,10 @@ class Sources:
             f"(it has {', '.join(paths) or 'none'})"
         )
 
+    def listed(self, name: str) -> list[str]:
+        """The training collections that a list source makes lists of."""
+        return self.config.lists[name].collections or self.config.collections.train
+
     def candidates(self, first_stage: str, collection: str) -> dict[str, Any]:
         """What decides a first stage's candidates on a collection."""
         bm25 = self.bm25(first_stage)
@@ -138,7 +142,7 @@ class Sources:
                     if source.path
                     else self.candidates(source.first_stage or BM25_NAME, collection),
                 }
-                for collection in self.config.collections.train
+                for collection in self.listed(name)
             ],
             "depth": self.depth(name),
             "labels": source.labels,

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ class Store:
     shared/runs/KEY.run.gz      first stages' runs
     shared/lists/KEY.parquet    training lists
     shared/evaluations/KEY/     the same as a cell's, of first stages and teachers
+    shared/beginnings/KEY/      states after first stages that several cells have in common, until all cells are done
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -47,6 +49,13 @@ class Store:
 
     def lists(self, key: str) -> Path:
         return self.folder / "shared" / "lists" / f"{key}.parquet"
+
+    def beginning(self, key: str) -> Path:
+        return self.folder / "shared" / "beginnings" / key
+
+    def drop_beginnings(self) -> None:
+        """Remove what only cells that are still to be trained need."""
+        shutil.rmtree(self.folder / "shared" / "beginnings", ignore_errors=True)
 
     def state(self, cell_id: str) -> dict[str, Any]:
         """A cell's `state.json`: `status`, and what came of it; empty where there is none yet."""

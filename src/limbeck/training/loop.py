@@ -7,8 +7,8 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import torch
 from rich.console import Console
 
 from limbeck.encoder import CrossEncoder, collection_pairs, resolve
+from limbeck.encoder.aside import written_aside
 from limbeck.errors import DataError, UsageError
 from limbeck.evaluation import measure_run, rerank
 from limbeck.training.batch import assemble
@@ -29,12 +30,19 @@ from limbeck.training.step import Work, backward
 from limbeck.training.watch import COLLAPSED_SPREAD, check_finite, check_spread, spread
 
 
-def train(plan: TrainingPlan, output: Path, console: Console | None = None) -> dict[str, Any]:
+def train(
+    plan: TrainingPlan, output: Path, console: Console | None = None, beginnings: Mapping[int, Path] | None = None
+) -> dict[str, Any]:
     """Train as planned into `output`, and return the summary that is also written there.
 
     `output` gets `model/` (the best validated weights, or the last ones without validation), `summary.json`,
     `log.jsonl`, `plan.json`, and while training runs `checkpoints/`. The same call again resumes, or returns the
     summary of a finished training at once. On one CPU process a resumed training ends with the same bytes.
+
+    Args:
+        beginnings: number of stages → folder for the state after so many, for trainings that begin alike: this one goes
+            on from what another left there, and leaves there what it reaches itself. It ends with the same bytes as
+            without; whoever names the folders sees to it that their trainings begin alike.
 
     Raises:
         UsageError: `output` belongs to another plan.
@@ -46,7 +54,7 @@ def train(plan: TrainingPlan, output: Path, console: Console | None = None) -> d
     if (output / "summary.json").exists():
         return json.loads((output / "summary.json").read_text())  # type: ignore[no-any-return]
     with torch.random.fork_rng():
-        return _Training(plan, output, console or Console(quiet=True)).run()
+        return _Training(plan, output, console or Console(quiet=True), beginnings or {}).run()
 
 
 @dataclass
@@ -65,8 +73,9 @@ class _State:
 
 
 class _Training:
-    def __init__(self, plan: TrainingPlan, output: Path, console: Console) -> None:
-        self.plan, self.output, self.console = plan, output, console
+    def __init__(self, plan: TrainingPlan, output: Path, console: Console, beginnings: Mapping[int, Path]) -> None:
+        self.plan, self.output, self.console, self.beginnings = plan, output, console, beginnings
+        self.ends = {plan.beginning(number + 1).steps: number + 1 for number in range(len(plan.stages))}
         backbone = plan.backbone
         self.encoder = CrossEncoder.load(
             backbone.model,
@@ -74,6 +83,7 @@ class _Training:
             max_length=backbone.max_length,
             query_tokens=backbone.query_tokens,
             seed=plan.seed,
+            dropout=backbone.dropout,
             sha256=backbone.sha256,
         )
         self.pairs = collection_pairs(self.encoder, plan.collection)
@@ -167,7 +177,7 @@ class _Training:
 
     def _validation_follows(self) -> bool:
         validation, step = self.plan.validation, self.state.step
-        return validation is not None and (step % validation.every == 0 or step == self.plan.steps)
+        return validation is not None and (step % validation.every == 0 or step in self.ends)
 
     def _validate(self) -> None:
         assert self.plan.validation is not None
@@ -207,10 +217,21 @@ class _Training:
         if self.stopping:
             self._checkpoint()
             raise KeyboardInterrupt
+        self._leave_beginning()
         if self.state.step % self.plan.settings.checkpoint_every == 0 and self.state.step < self.plan.steps:
             self._checkpoint()
 
-    def _checkpoint(self) -> None:
+    def _leave_beginning(self) -> None:
+        """At the end of a stage, leave the state where trainings that begin alike look for it."""
+        folder = self.beginnings.get(self.ends.get(self.state.step, 0))
+        if folder is not None and not folder.exists():
+            with written_aside(folder) as aside:
+                shutil.copyfile(self.output / "log.jsonl", aside / "log.jsonl")
+                self._checkpoint(aside)
+                with suppress(OSError):  # another process was faster; what it left is the same
+                    os.replace(aside, folder)
+
+    def _checkpoint(self, folder: Path | None = None) -> None:
         self.state.seconds = time.monotonic() - self.started
         moments = {
             f"{key}/{name}": value
@@ -219,17 +240,24 @@ class _Training:
         }
         tensors = {"weights": self.encoder.model.state_dict(), "optimizer": moments, "best": self.best}
         filled = {group: content for group, content in tensors.items() if content}
-        save_checkpoint(
-            self.output / "checkpoints", self.state.step, Checkpoint(filled, dataclasses.asdict(self.state))
-        )
+        state = Checkpoint(filled, dataclasses.asdict(self.state))
+        save_checkpoint(folder or self.output / "checkpoints", self.state.step, state)
 
     def _resume(self) -> None:
         checkpoint, damaged = load_checkpoint(self.output / "checkpoints", self.encoder.device)
+        for number in sorted(self.beginnings, reverse=True):
+            folder = self.beginnings[number]
+            if checkpoint is None and folder.exists():
+                checkpoint, more = load_checkpoint(folder, self.encoder.device)
+                damaged += more
+                shutil.copyfile(folder / "log.jsonl", self.output / "log.jsonl")
         for text in damaged:
             self.console.print(f"[yellow]{text}; going on from the one before it[/]")
         if checkpoint is None:
             return
+        unseen = self.state.stages[len(checkpoint.state["stages"]) :]
         self.state = _State(**checkpoint.state)
+        self.state.stages = self.state.stages[: len(self.plan.stages)] + unseen
         self.encoder.model.load_state_dict(checkpoint.tensors["weights"])
         self.best = dict(checkpoint.tensors.get("best", {}))
         for path, value in checkpoint.tensors.get("optimizer", {}).items():

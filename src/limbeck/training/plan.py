@@ -23,6 +23,7 @@ class Backbone:
         layers: keep only the first `layers` transformer layers.
         max_length: longest pair in tokens.
         query_tokens: longest query in tokens.
+        dropout: share of activations dropped in training, everywhere in the model; None: as its configuration says.
         sha256: refuse local weights whose digest does not begin with this.
     """
 
@@ -30,7 +31,12 @@ class Backbone:
     layers: int | None = None
     max_length: int = 256
     query_tokens: int = 64
+    dropout: float | None = None
     sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout is {self.dropout}, expected a number from 0 to below 1")
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,10 @@ class TrainingPlan:
     def steps(self) -> int:
         """Optimiser steps of all stages together."""
         return sum(stage.steps for stage in self.stages)
+
+    def beginning(self, stages: int) -> "TrainingPlan":
+        """The same training up to the end of its `stages`-th stage."""
+        return dataclasses.replace(self, stages=self.stages[:stages])
 
     def place(self, step: int) -> tuple[int, int]:
         """(stage, step within it), both from 0, of the `step`-th optimiser step, from 0."""
