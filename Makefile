@@ -26,8 +26,8 @@ lint: setup  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: setup  ## re-ranking speed beside sentence-transformers, in one run
-	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/reranking.py
+bench: setup  ## speed and memory beside the peers, in one run (makes their environments)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/run.py
 
 clean:  ## remove the environment and what demo wrote
 	rm -rf $(VENV) demo-out

@@ -9,7 +9,7 @@ from limbeck.collections import Collection, load_collection
 from limbeck.errors import UsageError
 from limbeck.retrieval import BM25
 
-SPLITS = ("train", "valid", "test")
+SPLITS = ("train", "valid", "test", "log")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,8 @@ def test_the_demo_is_large_enough_to_learn_from(splits: dict[str, Collection]) -
     assert len(subjects) >= 8
     assert len(splits["train"].query_ids) >= 110
     assert len(splits["valid"].query_ids) == 20
-    assert len(splits["test"].query_ids) == 60
+    assert len(splits["test"].query_ids) == 150
+    assert len(splits["log"].query_ids) == 660
 
 
 def test_demo_passages_are_30_to_90_words_long() -> None:

@@ -3,6 +3,7 @@
 import os
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -11,6 +12,7 @@ from limbeck.errors import DataError, MissingError, UsageError
 from limbeck.study.store import write_text
 
 FEWEST_QUERIES = 10
+MOST_SENTENCES = 2000
 
 
 def demo_study(collection: str, output: Path) -> Path:
@@ -18,7 +20,7 @@ def demo_study(collection: str, output: Path) -> Path:
 
     For another collection than `demo`: where FOLDER has the splits train and test, four fifths of the training queries
     train, one fifth validates, and test is test. Otherwise the queries are dealt in ten folds: five train, one
-    validates, four test.
+    validates, four test. Of the documents' sentences, folds of about `MOST_SENTENCES` are taken.
 
     Raises:
         DataError: too few judged queries to split.
@@ -26,17 +28,25 @@ def demo_study(collection: str, output: Path) -> Path:
     """
     template = _study_file("demo.yaml").read_text()
     path = output / "demo.yaml"
-    if collection == "demo":
-        text = template
-    else:
-        study = yaml.safe_load(template)
-        train, valid, test = _split(os.path.abspath(collection) if Path(collection).exists() else collection)
-        study["name"] = "demo"
-        study["collections"] = {"train": train, "test": test}
-        study["validation"]["collections"] = valid
-        text = yaml.safe_dump(study, sort_keys=False)
+    text = template if collection == "demo" else _adapted(yaml.safe_load(template), collection)
     write_text(path, text)
     return path
+
+
+def _adapted(study: dict[str, Any], collection: str) -> str:
+    place = os.path.abspath(collection) if Path(collection).exists() else collection
+    train, valid, test = _split(place)
+    sentences = f"{place}~sentences"
+    parts = -(-len(load_collection(sentences).query_ids) // MOST_SENTENCES)
+    if parts > 1:
+        sentences += f"@1/{parts}"
+    study["collections"] = {"train": [train, sentences], "test": test}
+    study["validation"] = {"collections": valid, "depth": study["evaluation"]["depth"], "every": 100}
+    for source in study["lists"].values():
+        # The built-in collection has a log of queries beside its training queries.
+        if "collections" in source:
+            source["collections"] = train
+    return yaml.safe_dump(study, sort_keys=False)
 
 
 def _split(collection: str) -> tuple[str, str, str]:
