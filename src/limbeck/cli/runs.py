@@ -53,6 +53,9 @@ def rerank(
     depth: Annotated[int, typer.Option(min=1, help="Candidates per query.")] = 100,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     max_length: Annotated[int | None, typer.Option(help="Longest pair in tokens; default the model's own.")] = None,
+    aggregate: Annotated[
+        str, typer.Option(help="Passages longer than that: score the first tokens, or the max of overlapping windows.")
+    ] = "first",
     json: Json = False,
 ) -> None:
     """Re-order a run's candidates with a cross-encoder."""
@@ -65,7 +68,7 @@ def rerank(
     if outside:
         warn([f"{outside} queries of {run} are not of {collection} and were left out"])
     encoder = CrossEncoder.load(model, max_length=max_length)
-    ranked = rerank_run(encoder, data, candidates, depth, precision, name=output.name, console=errors())
+    ranked = rerank_run(encoder, data, candidates, depth, precision, output.name, errors(), aggregate)
     write_run(ranked, output)
     _report_run(ranked, data, output, json)
 

@@ -8,6 +8,7 @@ from limbeck.encoder.source import ModelSource, resolve
 from limbeck.encoder.store import TokenStore, cache_folder, tokenizer_fingerprint
 from limbeck.encoder.template import PairTemplate
 from limbeck.encoder.texts import collection_pairs
+from limbeck.encoder.windows import in_windows
 
 __all__ = [
     "CrossEncoder",
@@ -18,6 +19,7 @@ __all__ = [
     "autocast",
     "cache_folder",
     "collection_pairs",
+    "in_windows",
     "micro_batches",
     "padding_share",
     "quiet",

@@ -5,8 +5,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from limbeck.collections import Collection
-from limbeck.encoder import CrossEncoder, collection_pairs
-from limbeck.errors import DataError
+from limbeck.encoder import CrossEncoder, collection_pairs, in_windows
+from limbeck.errors import DataError, UsageError
 from limbeck.runs import Run, rank
 
 
@@ -18,8 +18,12 @@ def rerank(
     precision: str = "fp32",
     name: str = "rerank",
     console: Console | None = None,
+    aggregate: str = "first",
 ) -> Run:
     """Score the first `depth` candidates of every query of the collection's split, all queries in shared micro-batches.
+
+    `aggregate` says what becomes of a passage that the encoder cannot read whole: `first` scores its beginning (FirstP),
+    `max` all of it in windows that overlap by half, of which the best counts (MaxP; Dai and Callan 2019).
 
     Queries of the run outside the split are left alone; the query's own document is dropped where the collection says
     so. With a `console`, progress is shown on it.
@@ -27,7 +31,10 @@ def rerank(
     Raises:
         DataError: the run holds none of the split's queries.
         MissingError: a candidate without text in the collection.
+        UsageError: another `aggregate`.
     """
+    if aggregate not in ("first", "max"):
+        raise UsageError(f"aggregate is {aggregate!r}, expected first or max")
     wanted = [query_id for query_id in collection.query_ids if query_id in run]
     if not wanted:
         raise DataError(
@@ -39,13 +46,19 @@ def rerank(
     counts = [len(docids) for docids in candidates.values()]
     query_rows = np.repeat(pairs.queries.rows(wanted), counts)
     passage_rows = pairs.passages.rows([docid for docids in candidates.values() for docid in docids])
+    owners = np.arange(len(query_rows))
+    if aggregate == "max":
+        pairs, owners = in_windows(pairs, query_rows, passage_rows)
+        query_rows, passage_rows = query_rows[owners], np.arange(len(owners))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=console is None) as progress:
         task = progress.add_task(f"Re-rank {collection.name}", total=len(query_rows))
         scores = encoder.score_rows(
             pairs, query_rows, passage_rows, precision, advance=lambda done: progress.advance(task, done)
         )
-    parts = np.split(scores.astype(np.float64), np.cumsum(counts)[:-1])
+    best = np.full(sum(counts), -np.inf)
+    np.maximum.at(best, owners, scores)
+    parts = np.split(best, np.cumsum(counts)[:-1])
     return Run(
         name, {query_id: rank(docids, part) for (query_id, docids), part in zip(candidates.items(), parts, strict=True)}
     )
