@@ -1,7 +1,7 @@
 """Long passages in windows that a cross-encoder can read whole.
 
-Dai and Callan 2019, "Deeper Text Understanding for IR with Contextual Neural Language Modeling", section 3: a document's
-score is its best passage's (MaxP) or its first one's (FirstP, which is what cutting the passage gives).
+Dai and Callan 2019, "Deeper Text Understanding for IR with Contextual Neural Language Modeling", section 3: a
+document's score is its best passage's (MaxP) or its first one's (FirstP, which is what cutting the passage gives).
 """
 
 from dataclasses import replace

@@ -22,8 +22,8 @@ def rerank(
 ) -> Run:
     """Score the first `depth` candidates of every query of the collection's split, all queries in shared micro-batches.
 
-    `aggregate` says what becomes of a passage that the encoder cannot read whole: `first` scores its beginning (FirstP),
-    `max` all of it in windows that overlap by half, of which the best counts (MaxP; Dai and Callan 2019).
+    `aggregate` says what becomes of a passage that the encoder cannot read whole: `first` scores its beginning
+    (FirstP), `max` all of it in windows that overlap by half, of which the best counts (MaxP; Dai and Callan 2019).
 
     Queries of the run outside the split are left alone; the query's own document is dropped where the collection says
     so. With a `console`, progress is shown on it.
