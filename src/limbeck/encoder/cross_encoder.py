@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from limbeck.encoder.checkpoint import first_position, longest_input, read_checkpoint, write_checkpoint
+from limbeck.encoder.dropout import use_fast_dropout
 from limbeck.encoder.last_layer import first_token_only
-from limbeck.encoder.packed import Sequences, can_pack, pack
+from limbeck.encoder.memory import keep_freed_memory
+from limbeck.encoder.packed import Sequences, can_pack, use_our_attention
 from limbeck.encoder.packing import micro_batches
 from limbeck.encoder.pairs import Pairs, Rows
 from limbeck.encoder.source import ModelSource, resolve
@@ -84,6 +86,7 @@ class CrossEncoder:
             source.expect(sha256)
         model, tokenizer = read_checkpoint(source, layers, seed, dropout)
         first_token_only(model)
+        use_fast_dropout(model)
         limit = longest_input(model, tokenizer)
         if max_length is None:
             # The tokeniser's limit is the length that a saved cross-encoder was trained at.
@@ -99,14 +102,14 @@ class CrossEncoder:
             raise UsageError(f"query_tokens {query_tokens} leaves nothing of a query; expected 1 or more")
         query_tokens = min(query_tokens, max_length - template.special_tokens - 1)
         model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+        if model.device.type == "cpu":
+            keep_freed_memory()
         if packed is None:
             packed = model.device.type == "cuda" and can_pack(model)
-        if packed:
-            if not can_pack(model):
-                raise UsageError(
-                    f"{source.name}: a {model.config.model_type} cannot be computed packed; leave packed out"
-                )
-            pack(model)
+        if can_pack(model):
+            use_our_attention(model, packed)
+        elif packed:
+            raise UsageError(f"{source.name}: a {model.config.model_type} cannot be computed packed; leave packed out")
         return cls(model, tokenizer, template, max_length, query_tokens, source, packed)
 
     @property

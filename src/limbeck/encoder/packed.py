@@ -13,8 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import scaled_dot_product_attention
 
-NAME = "limbeck_packed"
-"""Under which the attention function is registered in transformers."""
+from limbeck.encoder.dropout import dropout as dropped
+
+PADDED, PACKED = "limbeck_padded", "limbeck_packed"
+"""Under which the attention function is registered in transformers, for padded batches and for packed rows."""
+
+MOST_PLAIN_TOKENS = 1024
 
 FIRST_TOKEN_FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 """transformers' model types whose heads read the first token alone, with layers made of the same parts."""
@@ -99,14 +103,20 @@ def can_pack(model: Any) -> bool:
     return model.config.model_type in (*FIRST_TOKEN_FAMILIES, "modernbert")
 
 
-def pack(model: Any) -> None:
-    """Let a sequence-classification model read packed rows, and no others, given its `Sequences`."""
-    from transformers import AttentionInterface, AttentionMaskInterface
+def use_our_attention(model: Any, packed: bool) -> None:
+    """Let a sequence-classification model that `can_pack` attend as `attend` does.
 
-    AttentionInterface.register(NAME, attend)
-    AttentionMaskInterface.register(NAME, lambda *_, **__: None)
-    model.set_attn_implementation(NAME)
-    if model.config.model_type == "modernbert":
+    A packed one reads packed rows, and no others, given their `Sequences`.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(PADDED, attend)
+    AttentionInterface.register(PACKED, attend)
+    AttentionMaskInterface.register(PADDED, sdpa_mask)
+    AttentionMaskInterface.register(PACKED, lambda *_, **__: None)
+    model.set_attn_implementation(PACKED if packed else PADDED)
+    if packed and model.config.model_type == "modernbert":
         model.base_model.register_forward_hook(_pooled, with_kwargs=True)
 
 
@@ -134,22 +144,48 @@ def attend(
     sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention within each sequence, as transformers calls it.
+    """Attention within each sequence, as transformers calls it: [n, tokens, heads, width] from three transposed ones.
 
-    Gives [1, tokens, heads, width] from three [1, heads, tokens, width]. With one query for each sequence (its first
-    token's), the result has one row for each sequence. A token sees those less than `sliding_window` away from it.
+    Padded batches come without `sequences` and with a mask; packed rows as one row, n = 1. With one query for each
+    sequence, its first token's, the result has one row for each sequence. A token of a packed row sees those less than
+    `sliding_window` away from it.
     """
     if sequences is None:
-        raise ValueError("packed attention was called without sequences; give the model padded batches elsewhere")
+        return _attended(query, key, value, attention_mask, scaling, dropout, module.training).transpose(1, 2), None
     firsts_only = sliding_window is None and query.shape[2] == len(sequences.lengths)
     if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and not dropout:
         return _flash(query, key, value, scaling, sequences, sliding_window, firsts_only), None
     mask = sequences.mask if sliding_window is None else _window(sequences, sliding_window)
     queries = query[0].transpose(0, 1)[:, :, None] if firsts_only else sequences.padded(query)
-    context = scaled_dot_product_attention(
-        queries, sequences.padded(key), sequences.padded(value), mask, dropout_p=dropout, scale=scaling
+    context = _attended(
+        queries, sequences.padded(key), sequences.padded(value), mask, scaling, dropout, module.training
     )
     return context.transpose(1, 2).flatten(0, 1)[None] if firsts_only else sequences.packed(context), None
+
+
+def _attended(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+    share: float,
+    training: bool,
+) -> torch.Tensor:
+    """[n, heads, queries, width]; `mask` is true where a query sees a key.
+
+    On the CPU, torch's own path draws dropout slowly, and its backward pass in half precision takes longer than plain
+    products (docs/LOG.md). Scoring, and tokens too many to hold all their weights, are left to it.
+    """
+    slow = bool(share) or (training and query.dtype in (torch.float16, torch.bfloat16))
+    if query.is_cuda or not slow or key.shape[2] > MOST_PLAIN_TOKENS:
+        return scaled_dot_product_attention(query, key, value, mask, dropout_p=share, scale=scaling)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    weights = torch.matmul(query * scale, key.transpose(2, 3))
+    if mask is not None:
+        weights = weights.masked_fill(~mask, torch.finfo(weights.dtype).min)  # not -inf: padding may see nothing
+    weights = weights.softmax(-1)
+    return torch.matmul(dropped(weights, share) if share else weights, value)
 
 
 def _flash(
