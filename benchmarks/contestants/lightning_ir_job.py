@@ -56,9 +56,11 @@ def training(job: Job) -> None:
     for start in range(0, len(rows), job.lists_per_step):
         part = rows[start : start + job.lists_per_step]
         targets = torch.tensor([row.scores for row in part])
-        batches.append(TrainBatch([row.query for row in part], [row.passages for row in part], targets=targets))
+        queries, docs = [row.query for row in part], [row.passages for row in part]
+        query_ids, doc_ids = [str(q) for q in range(len(part))], [[str(d) for d in range(len(d))] for d in docs]
+        batches.append(TrainBatch(queries, docs, query_ids, doc_ids, None, targets))
     module, clock = load(job), Clock()
-    module.set_optimizer(torch.optim.AdamW(module.parameters(), lr=1e-5))
+    module.set_optimizer(torch.optim.AdamW, lr=1e-5)
     trainer = lightning.Trainer(
         accelerator="cpu", max_steps=job.rounds + 2, callbacks=[clock], logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, gradient_clip_val=1.0,

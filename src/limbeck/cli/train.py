@@ -38,7 +38,7 @@ def train(
     weight_decay: Annotated[float, typer.Option()] = 0.0,
     clip: Annotated[float, typer.Option(help="Largest gradient norm; 0: no clipping.")] = 1.0,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
-    token_budget: Annotated[int, typer.Option(min=1, help="Most tokens of one micro-batch.")] = 4096,
+    token_budget: Annotated[int, typer.Option(min=1, help="Most tokens of one micro-batch.")] = 2048,
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     validation_collection: Annotated[str | None, typer.Option(help="Held-out queries; needs --validation-run.")] = None,

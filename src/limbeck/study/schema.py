@@ -117,7 +117,7 @@ class Optimizer(Section):
     clip: Amount = 1.0
     weight_decay: Amount = 0.0
     precision: Precision = "fp32"
-    token_budget: Count = 4096
+    token_budget: Count = 2048
     single_pass_tokens: Count = 12288
     checkpoint_every: Count = 500
 

@@ -89,7 +89,7 @@ class Settings:
     weight_decay: float = 0.0
     clip: float = 1.0
     precision: str = "fp32"
-    token_budget: int = 4096
+    token_budget: int = 2048
     single_pass_tokens: int = 12288
     checkpoint_every: int = 500
 
