@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# What one more micro-batch costs beside its tokens, in tokens (docs/LOG.md has the measurement).
+# What one more micro-batch is taken to cost beside its tokens, in tokens: an estimate, below what could be measured
+# (docs/LOG.md), that keeps a step from being cut into crumbs.
 MICRO_BATCH_TOKENS = 64
 
 
