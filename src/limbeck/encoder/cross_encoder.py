@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from limbeck.encoder.attention import can_pack, use_our_attention
 from limbeck.encoder.checkpoint import first_position, longest_input, read_checkpoint, write_checkpoint
 from limbeck.encoder.dropout import use_fast_dropout
 from limbeck.encoder.last_layer import first_token_only
 from limbeck.encoder.memory import keep_freed_memory
-from limbeck.encoder.packed import Sequences, can_pack, use_our_attention
+from limbeck.encoder.packed import Sequences
 from limbeck.encoder.packing import micro_batches
 from limbeck.encoder.pairs import Pairs, Rows
 from limbeck.encoder.source import ModelSource, resolve

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from limbeck.encoder.packed import FIRST_TOKEN_FAMILIES, Sequences
+from limbeck.encoder.attention import FIRST_TOKEN_FAMILIES
+from limbeck.encoder.packed import Sequences
 
 
 def first_token_only(model: Any) -> bool:
