@@ -133,6 +133,7 @@ def _read_tokenizer(auto_tokenizer: Any, source: ModelSource, options: dict[str,
     try:
         tokenizer = auto_tokenizer.from_pretrained(source.path, trust_remote_code=False, **options)
     except Exception as error:
+        # As above: no common class, and a tokeniser written in Python raises what it likes.
         raise MissingError(f"{source.name}: no tokeniser that can be loaded ({_first_line(error)})") from None
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         # transformers makes one up, of nothing but special tokens, where the files are absent.

@@ -250,7 +250,10 @@ class _Training:
             if checkpoint is None and folder.exists():
                 checkpoint, more = load_checkpoint(folder, self.encoder.device)
                 damaged += more
-                shutil.copyfile(folder / "log.jsonl", self.output / "log.jsonl")
+                if checkpoint is None:
+                    shutil.rmtree(folder)  # so that it is left anew
+                else:
+                    shutil.copyfile(folder / "log.jsonl", self.output / "log.jsonl")
         for text in damaged:
             self.console.print(f"[yellow]{text}; going on from the one before it[/]")
         if checkpoint is None:
