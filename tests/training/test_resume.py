@@ -87,7 +87,7 @@ def test_an_uninterrupted_training_logs_every_step_and_validation_once(reference
         (checkpoint, "_digest", 6),
         (checkpoint.os, "replace", 9),
         (checkpoint.shutil, "rmtree", 8),
-        (loop._Training, "_summary", 1),
+        (loop, "summarise", 1),
     ],
 )
 def test_killed_at_any_place_a_training_ends_with_the_same_bytes(

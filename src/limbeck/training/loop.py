@@ -16,17 +16,18 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from limbeck.encoder import CrossEncoder, collection_pairs, resolve
+from limbeck.encoder import CrossEncoder, collection_pairs
 from limbeck.encoder.aside import written_aside
 from limbeck.errors import DataError, UsageError
 from limbeck.evaluation import measure_run, rerank
 from limbeck.training.batch import assemble
 from limbeck.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from limbeck.training.log import TrainingLog
-from limbeck.training.plan import Stage, TrainingPlan, Validation
+from limbeck.training.plan import TrainingPlan, Validation
 from limbeck.training.progress import StepProgress
 from limbeck.training.schedule import learning_rate
 from limbeck.training.step import Work, backward
+from limbeck.training.summary import summarise
 from limbeck.training.watch import COLLAPSED_SPREAD, check_finite, check_spread, spread
 
 
@@ -273,46 +274,11 @@ class _Training:
             self.encoder.model.load_state_dict(self.best)
         self.encoder.model.eval()
         self.encoder.save(self.output / "model")
-        summary = self._summary()
+        seconds = round(time.monotonic() - self.started, 2)
+        summary = summarise(self.plan, self.encoder, self.samplers, dataclasses.asdict(self.state), seconds)
         _write_json(self.output / "summary.json", summary)
         shutil.rmtree(self.output / "checkpoints", ignore_errors=True)
         return summary
-
-    def _summary(self) -> dict[str, Any]:
-        state, totals = self.state, self.state.stages
-        tokens, computed = (sum(stage[key] for stage in totals) for key in ("tokens", "computed_tokens"))
-        return {
-            "steps": state.step,
-            "best_step": state.best_step or state.step,
-            "best_value": state.best_value,
-            "measure": self.plan.validation.measure if self.plan.validation else None,
-            "pairs": sum(stage["pairs"] for stage in totals),
-            "tokens": tokens,
-            "padding": 1 - tokens / computed,
-            "cut_pairs": state.cut_pairs,
-            "single_pass_steps": state.single_pass_steps,
-            "seconds": round(time.monotonic() - self.started, 2),
-            "parameters": self.encoder.parameters,
-            "layers": self.encoder.model.config.num_hidden_layers,
-            "model": self.plan.backbone.model,
-            "model_sha256": resolve(self.plan.backbone.model).sha256,
-            "precision": self.plan.settings.precision,
-            "seed": self.plan.seed,
-            "stages": [
-                self._stage_summary(stage, number, counts)
-                for number, (stage, counts) in enumerate(zip(self.plan.stages, totals, strict=True))
-            ],
-        }
-
-    def _stage_summary(self, stage: Stage, number: int, counts: dict[str, int]) -> dict[str, Any]:
-        return {
-            "objective": str(stage.objective),
-            "steps": stage.steps,
-            "lists": len(stage.lists),
-            "usable_lists": self.samplers[number].usable,
-            "skipped": self.samplers[number].skipped,
-            **counts,
-        }
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
