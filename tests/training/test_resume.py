@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 
 from limbeck.training import TrainingPlan, checkpoint, loop, train
-from limbeck.training.log import read_log
+from limbeck.training.log import TIME_FIELDS, read_log
 
 Plan = Callable[..., TrainingPlan]
-TIMES = ("seconds", "pairs_per_second", "tokens_per_second")
 
 
 def timeless(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if key not in TIMES}
+    return {key: value for key, value in record.items() if key not in TIME_FIELDS}
 
 
 def outcome(output: Path) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:

@@ -15,6 +15,7 @@ from limbeck.evaluation import measure_run, rerank
 from limbeck.lists import Lists, Sample
 from limbeck.objectives import names, parse
 from limbeck.training import Backbone, Settings, Stage, TrainingPlan, Validation, loop, train, watch
+from limbeck.training.folder import claim
 from limbeck.training.log import read_log
 from limbeck.training.schedule import learning_rate
 from limbeck.training.watch import TrainingStopped
@@ -119,8 +120,8 @@ CHANGES: dict[str, Callable[[TrainingPlan], TrainingPlan]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_folder_of_another_plan_is_refused_by_what_differs(change: str, plan: Plan, tmp_path: Path) -> None:
-    loop._claim(tmp_path, plan())
-    loop._claim(tmp_path, plan())
+    claim(tmp_path, plan())
+    claim(tmp_path, plan())
     with pytest.raises(UsageError) as error:
         train(CHANGES[change](plan()), tmp_path)
     assert f"other {change};" in str(error.value)
@@ -168,7 +169,7 @@ def test_teacher_scores_out_of_all_bounds_stop_before_the_weights_are_touched(
 def test_scores_that_collapse_stop_the_training(
     plan: Plan, lists: Lists, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "COLLAPSED_SPREAD", float("inf"))
+    monkeypatch.setattr(watch, "COLLAPSED_SPREAD", float("inf"))
     monkeypatch.setattr(watch, "COLLAPSED_STEPS", 3)
     with pytest.raises(TrainingStopped, match=r"step 3: .*same score"):
         train(plan(validation=None), tmp_path)

@@ -1,5 +1,6 @@
 """The `limbeck` command: its verbs, its exit codes, and errors as one clear text."""
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -8,9 +9,10 @@ from typer.core import TyperGroup
 from limbeck import __version__
 from limbeck.cli import demo, doctor, lists, runs, study, teach, train
 from limbeck.cli.output import errors
-from limbeck.errors import LimbeckError
+from limbeck.errors import LimbeckError, UsageError
 
 INTERRUPTED = 130
+TOGETHER = ("train", "rerank")  # verbs that several processes may run together
 
 
 class _Verbs(TyperGroup):
@@ -57,11 +59,17 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Options before the verb."""
+    if context.invoked_subcommand not in TOGETHER and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UsageError(
+            f"{context.invoked_subcommand} runs as one process, torchrun started {os.environ['WORLD_SIZE']}; "
+            f"only {' and '.join(TOGETHER)} share work among several"
+        )
 
 
 def main() -> None:

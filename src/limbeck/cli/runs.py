@@ -58,8 +58,11 @@ def rerank(
     ] = "first",
     json: Json = False,
 ) -> None:
-    """Re-order a run's candidates with a cross-encoder."""
-    from limbeck.encoder import CrossEncoder
+    """Re-order a run's candidates with a cross-encoder.
+
+    On several devices: torchrun --nproc-per-node N -m limbeck rerank …
+    """
+    from limbeck.encoder import CrossEncoder, Processes
     from limbeck.evaluation import rerank as rerank_run
     from limbeck.runs import read_run, write_run
 
@@ -67,10 +70,13 @@ def rerank(
     outside = len([query_id for query_id in candidates if query_id not in set(data.query_ids)])
     if outside:
         warn([f"{outside} queries of {run} are not of {collection} and were left out"])
-    encoder = CrossEncoder.load(model, max_length=max_length)
-    ranked = rerank_run(encoder, data, candidates, depth, precision, output.name, errors(), aggregate)
-    write_run(ranked, output)
-    _report_run(ranked, data, output, json)
+    processes = Processes.joined()
+    encoder = CrossEncoder.load(model, max_length=max_length, processes=processes)
+    console = errors() if processes.is_first else None
+    ranked = rerank_run(encoder, data, candidates, depth, precision, output.name, console, aggregate)
+    if processes.is_first:
+        write_run(ranked, output)
+        _report_run(ranked, data, output, json)
 
 
 def evaluate(

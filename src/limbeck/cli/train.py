@@ -39,6 +39,9 @@ def train(
     clip: Annotated[float, typer.Option(help="Largest gradient norm; 0: no clipping.")] = 1.0,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     token_budget: Annotated[int, typer.Option(min=1, help="Most tokens of one micro-batch.")] = 2048,
+    sharded: Annotated[
+        bool, typer.Option("--sharded", help="Divide the weights among the processes that torchrun started (FSDP).")
+    ] = False,
     checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     validation_collection: Annotated[str | None, typer.Option(help="Held-out queries; needs --validation-run.")] = None,
@@ -48,7 +51,11 @@ def train(
     validation_depth: Annotated[int, typer.Option(min=1)] = 100,
     json: Json = False,
 ) -> None:
-    """Train a cross-encoder; the model is OUTPUT/model. The same command again resumes."""
+    """Train a cross-encoder; the model is OUTPUT/model. The same command again resumes.
+
+    On several devices: torchrun --nproc-per-node N -m limbeck train …
+    """
+    from limbeck.encoder import Processes
     from limbeck.lists import Sample, read_lists
     from limbeck.objectives import parse
     from limbeck.training import Backbone, Settings, Stage, TrainingPlan
@@ -73,7 +80,10 @@ def train(
         Settings(warmup, weight_decay, clip, precision, token_budget, checkpoint_every=checkpoint_every),
         validation,
     )
-    summary = run_training(plan, output, errors())
+    processes = Processes.joined()
+    summary = run_training(plan, output, errors(), processes=processes, sharded=sharded)
+    if not processes.is_first:
+        return
     if json:
         print_json({**summary, "backbone": summary["model"], "model": str(output / "model")})
         return
@@ -82,6 +92,7 @@ def train(
     typer.echo(f"{output / 'model'}: {summary['steps']} steps, {summary['pairs']} pairs, {summary['seconds']:.0f} s")
     typer.echo(f"  lists used: {stage['usable_lists']} of {stage['lists']} (left out: {skipped})")
     typer.echo(f"  pairs cut to {max_length} tokens: {summary['cut_pairs']}; padding {summary['padding']:.1%}")
+    typer.echo(f"  computed as {summary['attention']}")
     if summary["best_value"] is not None:
         typer.echo(f"  best {summary['measure']} {summary['best_value']:.4f} at step {summary['best_step']}")
 

@@ -1,9 +1,13 @@
 """The cross-encoder: backbone and scoring head, token store, packing, load and save."""
 
 from limbeck.encoder.cross_encoder import CrossEncoder, autocast
+from limbeck.encoder.flops import product_rate, training_flops
+from limbeck.encoder.moved import moved
 from limbeck.encoder.packing import micro_batches, padding_share
 from limbeck.encoder.pairs import Pairs
+from limbeck.encoder.processes import ALONE, Processes, started
 from limbeck.encoder.quiet import quiet
+from limbeck.encoder.sharding import part_like, whole
 from limbeck.encoder.source import ModelSource, resolve
 from limbeck.encoder.store import TokenStore, cache_folder, tokenizer_fingerprint
 from limbeck.encoder.template import PairTemplate
@@ -11,18 +15,26 @@ from limbeck.encoder.texts import collection_pairs
 from limbeck.encoder.windows import in_windows
 
 __all__ = [
+    "ALONE",
     "CrossEncoder",
     "ModelSource",
     "PairTemplate",
     "Pairs",
+    "Processes",
     "TokenStore",
     "autocast",
     "cache_folder",
     "collection_pairs",
     "in_windows",
     "micro_batches",
+    "moved",
     "padding_share",
+    "part_like",
+    "product_rate",
     "quiet",
     "resolve",
+    "started",
     "tokenizer_fingerprint",
+    "training_flops",
+    "whole",
 ]

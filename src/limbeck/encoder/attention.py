@@ -30,6 +30,19 @@ def can_pack(model: Any) -> bool:
     return model.config.model_type in (*FIRST_TOKEN_FAMILIES, "modernbert")
 
 
+def attention_path(model: Any, packed: bool, precision: str) -> str:
+    """In words, how a model computes when it trains."""
+    name, device = model.config.model_type, model.device.type
+    if not packed:
+        why = "" if can_pack(model) else f": the attention of a {name} cannot be told where a packed sequence ends"
+        return f"padded batches of nearly equal length on {device}{why}"
+    share = max(getattr(model.config, key, 0) or 0 for key in ("attention_probs_dropout_prob", "attention_dropout"))
+    if device == "cuda" and precision != "fp32" and not share:
+        return "packed rows without padding, flash attention (torch.nn.attention.varlen)"
+    why = "no CUDA device" if device != "cuda" else "precision fp32" if precision == "fp32" else f"dropout {share}"
+    return f"packed rows without padding, laid side by side for attention alone ({why}: no flash attention)"
+
+
 def use_our_attention(model: Any, packed: bool) -> None:
     """Let a sequence-classification model that `can_pack` attend as `attend` does.
 

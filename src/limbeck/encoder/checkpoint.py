@@ -1,5 +1,6 @@
 """A cross-encoder on disk: a plain transformers sequence-classification checkpoint with one raw logit."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,18 @@ def read_checkpoint(
     return model, tokenizer
 
 
-def write_checkpoint(model: Any, tokenizer: Any, max_length: int, query_tokens: int, path: Path) -> None:
+def write_checkpoint(
+    model: Any,
+    tokenizer: Any,
+    max_length: int,
+    query_tokens: int,
+    path: Path,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
     """Write a folder that transformers and sentence-transformers load unchanged, with the raw logit as score.
 
     Written aside and renamed: an older checkpoint of that name is whole until the new one is. UsageError if `path` is
-    something else than a checkpoint or an empty folder, which would be lost.
+    something else than a checkpoint or an empty folder, which would be lost. `weights`: the model's own by default.
     """
     place = path.resolve()
     if place.exists() and not (place / "config.json").is_file() and (not place.is_dir() or any(place.iterdir())):
@@ -69,7 +77,7 @@ def write_checkpoint(model: Any, tokenizer: Any, max_length: int, query_tokens: 
     model.config.limbeck = {"query_tokens": query_tokens}
     tokenizer.model_max_length = max_length
     with quiet(), written_aside(place) as aside:
-        model.save_pretrained(aside)
+        model.save_pretrained(aside, state_dict=weights)
         tokenizer.save_pretrained(aside)
         sync(aside)
         replace_folder(aside, place)

@@ -1,7 +1,7 @@
 """The cross-encoder: a transformers sequence-classification model that reads query and passage together."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
@@ -11,14 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from limbeck.encoder.attention import can_pack, use_our_attention
+from limbeck.encoder.attention import attention_path, can_pack, use_our_attention
 from limbeck.encoder.checkpoint import first_position, longest_input, read_checkpoint, write_checkpoint
 from limbeck.encoder.dropout import use_fast_dropout
 from limbeck.encoder.last_layer import first_token_only
 from limbeck.encoder.memory import keep_freed_memory
+from limbeck.encoder.moved import moved
 from limbeck.encoder.packed import Sequences
-from limbeck.encoder.packing import micro_batches
+from limbeck.encoder.packing import micro_batches, shares
 from limbeck.encoder.pairs import Pairs, Rows
+from limbeck.encoder.processes import ALONE, Processes
+from limbeck.encoder.sharding import shard
 from limbeck.encoder.source import ModelSource, resolve
 from limbeck.encoder.store import TokenStore
 from limbeck.encoder.template import PairTemplate
@@ -38,6 +41,8 @@ class CrossEncoder:
         max_length: longest pair in tokens; the passage is cut to fit.
         query_tokens: longest query in tokens.
         packed: whether micro-batches reach the model packed, without padding (`limbeck.encoder.packed`), or padded.
+        processes: those that score and train together, each a share of the pairs.
+        sharded: whether the weights are divided among them; the backward pass itself then takes gradients together.
     """
 
     model: Any
@@ -47,6 +52,8 @@ class CrossEncoder:
     query_tokens: int
     source: ModelSource
     packed: bool = False
+    processes: Processes = ALONE
+    sharded: bool = False
 
     @classmethod
     def load(
@@ -60,6 +67,8 @@ class CrossEncoder:
         sha256: str | None = None,
         dropout: float | None = None,
         packed: bool | None = None,
+        processes: Processes = ALONE,
+        sharded: bool = False,
     ) -> "CrossEncoder":
         """Load a cross-encoder, or a backbone with a new scoring head.
 
@@ -75,6 +84,8 @@ class CrossEncoder:
             dropout: share of activations dropped in training, everywhere; default as the configuration says.
             packed: whether to compute without padding; default where the backbone can, on CUDA. Changes speed, not
                 scores.
+            processes: those that will score and train together; each loads the model and calls the same methods.
+            sharded: whether the weights are divided among the processes, for a model that fits no single device.
 
         Raises:
             MissingError: the model is not there; the text says how to get it.
@@ -111,12 +122,18 @@ class CrossEncoder:
             use_our_attention(model, packed)
         elif packed:
             raise UsageError(f"{source.name}: a {model.config.model_type} cannot be computed packed; leave packed out")
-        return cls(model, tokenizer, template, max_length, query_tokens, source, packed)
+        if sharded:
+            shard(model)
+        return cls(model, tokenizer, template, max_length, query_tokens, source, packed, processes, sharded)
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.model.parameters()).device  # type: ignore[no-any-return]
+
+    def attention(self, precision: str = "fp32") -> str:
+        """How this encoder computes, in words, when it trains with that precision."""
+        return attention_path(self.model, self.packed, precision)
 
     @property
     def parameters(self) -> int:
@@ -137,7 +154,7 @@ class CrossEncoder:
             options["position_ids"] = options["sequences"].positions[None] + first_position(self.model)
         else:
             batch = pairs.batch(query_rows, passage_rows)
-        tensors = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+        tensors = {name: moved(tensor, device) for name, tensor in batch.items()}
         scores = self.model(**tensors, **options).logits[:, 0]
         return scores.to(torch.promote_types(scores.dtype, torch.float32))  # type: ignore[no-any-return]
 
@@ -163,24 +180,37 @@ class CrossEncoder:
         token_budget: int = TOKEN_BUDGET,
         advance: Callable[[int], None] | None = None,
     ) -> NDArray[np.float32]:
-        """Raw scores of stored pairs, float32 [pairs], in their order.
+        """Raw scores of stored pairs, float32 [pairs], in their order. Several processes share the pairs among them.
 
         Args:
             token_budget: most tokens of one micro-batch; changes speed and memory, not scores.
-            advance: called with the number of pairs scored after each micro-batch.
+            advance: called after each micro-batch with the number of pairs scored, those of other processes included.
         """
         scores = np.zeros(len(query_rows), np.float32)
         was_training = self.model.training
         self.model.eval()
         try:
             with torch.inference_mode(), autocast(self.device, precision):
-                for index in micro_batches(pairs.lengths(query_rows, passage_rows), token_budget):
-                    scores[index] = self.logits(pairs, query_rows[index], passage_rows[index]).cpu().numpy()
+                for index, idle in self.rounds(pairs.lengths(query_rows, passage_rows), token_budget):
+                    found = self.logits(pairs, query_rows[index], passage_rows[index]).cpu().numpy()
+                    scores[index] = 0 if idle else found
                     if advance:
-                        advance(len(index))
+                        advance(len(index) * self.processes.count)
         finally:
             self.model.train(was_training)
+        self.processes.add_up([torch.from_numpy(scores)])
         return scores
+
+    def rounds(self, lengths: NDArray[np.int64], token_budget: int) -> list[tuple[NDArray[np.intp], bool]]:
+        """This process's micro-batches of pairs with these lengths, and whether each is idle work.
+
+        All processes get equally many, because a model divided among them computes on all at once; one that has fewer
+        computes a pair again, for nothing.
+        """
+        own = shares(lengths, self.processes.count)[self.processes.rank]
+        rounds = [(own[part], False) for part in micro_batches(lengths[own], token_budget)]
+        idle = max(self.processes.gather(len(rounds))) - len(rounds)
+        return rounds + [(np.zeros(1, np.intp), True)] * idle
 
     def rank(self, query: str, passages: Sequence[str], top_k: int | None = None) -> list[tuple[int, float]]:
         """(index, score) of passages, best first; of equal scores the earlier passage first."""
@@ -188,16 +218,16 @@ class CrossEncoder:
         order = np.argsort(-scores, kind="stable")[:top_k]
         return [(int(i), float(scores[i])) for i in order]
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], weights: Mapping[str, torch.Tensor] | None = None) -> None:
         """Write a plain transformers checkpoint that scores the same in sentence-transformers' CrossEncoder.
 
         sentence-transformers cuts the longer of query and passage, one token at a time; so where a pair does not fit,
         scores agree as long as the query takes at most half of the room (and is not itself cut at `query_tokens`).
 
         The folder is written aside and renamed; an older model of that name is replaced only then. UsageError if
-        something else than a model is there.
+        something else than a model is there. With `weights`, a whole state of the model, those are written.
         """
-        write_checkpoint(self.model, self.tokenizer, self.max_length, self.query_tokens, Path(path))
+        write_checkpoint(self.model, self.tokenizer, self.max_length, self.query_tokens, Path(path), weights)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

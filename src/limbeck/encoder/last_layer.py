@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from limbeck.encoder.attention import FIRST_TOKEN_FAMILIES
+from limbeck.encoder.layers import layers_of
 from limbeck.encoder.packed import Sequences
 
 
@@ -17,7 +18,7 @@ def first_token_only(model: Any) -> bool:
     """Let the last layer of a sequence-classification model compute its first token alone; whether it can."""
     if model.config.model_type not in FIRST_TOKEN_FAMILIES:
         return False
-    layer = model.base_model.encoder.layer[-1]
+    layer = layers_of(model)[-1]
     layer.forward = MethodType(_forward, layer)
     return True
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from limbeck.encoder.moved import moved
+
 
 @dataclass(frozen=True)
 class Sequences:
@@ -77,4 +79,4 @@ class Sequences:
         return (rows if self.mask is None else rows.index_select(0, self.places))[None]
 
     def _moved(self, array: NDArray[Any]) -> torch.Tensor:
-        return torch.from_numpy(array).to(self.device, non_blocking=True)
+        return moved(array, self.device)

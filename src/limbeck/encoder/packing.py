@@ -41,6 +41,20 @@ def micro_batches(lengths: ArrayLike, token_budget: int) -> list[NDArray[np.intp
     return batches
 
 
+def shares(lengths: ArrayLike, processes: int) -> list[NDArray[np.intp]]:
+    """Deal sequences out among processes, so that their tokens differ by no more than the longest sequence.
+
+    Longest first, forth and back: 0 1 2, 2 1 0, 0 1 2, …
+
+    Returns:
+        For each process, the indices of its sequences; together they partition range(n).
+    """
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    turn, place = np.divmod(np.arange(len(order)), processes)
+    owner = np.where(turn % 2, processes - 1 - place, place)
+    return [order[owner == process] for process in range(processes)]
+
+
 def padding_share(lengths: ArrayLike, batches: list[NDArray[np.intp]]) -> float:
     """Share of the computed tokens that are padding, 0 to 1, when `batches` pad to their longest sequence."""
     lengths = np.asarray(lengths)

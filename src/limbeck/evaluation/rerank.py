@@ -1,5 +1,7 @@
 """Re-ranking: a cross-encoder scores the candidates of a run."""
 
+from collections.abc import Callable
+
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,6 +21,7 @@ def rerank(
     name: str = "rerank",
     console: Console | None = None,
     aggregate: str = "first",
+    between: Callable[[], None] | None = None,
 ) -> Run:
     """Score the first `depth` candidates of every query of the collection's split, all queries in shared micro-batches.
 
@@ -26,7 +29,7 @@ def rerank(
     (FirstP), `max` all of it in windows that overlap by half, of which the best counts (MaxP; Dai and Callan 2019).
 
     Queries of the run outside the split are left alone; the query's own document is dropped where the collection says
-    so. With a `console`, progress is shown on it.
+    so. With a `console`, progress is shown on it. `between` is called after each micro-batch; what it raises ends this.
 
     Raises:
         DataError: the run holds none of the split's queries.
@@ -53,9 +56,13 @@ def rerank(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=console is None) as progress:
         task = progress.add_task(f"Re-rank {collection.name}", total=len(query_rows))
-        scores = encoder.score_rows(
-            pairs, query_rows, passage_rows, precision, advance=lambda done: progress.advance(task, done)
-        )
+
+        def advance(done: int) -> None:
+            progress.advance(task, done)
+            if between:
+                between()
+
+        scores = encoder.score_rows(pairs, query_rows, passage_rows, precision, advance=advance)
     best = np.full(sum(counts), -np.inf)
     np.maximum.at(best, owners, scores)
     parts = np.split(best, np.cumsum(counts)[:-1])

@@ -1,13 +1,13 @@
 """A step's pairs and targets, from the lists that the sampler drew."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from limbeck.encoder import Pairs
+from limbeck.encoder import Pairs, moved
 from limbeck.lists import Lists
 
 
@@ -30,8 +30,13 @@ class Batch:
 
     def matrix(self, scores: torch.Tensor) -> torch.Tensor:
         """Scores [pairs] as [lists, passages], 0 where there is no passage; differentiable."""
-        flat = scores.new_zeros(self.mask.numel()).index_put((self.slots.to(scores.device),), scores)
+        flat = scores.new_zeros(self.mask.numel()).index_put((self.slots,), scores)
         return flat.view(self.mask.shape)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch with its tensors on a device."""
+        targets = {signal: moved(target, device) for signal, target in self.targets.items()}
+        return replace(self, slots=moved(self.slots, device), targets=targets, mask=moved(self.mask, device))
 
 
 def assemble(pairs: Pairs, lists: Lists, drawn: list[tuple[int, NDArray[np.int64]]], signals: frozenset[str]) -> Batch:

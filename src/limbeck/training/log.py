@@ -5,6 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+TIME_FIELDS = ("seconds", "pairs_per_second", "tokens_per_second", "flops_utilisation")
+"""Fields of a record that differ between two equal trainings."""
+
 
 class TrainingLog:
     """Appends records to `path`. Each carries the optimiser step it belongs to, from 1."""

@@ -1,38 +1,44 @@
 """The training loop: from a plan to a finished folder, resumable at any moment."""
 
-import dataclasses
 import json
 import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from limbeck.encoder import CrossEncoder, collection_pairs
+from limbeck.encoder import ALONE, CrossEncoder, Processes, collection_pairs, product_rate, training_flops
 from limbeck.encoder.aside import written_aside
-from limbeck.errors import DataError, UsageError
 from limbeck.evaluation import measure_run, rerank
 from limbeck.training.batch import assemble
 from limbeck.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from limbeck.training.folder import claim, write_json
 from limbeck.training.log import TrainingLog
 from limbeck.training.plan import TrainingPlan, Validation
 from limbeck.training.progress import StepProgress
-from limbeck.training.schedule import learning_rate
+from limbeck.training.readings import Readings
+from limbeck.training.schedule import learning_rate, warmup_steps
+from limbeck.training.state import State
 from limbeck.training.step import Work, backward
+from limbeck.training.stop import Stop
+from limbeck.training.student import Student
 from limbeck.training.summary import summarise
-from limbeck.training.watch import COLLAPSED_SPREAD, check_finite, check_spread, spread
+from limbeck.training.watch import Watch, spread
 
 
 def train(
-    plan: TrainingPlan, output: Path, console: Console | None = None, beginnings: Mapping[int, Path] | None = None
+    plan: TrainingPlan,
+    output: Path,
+    console: Console | None = None,
+    beginnings: Mapping[int, Path] | None = None,
+    processes: Processes = ALONE,
+    sharded: bool = False,
 ) -> dict[str, Any]:
     """Train as planned into `output`, and return the summary that is also written there.
 
@@ -40,42 +46,58 @@ def train(
     `log.jsonl`, `plan.json`, and while training runs `checkpoints/`. The same call again resumes, or returns the
     summary of a finished training at once. On one CPU process a resumed training ends with the same bytes.
 
+    Several processes call this together, with the same arguments and an `output` that all of them see. Each computes
+    its share of a step's pairs and ends with the gradient of all; the first one alone writes and prints. A training may
+    be resumed by another number of processes, and then goes on in other random numbers.
+
     Args:
         beginnings: number of stages → folder for the state after so many, for trainings that begin alike: this one goes
             on from what another left there, and leaves there what it reaches itself. It ends with the same bytes as
-            without; whoever names the folders sees to it that their trainings begin alike.
+            without; whoever names the folders sees to it that their trainings begin alike. For one process.
+        sharded: whether weights, gradients and optimiser state are divided among the processes, for a backbone that
+            does not fit one device.
 
     Raises:
         UsageError: `output` belongs to another plan.
-        TrainingStopped: non-finite or collapsed numbers.
+        TrainingStopped: numbers that cannot come to anything.
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after a checkpoint was written.
     """
     output.mkdir(parents=True, exist_ok=True)
-    _claim(output, plan)
+    claim(output, plan, write=processes.is_first)
     if (output / "summary.json").exists():
         return json.loads((output / "summary.json").read_text())  # type: ignore[no-any-return]
+    if console is None or not processes.is_first:
+        console = Console(quiet=True)
     with torch.random.fork_rng():
-        return _Training(plan, output, console or Console(quiet=True), beginnings or {}).run()
+        return _Training(plan, output, console, beginnings or {}, processes, sharded).run()
 
 
-@dataclass
-class _State:
-    """What a checkpoint holds beside tensors."""
+@dataclass(frozen=True)
+class _Taken:
+    """A step taken, whose numbers are still on their way from the device."""
 
-    step: int = 0  # optimiser steps done
-    validation_due: bool = False
-    best_step: int = 0
-    best_value: float | None = None
-    collapsed_steps: int = 0
-    seconds: float = 0.0
-    single_pass_steps: int = 0
-    cut_pairs: int = 0
-    stages: list[dict[str, int]] = field(default_factory=list)  # pairs, tokens, computed_tokens of each stage
+    step: int
+    stage: int
+    work: Work
+    rate: float
+    warm: bool
+    readings: Readings  # loss, loss of equal scores, gradient norm, spread
+    flops: float
+    seconds: float
 
 
 class _Training:
-    def __init__(self, plan: TrainingPlan, output: Path, console: Console, beginnings: Mapping[int, Path]) -> None:
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        output: Path,
+        console: Console,
+        beginnings: Mapping[int, Path],
+        processes: Processes,
+        sharded: bool,
+    ) -> None:
         self.plan, self.output, self.console, self.beginnings = plan, output, console, beginnings
+        self.processes = processes
         self.ends = {plan.beginning(number + 1).steps: number + 1 for number in range(len(plan.stages))}
         backbone = plan.backbone
         self.encoder = CrossEncoder.load(
@@ -86,86 +108,97 @@ class _Training:
             seed=plan.seed,
             dropout=backbone.dropout,
             sha256=backbone.sha256,
+            processes=processes,
+            sharded=sharded,
         )
         self.pairs = collection_pairs(self.encoder, plan.collection)
+        for collection, _ in plan.validation.sets if plan.validation else ():
+            collection_pairs(self.encoder, collection)  # tokenised now, and not in the middle of training
         self.samplers = [stage.sampler(plan.seed, number) for number, stage in enumerate(plan.stages)]
-        self.weights = dict(self.encoder.model.named_parameters())
-        self.state = _State(stages=[{"pairs": 0, "tokens": 0, "computed_tokens": 0} for _ in plan.stages])
-        self.best: dict[str, torch.Tensor] = {}
-        self.optimizer = self._new_optimizer()
-        self.stopping = self.validating = False
+        self.student = Student(plan, self.encoder)
+        self.state = State.started(len(plan.stages))
+        self.product_rate = product_rate(self.encoder.model, plan.settings.precision)
+        self.log: TrainingLog | None = None
+        self.taken: _Taken | None = None
 
     def run(self) -> dict[str, Any]:
         self._resume()
-        self.log = TrainingLog(self.output / "log.jsonl", self.state.step, self.state.validation_due)
+        self.console.print(f"  {self.encoder.attention(self.plan.settings.precision)}", highlight=False)
+        if self.processes.is_first:
+            self.log = TrainingLog(self.output / "log.jsonl", self.state.step, self.state.validation_due)
         self.started = time.monotonic() - self.state.seconds
         self.encoder.model.train()
-        try:
-            with self._signals(), StepProgress(self.console, self.plan.steps, self.state.step) as progress:
+        progress = StepProgress(self.console, self.plan.steps, self.state.step)
+        with Stop() as self.stop, progress as self.progress:
+            if self.state.validation_due:
+                self._validate()
+            while self.state.step < self.plan.steps:
+                self._step()
                 if self.state.validation_due:
                     self._validate()
-                while self.state.step < self.plan.steps:
-                    self._step(progress)
-                    if self.state.validation_due:
-                        self._validate()
-                    self._checkpoint_if_due()
-        finally:
-            self.log.close()
+                self._checkpoint_if_due()
+            self._settle()
         return self._finish()
 
-    def _step(self, progress: StepProgress) -> None:
+    def _step(self) -> None:
         began = time.monotonic()
         number, inner = self.plan.place(self.state.step)
         stage, settings = self.plan.stages[number], self.plan.settings
         if inner == 0:
-            self.optimizer = self._new_optimizer()
-        rate = learning_rate(stage.learning_rate, inner, stage.steps, settings.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            self._settle()
+            self.student.begin_stage()
+            self.state.watch = Watch()
         drawn = self.samplers[number](inner)
-        batch = assemble(self.pairs, stage.lists, drawn, stage.objective.signals)
-        device = self.encoder.device
-        targets = {signal: target.to(device) for signal, target in batch.targets.items()}
-        mask = batch.mask.to(device)
+        batch = assemble(self.pairs, stage.lists, drawn, stage.objective.signals).to(self.encoder.device)
+
+        def loss_of(scores: torch.Tensor) -> torch.Tensor:
+            return stage.objective(batch.matrix(scores), batch.targets, batch.mask)
+
         work = backward(
             self.encoder,
             self.pairs,
             batch.query_rows,
             batch.passage_rows,
-            lambda scores: stage.objective(batch.matrix(scores), targets, mask),
+            loss_of,
             seed=(self.plan.seed, number, inner),
             precision=settings.precision,
             token_budget=settings.token_budget,
             single_pass_tokens=settings.single_pass_tokens,
         )
-        norm = float(torch.nn.utils.clip_grad_norm_(self.weights.values(), settings.clip or float("inf")))
-        check_finite(self.state.step + 1, work.loss, norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.state.step += 1
-        self.state.cut_pairs += self.pairs.cuts(batch.query_rows, batch.passage_rows)
-        self._count(number, work)
-        collapsed = mask.shape[1] > 1 and spread(batch.matrix(work.scores), mask) < COLLAPSED_SPREAD
-        self.state.collapsed_steps = self.state.collapsed_steps + 1 if collapsed else 0
-        check_spread(self.state.step, self.state.collapsed_steps)
+        rate = learning_rate(stage.learning_rate, inner, stage.steps, settings.warmup)
+        norm = self.student.update(rate, settings.clip)
+        equal = loss_of(torch.zeros_like(work.scores))
+        readings = Readings([work.loss, equal, norm, spread(batch.matrix(work.scores), batch.mask)])
+        self._settle()
+        self.state.count(number, work, self.pairs.cuts(batch.query_rows, batch.passage_rows))
         self.state.validation_due = self._validation_follows()
-        self._log_step(number, work, rate, norm, time.monotonic() - began)
-        progress.advance(work, rate)
-
-    def _count(self, stage: int, work: Work) -> None:
-        totals = self.state.stages[stage]
-        totals["pairs"] += work.pairs
-        totals["tokens"] += work.tokens
-        totals["computed_tokens"] += work.computed_tokens
-        self.state.single_pass_steps += work.single_pass
-
-    def _log_step(self, stage: int, work: Work, rate: float, norm: float, seconds: float) -> None:
-        self.log.write(
-            kind="step",
+        lengths = self.pairs.lengths(batch.query_rows, batch.passage_rows)
+        self.taken = _Taken(
             step=self.state.step,
-            stage=stage + 1,
-            loss=work.loss,
-            learning_rate=rate,
+            stage=number,
+            work=work,
+            rate=rate,
+            warm=inner >= warmup_steps(stage.steps, settings.warmup),
+            readings=readings,
+            flops=training_flops(self.encoder.model, lengths),
+            seconds=time.monotonic() - began,
+        )
+
+    def _settle(self) -> None:
+        """Look at the numbers of the last step taken, log them and show them."""
+        taken, self.taken = self.taken, None
+        if taken is None:
+            return
+        loss, equal_loss, norm, spread = taken.readings.read()
+        self.state.watch.see(taken.step, loss, equal_loss, norm, spread, taken.warm)
+        work, seconds = taken.work, taken.seconds
+        self._log(
+            kind="step",
+            step=taken.step,
+            stage=taken.stage + 1,
+            loss=loss,
+            equal_loss=equal_loss,
+            learning_rate=taken.rate,
             gradient_norm=norm,
             pairs=work.pairs,
             tokens=work.tokens,
@@ -174,7 +207,13 @@ class _Training:
             seconds=round(seconds, 4),
             pairs_per_second=round(work.pairs / seconds, 2),
             tokens_per_second=round(work.tokens / seconds, 1),
+            flops_utilisation=round(taken.flops / seconds / self.product_rate / self.processes.count, 4),
         )
+        self.progress.advance(loss, work.pairs, taken.rate)
+
+    def _log(self, **record: Any) -> None:
+        if self.log:
+            self.log.write(**record)
 
     def _validation_follows(self) -> bool:
         validation, step = self.plan.validation, self.state.step
@@ -182,22 +221,16 @@ class _Training:
 
     def _validate(self) -> None:
         assert self.plan.validation is not None
-        self.validating = True
-        try:
-            values = self._validation_values(self.plan.validation)
-        except KeyboardInterrupt:
-            self._checkpoint()
-            raise
-        finally:
-            self.validating = False
+        self._settle()
+        values = self._validation_values(self.plan.validation)
         value = sum(values.values()) / len(values)
         best = self.state.best_value is None or value > self.state.best_value
         if best:
             self.state.best_step, self.state.best_value = self.state.step, value
-            self.best = {name: tensor.detach().clone() for name, tensor in self.encoder.model.state_dict().items()}
+            self.student.keep_as_best()
         self.state.validation_due = False
         measure = self.plan.validation.measure
-        self.log.write(kind="validation", step=self.state.step, measure=measure, value=value, values=values, best=best)
+        self._log(kind="validation", step=self.state.step, measure=measure, value=value, values=values, best=best)
         self.console.print(
             f"  step {self.state.step}: validation {measure} {value:.4f}{' (best)' if best else ''}", highlight=False
         )
@@ -205,19 +238,20 @@ class _Training:
     def _validation_values(self, validation: Validation) -> dict[str, float]:
         values = {}
         for collection, run in validation.sets:
-            ranked = rerank(self.encoder, collection, run, validation.depth, self.plan.settings.precision)
+            precision, stop = self.plan.settings.precision, self._stop_if_asked
+            ranked = rerank(self.encoder, collection, run, validation.depth, precision, between=stop)
+            self._stop_if_asked()
             values[collection.name] = measure_run(collection, ranked, [validation.measure]).mean(validation.measure)
         return values
 
-    def _new_optimizer(self) -> torch.optim.AdamW:
-        return torch.optim.AdamW(
-            self.weights.values(), lr=0.0, weight_decay=self.plan.settings.weight_decay, eps=1e-8, fused=True
-        )
-
-    def _checkpoint_if_due(self) -> None:
-        if self.stopping:
+    def _stop_if_asked(self) -> None:
+        """Leave with a checkpoint, all processes together, if one of them was asked to stop."""
+        if any(self.processes.gather(self.stop.asked)):
             self._checkpoint()
             raise KeyboardInterrupt
+
+    def _checkpoint_if_due(self) -> None:
+        self._stop_if_asked()
         self._leave_beginning()
         if self.state.step % self.plan.settings.checkpoint_every == 0 and self.state.step < self.plan.steps:
             self._checkpoint()
@@ -226,6 +260,7 @@ class _Training:
         """At the end of a stage, leave the state where trainings that begin alike look for it."""
         folder = self.beginnings.get(self.ends.get(self.state.step, 0))
         if folder is not None and not folder.exists():
+            self._settle()
             with written_aside(folder) as aside:
                 shutil.copyfile(self.output / "log.jsonl", aside / "log.jsonl")
                 self._checkpoint(aside)
@@ -233,16 +268,13 @@ class _Training:
                     os.replace(aside, folder)
 
     def _checkpoint(self, folder: Path | None = None) -> None:
+        self._settle()
         self.state.seconds = time.monotonic() - self.started
-        moments = {
-            f"{key}/{name}": value
-            for name, weight in self.weights.items()
-            for key, value in self.optimizer.state.get(weight, {}).items()
-        }
-        tensors = {"weights": self.encoder.model.state_dict(), "optimizer": moments, "best": self.best}
-        filled = {group: content for group, content in tensors.items() if content}
-        state = Checkpoint(filled, dataclasses.asdict(self.state))
-        save_checkpoint(folder or self.output / "checkpoints", self.state.step, state)
+        self.state.processes = self.processes.count
+        tensors = self.student.tensors()
+        if self.processes.is_first:
+            checkpoint = Checkpoint(tensors, self.state.plain())
+            save_checkpoint(folder or self.output / "checkpoints", self.state.step, checkpoint)
 
     def _resume(self) -> None:
         checkpoint, damaged = load_checkpoint(self.output / "checkpoints", self.encoder.device)
@@ -259,70 +291,23 @@ class _Training:
             self.console.print(f"[yellow]{text}; going on from the one before it[/]")
         if checkpoint is None:
             return
-        unseen = self.state.stages[len(checkpoint.state["stages"]) :]
-        self.state = _State(**checkpoint.state)
-        self.state.stages = self.state.stages[: len(self.plan.stages)] + unseen
-        self.encoder.model.load_state_dict(checkpoint.tensors["weights"])
-        self.best = dict(checkpoint.tensors.get("best", {}))
-        for path, value in checkpoint.tensors.get("optimizer", {}).items():
-            key, _, name = path.partition("/")
-            self.optimizer.state[self.weights[name]][key] = value
+        self.state = State.of(checkpoint.state, len(self.plan.stages))
+        self.student.restore(checkpoint.tensors)
         self.console.print(f"  resumed at step {self.state.step} of {self.plan.steps}", highlight=False)
+        if self.state.processes != self.processes.count:
+            self.console.print(
+                f"  [yellow]by {self.processes.count} processes, {self.state.processes} before: not byte-equal to an "
+                "uninterrupted training (other sums, and other dropout where there is dropout)[/]",
+                highlight=False,
+            )
 
     def _finish(self) -> dict[str, Any]:
-        if self.best:
-            self.encoder.model.load_state_dict(self.best)
-        self.encoder.model.eval()
-        self.encoder.save(self.output / "model")
+        self._settle()
+        weights = self.student.result()
         seconds = round(time.monotonic() - self.started, 2)
-        summary = summarise(self.plan, self.encoder, self.samplers, dataclasses.asdict(self.state), seconds)
-        _write_json(self.output / "summary.json", summary)
-        shutil.rmtree(self.output / "checkpoints", ignore_errors=True)
+        summary = summarise(self.plan, self.encoder, self.samplers, self.state, seconds)
+        if self.processes.is_first:
+            self.encoder.save(self.output / "model", weights)
+            write_json(self.output / "summary.json", summary)
+            shutil.rmtree(self.output / "checkpoints", ignore_errors=True)
         return summary
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM: finish the step, or break off a validation, then write a checkpoint and leave."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(*_: object) -> None:
-            self.stopping = True
-            if self.validating:
-                raise KeyboardInterrupt
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _claim(output: Path, plan: TrainingPlan) -> None:
-    """Write the plan down, or refuse a folder that another plan has begun."""
-    path, described = output / "plan.json", json.loads(json.dumps(plan.describe()))
-    if path.exists():
-        try:
-            found = json.loads(path.read_text())
-        except ValueError as error:
-            raise DataError(f"{path}: not JSON ({error}); remove {output} to train anew") from error
-        if not isinstance(found, dict):
-            raise DataError(f"{path}: not a JSON object; remove {output} to train anew")
-        different = [key for key in described if found.get(key) != described[key]]
-        if different:
-            raise UsageError(
-                f"{output} holds a training with other {', '.join(different)}; "
-                "give another --output, or remove that folder to train anew"
-            )
-    elif any(output.glob("checkpoints/*")) or (output / "model").exists():
-        raise UsageError(f"{output} is not empty and has no plan.json; give another --output")
-    else:
-        _write_json(path, described)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    aside = path.with_name(f".{path.name}")
-    aside.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(aside, path)

@@ -6,8 +6,6 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from limbeck.training.step import Work
-
 QUIET_SECONDS = 15.0  # between two lines where there is no terminal
 
 
@@ -32,11 +30,11 @@ class StepProgress:
     ) -> None:
         self.bar.stop()
 
-    def advance(self, work: Work, rate: float) -> None:
+    def advance(self, loss: float, pairs: int, rate: float) -> None:
         """One step more."""
         self.done += 1
-        self.loss = work.loss if self.loss is None else 0.9 * self.loss + 0.1 * work.loss
-        self.pairs += work.pairs
+        self.loss = loss if self.loss is None else 0.9 * self.loss + 0.1 * loss
+        self.pairs += pairs
         now = time.monotonic()
         text = f"loss {self.loss:.4f}, {self.pairs / (now - self.since):.0f} pairs/s, learning rate {rate:.1e}"
         if self.console.is_terminal:

@@ -8,7 +8,12 @@ def learning_rate(peak: float, step: int, steps: int, warmup: float) -> float:
         step: from 0.
         warmup: share of `steps` when below 1, else a number of steps.
     """
-    rising = min(steps, round(warmup * steps) if warmup < 1 else int(warmup))
+    rising = warmup_steps(steps, warmup)
     if step < rising:
         return peak * (step + 1) / rising
     return peak * (steps - step) / max(1, steps - rising)
+
+
+def warmup_steps(steps: int, warmup: float) -> int:
+    """For how many of the steps the rate rises."""
+    return min(steps, round(warmup * steps) if warmup < 1 else int(warmup))

@@ -10,15 +10,23 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from limbeck.encoder import CrossEncoder, Pairs, autocast, micro_batches
+from limbeck.encoder import CrossEncoder, Pairs, autocast, moved
 from limbeck.encoder.pairs import Rows
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a backward pass did: the loss, the scores [pairs], and the tokens it computed."""
+    """What a backward pass did.
 
-    loss: float
+    Attributes:
+        loss: of all the step's lists, a scalar on the encoder's device.
+        scores: [pairs].
+        computed_tokens: padding included.
+        micro_batches: of each process; the other numbers are all processes' together.
+        single_pass: whether one forward was enough.
+    """
+
+    loss: torch.Tensor
     scores: torch.Tensor
     pairs: int
     tokens: int
@@ -40,41 +48,48 @@ def backward(
 ) -> Work:
     """Add the gradient of `loss_of(scores [pairs])` to the encoder's weights.
 
-    The pairs are cut into micro-batches of nearly equal length. Where all their graphs fit (`single_pass_tokens`), one
-    forward is enough. Otherwise all micro-batches are scored without graphs, ∂loss/∂scores is taken, and each
-    micro-batch is replayed with its random state and back-propagated: the same gradient, one graph alive at a time.
+    The pairs are cut into micro-batches of nearly equal length and scored, and ∂loss/∂scores is taken. Where the graphs
+    of all of them fit (`single_pass_tokens`), they were kept and are back-propagated. Otherwise each micro-batch is
+    replayed with its random state and back-propagated: the same gradient, one graph alive at a time.
 
     Every micro-batch's random state is seeded from `seed` and its number, so a replay draws the same dropout, and a
     resumed run the same numbers as an uninterrupted one.
+
+    Of several processes each scores and replays its share of the pairs; scores and gradients are added up once a step,
+    so that every process sees the loss of all lists and ends with the gradient that one process alone would have. With
+    dropout, which elements are dropped depends on how many processes there are.
     """
-    lengths = pairs.lengths(query_rows, passage_rows)
-    index = micro_batches(lengths, token_budget)
-    padded = [int(lengths[part].max()) * len(part) for part in index]
-    order = torch.from_numpy(np.concatenate(index))
-    device = encoder.device
+    lengths, device, processes = pairs.lengths(query_rows, passage_rows), encoder.device, encoder.processes
+    rounds = encoder.rounds(lengths, token_budget)
+    places = [moved(index, device) for index, _ in rounds]
+    computed = processes.gather(sum(int(lengths[index].max()) * len(index) for index, _ in rounds))
+    single = len(rounds) == 1 or max(computed) <= single_pass_tokens
 
     def score(number: int) -> torch.Tensor:
-        torch.manual_seed(int(np.random.SeedSequence((*seed, number)).generate_state(1, np.uint64)[0]))
-        return encoder.logits(pairs, query_rows[index[number]], passage_rows[index[number]])
+        state = np.random.SeedSequence((*seed, number * processes.count + processes.rank))
+        torch.manual_seed(int(state.generate_state(1, np.uint64)[0]))
+        index, _ = rounds[number]
+        return encoder.logits(pairs, query_rows[index], passage_rows[index])
 
-    def in_order(parts: list[torch.Tensor]) -> torch.Tensor:
-        joined = torch.cat(parts)
-        return torch.zeros_like(joined).index_put((order.to(device),), joined)
-
-    single = sum(padded) <= single_pass_tokens or len(index) == 1
+    with torch.set_grad_enabled(single), autocast(device, precision):
+        parts = [score(number) for number in range(len(rounds))]
+    scores = parts[0].new_zeros(len(lengths))
+    for (_, idle), place, part in zip(rounds, places, parts, strict=True):
+        if not idle:
+            scores[place] = part.detach()
+    processes.add_up([scores])
+    scores.requires_grad_()
+    loss = loss_of(scores)
+    (slope,) = torch.autograd.grad(loss, scores)
+    if encoder.sharded:
+        slope *= processes.count  # for its backward pass takes the mean over the processes
+    slopes = [slope[place] * (not idle) for (_, idle), place in zip(rounds, places, strict=True)]
     if single:
-        with autocast(device, precision):
-            parts = [score(number) for number in range(len(index))]
-        scores = in_order(parts)
-        loss = loss_of(scores)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(parts, slopes)
     else:
-        with torch.no_grad(), autocast(device, precision):
-            parts = [score(number) for number in range(len(index))]
-        scores = in_order(parts).requires_grad_()
-        loss = loss_of(scores)
-        (slope,) = torch.autograd.grad(loss, scores)
         with autocast(device, precision):  # one for all: it keeps the weights' copies in half precision
-            for number, part in enumerate(index):
-                score(number).backward(slope[torch.from_numpy(part).to(device)])  # type: ignore[no-untyped-call]
-    return Work(loss.item(), scores.detach(), len(lengths), int(lengths.sum()), sum(padded), len(index), single)
+            for number, part_slope in enumerate(slopes):
+                score(number).backward(part_slope)  # type: ignore[no-untyped-call]
+    if not encoder.sharded:
+        processes.add_up(weight.grad for weight in encoder.model.parameters() if weight.grad is not None)
+    return Work(loss.detach(), scores.detach(), len(lengths), int(lengths.sum()), sum(computed), len(rounds), single)

@@ -1,0 +1,81 @@
+"""Several processes, really started: their gradients, trainings, stops and resumptions are those of one."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from limbeck.encoder import Processes
+from limbeck.encoder.packing import shares
+from limbeck.errors import UsageError
+from limbeck.training import Backbone, TrainingPlan, train
+from limbeck.training.log import read_log
+
+
+def together(count: int, model: Path, output: Path) -> dict[str, Any]:
+    """What `count` processes print."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(
+        [*command, str(Path(__file__).with_name("together.py")), str(model), str(output)],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_several_processes_train_stop_and_resume_as_one_does(
+    model: Path, plan: Callable[..., TrainingPlan], tmp_path: Path
+) -> None:
+    alone = train(plan(backbone=Backbone(str(model), max_length=28, dropout=0.0)), tmp_path / "alone")
+    two = together(2, model, tmp_path)
+    assert two["trainings"] == ["stopped", "stopped"]
+    for kind in ("whole", "sharded"):
+        assert [path.name for path in (tmp_path / kind / "checkpoints").iterdir()][-1] == "step-000000005"
+    three = together(3, model, tmp_path)
+    assert three["trainings"] == ["finished", "finished"]
+    for found in (two, three):
+        assert found["whole"] < 1e-9
+        assert found["sharded"] < 1e-5  # in float32
+    saved = load_file(tmp_path / "alone" / "model" / "model.safetensors")
+    expected = {name: tensor.shape for name, tensor in saved.items()}
+    for kind in ("whole", "sharded"):
+        summary = json.loads((tmp_path / kind / "summary.json").read_text())
+        assert summary["processes"] == 3
+        assert summary["best_step"] == alone["best_step"]
+        for key in ("pairs", "tokens", "steps"):
+            assert summary[key] == alone[key]
+        logs = [[r for r in read_log(tmp_path / name / "log.jsonl") if r["kind"] == "step"] for name in ("alone", kind)]
+        assert [r["step"] for r in logs[1]] == list(range(1, 12))
+        losses = [[r["loss"] for r in log] for log in logs]
+        # Not closer: where a gradient is all but 0, its last digits decide the sign of Adam's first steps.
+        assert losses[1] == pytest.approx(losses[0], rel=1e-2)
+        weights = load_file(tmp_path / kind / "model" / "model.safetensors")
+        assert {name: tensor.shape for name, tensor in weights.items()} == expected
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 7])
+def test_shares_partition_the_pairs_and_differ_by_one_pair_s_tokens_at_most(processes: int) -> None:
+    lengths = np.random.default_rng(processes).integers(5, 200, 41)
+    dealt = shares(lengths, processes)
+    assert sorted(np.concatenate(dealt)) == list(range(41))
+    tokens = [int(lengths[share].sum()) for share in dealt]
+    assert max(tokens) - min(tokens) <= lengths.max()
+
+
+def test_more_processes_than_pairs_leave_some_without() -> None:
+    assert [list(share) for share in shares([4, 9], 3)] == [[1], [0], []]
+
+
+def test_a_world_size_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "many")
+    with pytest.raises(UsageError, match="WORLD_SIZE is 'many'"):
+        Processes.joined()

@@ -1,0 +1,89 @@
+"""One of several processes, started by test_processes.py: `together.py MODEL OUTPUT`.
+
+Compares the gradients of all processes together with those of one alone, for every objective, and then goes on with two
+trainings in OUTPUT, one of whole and one of divided weights, until it is asked to stop or they end. The first process
+prints what it found as one line of JSON.
+"""
+
+import json
+import os
+import signal
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from limbeck.encoder import ALONE, CrossEncoder, Processes, collection_pairs, whole
+from limbeck.objectives import names, parse
+from limbeck.training import Backbone, loop, train
+from limbeck.training.batch import assemble
+from limbeck.training.step import backward
+
+spec = spec_from_file_location("training_conftest", Path(__file__).with_name("conftest.py"))
+assert spec is not None
+assert spec.loader is not None
+conftest = module_from_spec(spec)
+spec.loader.exec_module(conftest)
+
+
+def gradients(objective: str, single_pass_tokens: int, processes: Processes, sharded: bool) -> dict[str, torch.Tensor]:
+    """Gradients in float64 where weights are whole, of all the small lists."""
+    encoder = CrossEncoder.load(
+        sys.argv[1], max_length=28, seed=1, device="cpu", dropout=0.0, processes=processes, sharded=sharded
+    )
+    if not sharded:
+        encoder.model.double()
+    encoder.model.train()
+    lists = conftest.make_lists()
+    pairs = collection_pairs(encoder, conftest.make_collection())
+    drawn = [(n, np.arange(len(ids))) for n, ids in enumerate(lists.passage_ids)]
+    batch = assemble(pairs, lists, drawn, parse(objective).signals)
+    backward(
+        encoder, pairs, batch.query_rows, batch.passage_rows,
+        lambda scores: parse(objective)(batch.matrix(scores), batch.targets, batch.mask),
+        seed=(1,), token_budget=60, single_pass_tokens=single_pass_tokens,
+    )  # fmt: skip
+    return {name: whole(weight.grad).double() for name, weight in encoder.model.named_parameters()}
+
+
+def difference(objective: str, single_pass_tokens: int, sharded: bool) -> float:
+    """Largest difference of two gradients, as a share of the largest gradient."""
+    expected = gradients(objective, single_pass_tokens, ALONE, False)
+    found = gradients(objective, single_pass_tokens, PROCESSES, sharded)
+    largest = max(float(gradient.abs().max()) for gradient in expected.values())
+    return max(float((found[name] - gradient).abs().max()) for name, gradient in expected.items()) / largest
+
+
+def trained(sharded: bool) -> str:
+    """How a training goes on: to its end, or until the last process is asked to stop behind its fifth step."""
+    real, output = loop.backward, Path(sys.argv[2]) / ("sharded" if sharded else "whole")
+    begun = output.exists()
+
+    def signalled(*args: Any, **options: Any) -> Any:
+        if options["seed"][1:] == (0, 4) and not begun and PROCESSES.rank == PROCESSES.count - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(*args, **options)
+
+    PROCESSES.gather(0)  # all have looked whether the folder is there
+    loop.backward = signalled  # type: ignore[assignment]
+    plan = conftest.make_plan(Path(sys.argv[1]), backbone=Backbone(sys.argv[1], max_length=28, dropout=0.0))
+    try:
+        train(plan, output, processes=PROCESSES, sharded=sharded)
+    except KeyboardInterrupt:
+        return "stopped"
+    finally:
+        loop.backward = real
+    return "finished"
+
+
+PROCESSES = Processes.joined()
+result = {
+    "whole": max(difference(objective, tokens, False) for objective in names() for tokens in (1, 10**9)),
+    "sharded": max(difference("RankNet", tokens, True) for tokens in (1, 10**9)),
+    "trainings": [trained(False), trained(True)],
+}
+if PROCESSES.is_first:
+    print(json.dumps(result))
