@@ -175,13 +175,6 @@ def test_scores_that_collapse_stop_the_training(
         train(plan(validation=None), tmp_path)
 
 
-def test_spread_counts_passages_only() -> None:
-    mask = torch.tensor([[True, True, False], [True, True, True]])
-    same = torch.tensor([[2.0, 2.0, 99.0], [-1.0, -1.0, -1.0]])
-    assert watch.spread(same, mask) == 0
-    assert watch.spread(torch.tensor([[1.0, 3.0, 99.0], [0.0, 0.0, 0.0]]), mask) == pytest.approx(0.5)
-
-
 def test_lists_of_single_passages_are_no_collapse(
     plan: Plan, lists: Lists, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,77 @@
+"""A step over packed rows never asks its device for a number: on CUDA each such question waits for all work before it.
+
+Padded batches do, once a micro-batch: transformers looks whether their mask masks anything.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from limbeck.collections import Collection
+from limbeck.encoder import CrossEncoder, collection_pairs
+from limbeck.lists import Lists
+from limbeck.objectives import names, parse
+from limbeck.training import TrainingPlan
+from limbeck.training.batch import assemble
+from limbeck.training.readings import Readings
+from limbeck.training.step import backward
+from limbeck.training.student import Student
+from limbeck.training.watch import spread
+
+ASKING = {"_local_scalar_dense", "nonzero", "masked_select", "item", "equal", "is_nonzero", "unique", "_unique2"}
+
+
+class Asked(Exception):
+    pass
+
+
+class Listening(TorchDispatchMode):
+    """Raises where an operation's result, or its shape, is needed by the host."""
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        name = operation._schema.name.removeprefix("aten::")
+        places = args[1] if name in ("index", "index_put", "index_put_") else ()
+        if name in ASKING or any(place is not None and place.dtype == torch.bool for place in places):
+            raise Asked(name)
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("objective", [*names(), "RankNet + 0.1*InfoNCE"])
+def test_a_step_asks_its_device_for_nothing(
+    objective: str, model: Path, collection: Collection, lists: Lists, plan: Callable[..., TrainingPlan]
+) -> None:
+    encoder = CrossEncoder.load(model, max_length=28, device="cpu", packed=True)
+    encoder.model.train()
+    pairs, student, parsed = collection_pairs(encoder, collection), Student(plan(), encoder), parse(objective)
+    drawn = [(n, np.arange(len(ids))) for n, ids in enumerate(lists.passage_ids)]
+    before = {name: weight.detach().clone() for name, weight in student.weights.items()}
+    with Listening():
+        batch = assemble(pairs, lists, drawn, parsed.signals).to(encoder.device)
+
+        def loss_of(scores: torch.Tensor) -> torch.Tensor:
+            return parsed(batch.matrix(scores), batch.targets, batch.mask)
+
+        for single_pass_tokens in (1, 10**9):
+            work = backward(
+                encoder, pairs, batch.query_rows, batch.passage_rows, loss_of, seed=(1,), token_budget=60,
+                single_pass_tokens=single_pass_tokens,
+            )  # fmt: skip
+        norm = student.update(1e-3, clip=1.0)
+        readings = Readings([work.loss, norm, spread(batch.matrix(work.scores), batch.mask)])
+        with pytest.raises(Asked):
+            work.loss.item()
+    assert readings.read() == pytest.approx([float(work.loss), float(norm), readings.read()[2]])
+    assert any(not torch.equal(weight, before[name]) for name, weight in student.weights.items())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_cuda_readings_come_through_pinned_memory() -> None:
+    readings = Readings([torch.tensor(2.5, device="cuda"), torch.tensor(3, device="cuda")])
+    assert readings.read() == [2.5, 3.0]
