@@ -6,9 +6,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from limbeck.collections.progress import QUIET_SECONDS
 from limbeck.training.step import Work
-
-QUIET_SECONDS = 15.0  # between two lines where there is no terminal
 
 
 class StepProgress:
