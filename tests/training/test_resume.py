@@ -1,7 +1,5 @@
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,59 +175,3 @@ def test_how_often_checkpoints_are_written_changes_nothing(reference: Path, plan
             train(seldom, tmp_path / "out")
     train(often, tmp_path / "out")
     assert outcome(tmp_path / "out") == outcome(reference)
-
-
-KILLER = """
-import os, random, signal, sys, time
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-conftest, model, output = sys.argv[1:]
-spec = spec_from_file_location("training_conftest", conftest)
-module = module_from_spec(spec)
-spec.loader.exec_module(module)
-from limbeck.training import train
-draw, kills = random.Random(11), 0
-
-def begin(folder):
-    child = os.fork()
-    if not child:
-        train(module.make_plan(Path(model)), Path(folder))
-        os._exit(0)
-    return child
-
-began = time.monotonic()
-assert os.waitpid(begin(output + "-whole"), 0)[1] == 0
-whole = time.monotonic() - began
-while True:
-    child = begin(output)
-    if kills < 5:
-        time.sleep(draw.uniform(0.2, 0.7) * whole)
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status):
-        sys.exit(os.waitstatus_to_exitcode(status))
-    kills += 1
-    print("killed", flush=True)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_by_sigkill_at_random_moments_a_training_ends_with_the_same_bytes(model: Path, tmp_path: Path) -> None:
-    # One thread, in the uninterrupted training too: the children are forks of a process that has imported torch
-    # already, and sums differ in their last digits between numbers of threads.
-    command = [
-        sys.executable,
-        "-c",
-        KILLER,
-        str(Path(__file__).with_name("conftest.py")),
-        str(model),
-        str(tmp_path / "o"),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "killed" in done.stdout
-    weights, log, summary = outcome(tmp_path / "o")
-    expected_weights, expected_log, expected_summary = outcome(tmp_path / "o-whole")
-    assert log == expected_log
-    assert (weights, summary) == (expected_weights, expected_summary)

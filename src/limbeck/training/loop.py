@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 
 from limbeck.encoder import CrossEncoder, collection_pairs
-from limbeck.encoder.aside import written_aside
+from limbeck.encoder.aside import remove_left, writing, written_aside
 from limbeck.errors import DataError, UsageError
 from limbeck.evaluation import measure_run, rerank
 from limbeck.training.batch import assemble
@@ -53,6 +53,7 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     _claim(output, plan)
     if (output / "summary.json").exists():
+        shutil.rmtree(output / "checkpoints", ignore_errors=True)  # of a process killed at its very end
         return json.loads((output / "summary.json").read_text())  # type: ignore[no-any-return]
     with torch.random.fork_rng():
         return _Training(plan, output, console or Console(quiet=True), beginnings or {}).run()
@@ -186,6 +187,7 @@ class _Training:
         try:
             values = self._validation_values(self.plan.validation)
         except KeyboardInterrupt:
+            self.validating = False  # a second Ctrl-C is not to break off the checkpoint
             self._checkpoint()
             raise
         finally:
@@ -226,13 +228,14 @@ class _Training:
         """At the end of a stage, leave the state where trainings that begin alike look for it."""
         folder = self.beginnings.get(self.ends.get(self.state.step, 0))
         if folder is not None and not folder.exists():
-            with written_aside(folder) as aside:
+            with writing(folder), written_aside(folder) as aside:
                 shutil.copyfile(self.output / "log.jsonl", aside / "log.jsonl")
                 self._checkpoint(aside)
                 with suppress(OSError):  # another process was faster; what it left is the same
                     os.replace(aside, folder)
 
     def _checkpoint(self, folder: Path | None = None) -> None:
+        self.log.sync()
         self.state.seconds = time.monotonic() - self.started
         moments = {
             f"{key}/{name}": value
@@ -255,8 +258,9 @@ class _Training:
                     shutil.rmtree(folder)  # so that it is left anew
                 else:
                     shutil.copyfile(folder / "log.jsonl", self.output / "log.jsonl")
+        further = "from the one before it" if checkpoint else "anew, as there is none before it"
         for text in damaged:
-            self.console.print(f"[yellow]{text}; going on from the one before it[/]")
+            self.console.print(f"[yellow]{text}; going on {further}[/]")
         if checkpoint is None:
             return
         unseen = self.state.stages[len(checkpoint.state["stages"]) :]
@@ -273,6 +277,7 @@ class _Training:
         if self.best:
             self.encoder.model.load_state_dict(self.best)
         self.encoder.model.eval()
+        remove_left(self.output / "model")
         self.encoder.save(self.output / "model")
         seconds = round(time.monotonic() - self.started, 2)
         summary = summarise(self.plan, self.encoder, self.samplers, dataclasses.asdict(self.state), seconds)
@@ -324,5 +329,8 @@ def _claim(output: Path, plan: TrainingPlan) -> None:
 
 def _write_json(path: Path, value: Any) -> None:
     aside = path.with_name(f".{path.name}")
-    aside.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(aside, path)
+    with writing(path), aside.open("w") as file:
+        file.write(json.dumps(value, indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+        os.replace(aside, path)
