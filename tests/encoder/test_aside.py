@@ -1,9 +1,16 @@
 """What is written has its name only when it is complete, and a failure to write is one clear error."""
 
+import multiprocessing
 import os
+import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from limbeck.encoder import aside
 from limbeck.encoder.aside import remove_left, replace_folder, writing, written_aside
@@ -56,10 +63,36 @@ def test_only_what_was_written_aside_for_a_place_is_cleared_away(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".model.lock", ".models.0123", "model", "model.0123"]
 
 
-def test_what_cannot_be_written_is_named_with_the_cause_and_the_remedy(tmp_path: Path) -> None:
-    with (
-        pytest.raises(MissingError, match=r"out/f: cannot be written: No space left .* given room there, try again$"),
-        writing(Path("out/f"), "try again"),
-        open("/dev/full", "w") as full,
-    ):
-        full.write("x")
+def write_plainly(path: Path) -> None:
+    path.write_bytes(bytes(100))
+
+
+def write_tensors(path: Path) -> None:
+    save_file({"w": torch.zeros(100)}, path)
+
+
+def write_tokenizer(path: Path) -> None:
+    Tokenizer(WordLevel({"a": 0}, unk_token="a")).save(str(path))
+
+
+@pytest.mark.parametrize("write", [write_plainly, write_tensors, write_tokenizer])
+def test_what_cannot_be_written_is_named_with_the_cause_and_the_remedy(
+    write: Callable[[Path], object], tmp_path: Path
+) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))  # bytes of a file
+        expected = r"/f: cannot be written: .*File too large.*complete before is kept; given room there, try again$"
+        with pytest.raises(MissingError, match=expected), writing(tmp_path / "f", "try again"):
+            write(tmp_path / "f")
+
+    process = multiprocessing.get_context("fork").Process(target=limited)
+    process.start()
+    process.join(20)
+    assert process.exitcode == 0
+
+
+def test_other_errors_pass_as_they_are() -> None:
+    for error in (ValueError("a mistake"), MissingError("out/g: cannot be written: (os error 28)")):
+        with pytest.raises(type(error)) as caught, writing(Path("out/f")):
+            raise error
+        assert caught.value is error

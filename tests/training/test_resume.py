@@ -1,6 +1,8 @@
 import json
 import os
+import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,10 @@ def outcome(output: Path) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:
 
 class Killed(BaseException):
     """Stands for a process that ends at once."""
+
+
+def stop() -> None:
+    raise Killed
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, place: Any, name: str, call: int) -> Callable[[], bool]:
@@ -119,14 +125,15 @@ def test_killed_before_every_second_step_a_training_ends_with_the_same_bytes(
     assert outcome(tmp_path / "out") == outcome(reference)
 
 
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_is_obeyed_behind_the_step_and_leaves_a_checkpoint_of_it(
-    reference: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stop: int, reference: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = loop.backward
 
     def signalled(*args: Any, **options: Any) -> Any:
         if options["seed"][1:] == (0, 4):
-            os.kill(os.getpid(), 15)
+            os.kill(os.getpid(), stop)
         return real(*args, **options)
 
     monkeypatch.setattr(loop, "backward", signalled)
@@ -140,9 +147,12 @@ def test_a_stop_is_obeyed_behind_the_step_and_leaves_a_checkpoint_of_it(
     assert outcome(tmp_path / "out") == outcome(reference)
 
 
-def test_a_validation_broken_off_is_done_again_and_logged_once(reference: Path, plan: Plan, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_validation_broken_off_is_done_again_and_logged_once(
+    stop: int, reference: Path, plan: Plan, tmp_path: Path
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "rerank", lambda *_, **__: os.kill(os.getpid(), 15))
+        patch.setattr(loop, "rerank", lambda *_, **__: os.kill(os.getpid(), stop))
         with pytest.raises(KeyboardInterrupt):
             train(plan(), tmp_path / "out")
     assert (tmp_path / "out" / "checkpoints" / "step-000000003").is_dir()
@@ -151,6 +161,20 @@ def test_a_validation_broken_off_is_done_again_and_logged_once(reference: Path, 
         with pytest.raises(Killed):
             train(plan(), tmp_path / "out")
     assert [record["kind"] for record in read_log(tmp_path / "out" / "log.jsonl")][-1] == "validation"
+    train(plan(), tmp_path / "out")
+    assert outcome(tmp_path / "out") == outcome(reference)
+
+
+def test_an_impatient_second_stop_does_not_break_off_the_checkpoint(
+    reference: Path, plan: Plan, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        real = checkpoint.save_file
+        patch.setattr(loop, "rerank", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+        patch.setattr(checkpoint, "save_file", lambda *args: (os.kill(os.getpid(), signal.SIGINT), real(*args)))
+        with pytest.raises(KeyboardInterrupt):
+            train(plan(settings=replace(plan().settings, checkpoint_every=100)), tmp_path / "out")
+    assert (tmp_path / "out" / "checkpoints" / "step-000000003").is_dir()
     train(plan(), tmp_path / "out")
     assert outcome(tmp_path / "out") == outcome(reference)
 
@@ -164,9 +188,20 @@ def test_the_same_call_after_the_end_returns_the_summary(reference: Path, plan: 
     assert outcome(reference) == before
 
 
-def test_how_often_checkpoints_are_written_changes_nothing(reference: Path, plan: Plan, tmp_path: Path) -> None:
-    from dataclasses import replace
+def test_what_a_process_killed_at_the_very_end_left_is_cleared_away(
+    reference: Path, plan: Plan, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.shutil, "rmtree", lambda path, **_: os.fspath(path).endswith("checkpoints") and stop())
+        with pytest.raises(Killed):
+            train(plan(), tmp_path / "out")
+    assert any((tmp_path / "out" / "checkpoints").iterdir())
+    train(plan(), tmp_path / "out")
+    assert not (tmp_path / "out" / "checkpoints").exists()
+    assert outcome(tmp_path / "out") == outcome(reference)
 
+
+def test_how_often_checkpoints_are_written_changes_nothing(reference: Path, plan: Plan, tmp_path: Path) -> None:
     often, seldom = plan(), plan(settings=replace(plan().settings, checkpoint_every=5))
     assert often.fingerprint == seldom.fingerprint
     with pytest.MonkeyPatch.context() as patch:

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
-
-from limbeck.errors import MissingError
+from limbeck.errors import LimbeckError, MissingError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
@@ -74,7 +72,12 @@ def writing(path: Path, remedy: str = "the same command goes on from it") -> Ite
     """
     try:
         yield
-    except (OSError, SafetensorError) as error:
+    except LimbeckError:
+        raise
+    except Exception as error:
+        # safetensors and tokenizers, written in Rust, raise classes of their own, or none, with the system's number.
+        if not isinstance(error, OSError) and "(os error " not in str(error):
+            raise
         reason = getattr(error, "strerror", None) or error
         raise MissingError(
             f"{path}: cannot be written: {reason}. What was complete before is kept; given room there, {remedy}"
