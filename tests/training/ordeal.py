@@ -33,6 +33,7 @@ from limbeck.training.log import read_log
 TIMES = ("seconds", "pairs_per_second", "tokens_per_second")
 LIMIT = 60.0  # seconds that one process may take
 CPU = torch.device("cpu")
+WRITTEN = ("checkpoints/.step-*", "checkpoints/.step-*/*", ".model.*", "summary.json")
 PAGE = 4096  # bytes; what a file system in memory counts in
 
 
@@ -61,32 +62,53 @@ def kill(
     while moments.total() < count:
         output, cache = folder / f"training-{trainings}", folder / f"cache-{trainings}"
         while True:
+            before = hidden(output, cache)
             child = begin(plan, output, cache)
             if moments.total() < count:
-                time.sleep(draw.uniform(0, 0.8) * whole)
+                wait(child, output, draw, whole)
                 os.kill(child, signal.SIGKILL)
             status = ended(child)
             if status == 0:
                 break
             assert status == -signal.SIGKILL, f"a resumed training ended with {status}"
-            moments[moment(output, cache)] += 1
+            moments[moment(output, hidden(output, cache) - before)] += 1
         expect_equal(output, reference)
         trainings += 1
     return {"trainings": trainings, "kills": moments}
 
 
-def moment(output: Path, cache: Path) -> str:
+def wait(child: int, output: Path, draw: random.Random, whole: float) -> None:
+    """Wait for a moment: any at all, or soon after a process has begun to write something."""
+    pattern = draw.choice([None, None, *WRITTEN])
+    if pattern is None:
+        time.sleep(draw.uniform(0, 0.8) * whole)
+        return
+    before = set(output.glob(pattern))
+    while set(output.glob(pattern)) <= before:
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        time.sleep(0.0002)
+    time.sleep(draw.uniform(0, 0.01))
+
+
+def hidden(*folders: Path) -> set[tuple[Path, int]]:
+    """What is being written aside, or was when a process was killed; each once, whatever its name."""
+    return {(path, path.stat().st_ino) for folder in folders for path in folder.rglob(".*") if path.suffix != ".lock"}
+
+
+def moment(output: Path, left: set[tuple[Path, int]]) -> str:
     """What a process was at when it was killed, from what it left behind."""
-    for what, left in (
-        ("while it wrote a checkpoint", output.glob("checkpoints/.step-*")),
-        ("while it wrote the model", output.glob(".model.*/")),
-        ("while it wrote the summary", output.glob(".summary.json")),
-        ("behind the model, before the end", output.glob("model")),
-        ("in a step or validation, behind a checkpoint", output.glob("checkpoints/step-*")),
-        ("in a step or validation, before a checkpoint", output.glob("log.jsonl")),
-        ("while it tokenised", cache.glob("tokens/.*/")),
+    names = [path.name for path, _ in left]
+    for what, trace in (
+        ("while it wrote a checkpoint", any(name.startswith(".step-") for name in names)),
+        ("while it wrote the model", any(name.startswith(".model.") for name in names)),
+        ("while it wrote something else", bool(names)),
+        ("behind the summary, while it cleared away", (output / "summary.json").exists()),
+        ("behind the model, before the summary", (output / "model").exists()),
+        ("in a step or validation, behind a checkpoint", any(output.glob("checkpoints/step-*"))),
+        ("in a step or validation, before a checkpoint", (output / "log.jsonl").exists()),
     ):
-        if any(left):
+        if trace:
             return what
     return "while it began"
 
