@@ -222,6 +222,17 @@ def test_processes_that_ask_for_one_store_at_the_same_time_make_it_once(tmp_path
     assert_complete(cached(tmp_path / "tokens"))
 
 
+def test_a_process_that_waited_takes_a_store_without_texts_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    TokenStore.cached(tmp_path, "f", {}, letters(), "Tokenise")
+    real, calls = TokenStore._opened, iter(range(9))
+    # As when another process makes it between the first look and the second.
+    monkeypatch.setattr(TokenStore, "_opened", lambda place: None if next(calls) == 0 else real(place))
+    TokenStore.cached(tmp_path, "f", {}, letters(), "Tokenise")
+    assert capsys.readouterr().err == ""
+
+
 def test_a_process_that_waited_for_one_that_was_killed_makes_the_store(tmp_path: Path) -> None:
     begun = multiprocessing.get_context("fork").Event()
 

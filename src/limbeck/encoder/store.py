@@ -98,7 +98,9 @@ class TokenStore:
         store = cls._opened(place)
         if store is None:
             with writing(place, "or LIMBECK_CACHE set to another place, try again"), _alone(place, description):
-                store = cls._opened(place) or cls._made(place, texts, tokenizer, description)
+                store = cls._opened(place)
+                if store is None:
+                    store = cls._made(place, texts, tokenizer, description)
         return store
 
     @classmethod
@@ -108,8 +110,9 @@ class TokenStore:
             store = cls(*(np.load(place / f"{field.name}.npy", mmap_mode="r") for field in fields(cls)))
         except (OSError, EOFError, ValueError):
             return None
-        rows, complete = len(store.offsets) - 1, store.offsets[-1:] == len(store.tokens)
-        return store if complete.all() and rows == len(store.ids) == len(store.places) else None
+        if not len(store.ids) == len(store.places) == len(store.offsets) - 1:
+            return None
+        return store if store.offsets[-1] == len(store.tokens) else None
 
     @classmethod
     def _made(cls, place: Path, texts: Mapping[str, str], tokenizer: Any, description: str) -> "TokenStore":
