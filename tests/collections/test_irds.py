@@ -70,6 +70,16 @@ def test_documents_are_not_touched_before_they_are_needed(register: Register) ->
         collection.documents["d1"]
 
 
+def test_documents_are_counted_without_reading_them_where_their_number_is_known(
+    register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = load_collection(register()).documents
+    monkeypatch.setattr(documents._dataset, "docs_metadata", lambda: {"count": 8_841_823})  # type: ignore[attr-defined]
+    assert len(documents) == 8_841_823
+    assert documents["d1"] == "copper pots"  # builds ir_datasets' store, which knows better
+    assert len(documents) == 3
+
+
 def test_titles_and_bodies_are_joined_where_ir_datasets_has_no_default_text(register: Register) -> None:
     docs = "d1\tStills\tof copper\nd3\t\tbare\n"
     collection = load_collection(register(handler=lambda place: TsvDocs(place, doc_cls=TitledDoc), docs=docs))

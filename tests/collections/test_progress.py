@@ -22,3 +22,14 @@ def test_large_sources_are_counted_on_a_terminal(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "Reading: " in shown.err
+
+
+def test_large_sources_say_how_far_they_are_now_and_then_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SILENT_UNTIL", 5)
+    monkeypatch.setattr(progress, "STEP", 5)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    assert list(progress.counted(range(20), "Reading", "texts", 20)) == list(range(20))
+    lines = [f"Reading: {number} of 20 texts" for number in (10, 15, 20)]
+    assert capsys.readouterr() == ("", "".join(f"{line}\n" for line in lines))

@@ -12,8 +12,8 @@ import torch
 from transformers import AutoTokenizer, BertForMaskedLM, BertModel
 from transformers.utils import logging
 
-from limbeck.encoder import CrossEncoder, collection_pairs, quiet
-from limbeck.errors import UsageError
+from limbeck.encoder import CrossEncoder, aside, collection_pairs, quiet
+from limbeck.errors import MissingError, UsageError
 
 Pairs = list[tuple[str, str]]
 
@@ -206,10 +206,12 @@ def test_a_save_that_fails_leaves_the_older_model_whole(
 
     target = {"weights": encoder.model, "tokeniser": encoder.tokenizer}.get(broken)
     if target is None:
+        # As on a system that cannot let two folders change places in one step.
+        monkeypatch.setattr(aside, "_exchange", lambda *_: False)
         monkeypatch.setattr(os, "replace", fail)
     else:
         monkeypatch.setattr(target, "save_pretrained", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(MissingError, match=f"{place}: cannot be written: No space left"):
         encoder.save(place)
     assert failed
     assert {path.name: path.read_bytes() for path in place.iterdir()} == before
@@ -244,4 +246,4 @@ def test_a_collections_tokens_are_kept_in_the_cache(
         rows = pairs.queries.rows(["q1", "q1"]), pairs.passages.rows(["d2", "d1"])
         expected = encoder.score([("what drips?", "ether drips"), ("what drips?", "glass")])
         np.testing.assert_allclose(encoder.score_rows(pairs, *rows), expected, atol=1e-6)
-    assert len(list((tmp_path / "cache" / "tokens").iterdir())) == 2
+    assert len(list((tmp_path / "cache" / "tokens").glob("[!.]*"))) == 2

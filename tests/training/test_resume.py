@@ -1,8 +1,8 @@
 import json
 import os
-import subprocess
-import sys
+import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,10 @@ def outcome(output: Path) -> tuple[bytes, list[dict[str, Any]], dict[str, Any]]:
 
 class Killed(BaseException):
     """Stands for a process that ends at once."""
+
+
+def stop() -> None:
+    raise Killed
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, place: Any, name: str, call: int) -> Callable[[], bool]:
@@ -120,14 +124,15 @@ def test_killed_before_every_second_step_a_training_ends_with_the_same_bytes(
     assert outcome(tmp_path / "out") == outcome(reference)
 
 
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_is_obeyed_behind_the_step_and_leaves_a_checkpoint_of_it(
-    reference: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stop: int, reference: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = loop.backward
 
     def signalled(*args: Any, **options: Any) -> Any:
         if options["seed"][1:] == (0, 4):
-            os.kill(os.getpid(), 15)
+            os.kill(os.getpid(), stop)
         return real(*args, **options)
 
     monkeypatch.setattr(loop, "backward", signalled)
@@ -141,9 +146,12 @@ def test_a_stop_is_obeyed_behind_the_step_and_leaves_a_checkpoint_of_it(
     assert outcome(tmp_path / "out") == outcome(reference)
 
 
-def test_a_validation_broken_off_is_done_again_and_logged_once(reference: Path, plan: Plan, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_validation_broken_off_is_done_again_and_logged_once(
+    stop: int, reference: Path, plan: Plan, tmp_path: Path
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "rerank", lambda *_, **__: os.kill(os.getpid(), 15))
+        patch.setattr(loop, "rerank", lambda *_, **__: os.kill(os.getpid(), stop))
         with pytest.raises(KeyboardInterrupt):
             train(plan(), tmp_path / "out")
     assert (tmp_path / "out" / "checkpoints" / "step-000000003").is_dir()
@@ -152,6 +160,20 @@ def test_a_validation_broken_off_is_done_again_and_logged_once(reference: Path, 
         with pytest.raises(Killed):
             train(plan(), tmp_path / "out")
     assert [record["kind"] for record in read_log(tmp_path / "out" / "log.jsonl")][-1] == "validation"
+    train(plan(), tmp_path / "out")
+    assert outcome(tmp_path / "out") == outcome(reference)
+
+
+def test_an_impatient_second_stop_does_not_break_off_the_checkpoint(
+    reference: Path, plan: Plan, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        real = checkpoint.save_file
+        patch.setattr(loop, "rerank", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+        patch.setattr(checkpoint, "save_file", lambda *args: (os.kill(os.getpid(), signal.SIGINT), real(*args)))
+        with pytest.raises(KeyboardInterrupt):
+            train(plan(settings=replace(plan().settings, checkpoint_every=100)), tmp_path / "out")
+    assert (tmp_path / "out" / "checkpoints" / "step-000000003").is_dir()
     train(plan(), tmp_path / "out")
     assert outcome(tmp_path / "out") == outcome(reference)
 
@@ -165,9 +187,20 @@ def test_the_same_call_after_the_end_returns_the_summary(reference: Path, plan: 
     assert outcome(reference) == before
 
 
-def test_how_often_checkpoints_are_written_changes_nothing(reference: Path, plan: Plan, tmp_path: Path) -> None:
-    from dataclasses import replace
+def test_what_a_process_killed_at_the_very_end_left_is_cleared_away(
+    reference: Path, plan: Plan, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop.shutil, "rmtree", lambda path, **_: os.fspath(path).endswith("checkpoints") and stop())
+        with pytest.raises(Killed):
+            train(plan(), tmp_path / "out")
+    assert any((tmp_path / "out" / "checkpoints").iterdir())
+    train(plan(), tmp_path / "out")
+    assert not (tmp_path / "out" / "checkpoints").exists()
+    assert outcome(tmp_path / "out") == outcome(reference)
 
+
+def test_how_often_checkpoints_are_written_changes_nothing(reference: Path, plan: Plan, tmp_path: Path) -> None:
     often, seldom = plan(), plan(settings=replace(plan().settings, checkpoint_every=5))
     assert often.fingerprint == seldom.fingerprint
     with pytest.MonkeyPatch.context() as patch:
@@ -176,59 +209,3 @@ def test_how_often_checkpoints_are_written_changes_nothing(reference: Path, plan
             train(seldom, tmp_path / "out")
     train(often, tmp_path / "out")
     assert outcome(tmp_path / "out") == outcome(reference)
-
-
-KILLER = """
-import os, random, signal, sys, time
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-conftest, model, output = sys.argv[1:]
-spec = spec_from_file_location("training_conftest", conftest)
-module = module_from_spec(spec)
-spec.loader.exec_module(module)
-from limbeck.training import train
-draw, kills = random.Random(11), 0
-
-def begin(folder):
-    child = os.fork()
-    if not child:
-        train(module.make_plan(Path(model)), Path(folder))
-        os._exit(0)
-    return child
-
-began = time.monotonic()
-assert os.waitpid(begin(output + "-whole"), 0)[1] == 0
-whole = time.monotonic() - began
-while True:
-    child = begin(output)
-    if kills < 5:
-        time.sleep(draw.uniform(0.2, 0.7) * whole)
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status):
-        sys.exit(os.waitstatus_to_exitcode(status))
-    kills += 1
-    print("killed", flush=True)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_by_sigkill_at_random_moments_a_training_ends_with_the_same_bytes(model: Path, tmp_path: Path) -> None:
-    # One thread, in the uninterrupted training too: the children are forks of a process that has imported torch
-    # already, and sums differ in their last digits between numbers of threads.
-    command = [
-        sys.executable,
-        "-c",
-        KILLER,
-        str(Path(__file__).with_name("conftest.py")),
-        str(model),
-        str(tmp_path / "o"),
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "killed" in done.stdout
-    weights, log, summary = outcome(tmp_path / "o")
-    expected_weights, expected_log, expected_summary = outcome(tmp_path / "o-whole")
-    assert log == expected_log
-    assert (weights, summary) == (expected_weights, expected_summary)

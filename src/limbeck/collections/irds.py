@@ -76,9 +76,12 @@ class StoredDocuments(Mapping[str, str]):
             yield document.doc_id
 
     def __len__(self) -> int:
+        # The store knows its count once it is built, ir_datasets publishes most; counting reads everything.
         with _fetching(self._dataset_id):
             count = self._dataset.docs_count()
-            return sum(1 for _ in self._stream()) if count is None else int(count)
+        if count is None:
+            count = self._dataset.docs_metadata().get("count")
+        return sum(1 for _ in self._stream()) if count is None else int(count)
 
     def items(self) -> ItemsView[str, str]:
         """All documents, streamed: one pass, no lookups."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from limbeck.encoder.aside import replace_folder, sync, written_aside
+from limbeck.encoder.aside import replace_folder, sync, writing, written_aside
 from limbeck.encoder.quiet import quiet
 from limbeck.encoder.source import ModelSource
 from limbeck.errors import DataError, LimbeckError, MissingError, UsageError
@@ -68,7 +68,8 @@ def write_checkpoint(
     """Write a folder that transformers and sentence-transformers load unchanged, with the raw logit as score.
 
     Written aside and renamed: an older checkpoint of that name is whole until the new one is. UsageError if `path` is
-    something else than a checkpoint or an empty folder, which would be lost. `weights`: the model's own by default.
+    something else than a checkpoint or an empty folder, which would be lost; MissingError if it cannot be written.
+    `weights`: the model's own by default.
     """
     place = path.resolve()
     if place.exists() and not (place / "config.json").is_file() and (not place.is_dir() or any(place.iterdir())):
@@ -76,7 +77,7 @@ def write_checkpoint(
     model.config.sentence_transformers = {"activation_fn": IDENTITY}
     model.config.limbeck = {"query_tokens": query_tokens}
     tokenizer.model_max_length = max_length
-    with quiet(), written_aside(place) as aside:
+    with quiet(), writing(place), written_aside(place) as aside:
         model.save_pretrained(aside, state_dict=weights)
         tokenizer.save_pretrained(aside)
         sync(aside)

@@ -102,6 +102,11 @@ def resolve(name: str) -> ModelSource:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
+            if (folder / "manifest.json").is_file():
+                raise UsageError(
+                    f"{name}: a checkpoint of a training, which only that training can go on from; expected a model: "
+                    "run its command again to its end, and name the folder `model` of its output"
+                )
             raise MissingError(f"{name}: no config.json in this folder; expected a transformers checkpoint")
         return ModelSource(name, str(folder), "folder")
     if name.startswith((".", "/", "~")) or name.count("/") > 1:

@@ -35,4 +35,4 @@ def in_windows(pairs: Pairs, query_rows: Rows, passage_rows: Rows) -> tuple[Pair
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
     ids = np.array([f"{number:012d}".encode() for number in range(len(parts))], np.bytes_)
     tokens = np.concatenate([pairs.passages.tokens[:0], *parts])
-    return replace(pairs, passages=TokenStore(ids, offsets, tokens)), owners
+    return replace(pairs, passages=TokenStore(ids, np.arange(len(parts)), offsets, tokens)), owners

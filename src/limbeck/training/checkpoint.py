@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from limbeck.encoder.aside import replace_folder, writing
 from limbeck.errors import DataError
 
 KEPT = 2  # the newest and, should it be damaged, the one before it
@@ -30,23 +31,22 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
 
     The manifest with every file's checksum is written last, each file and the folder are flushed to disk, and only then
     the folder gets its name: killed at any moment, a folder with that name is complete.
+
+    Raises:
+        MissingError: it cannot be written, as on a full disk; older checkpoints are as they were.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"step-{step:09d}"
     aside = folder / f".{target.name}"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    for group, tensors in checkpoint.tensors.items():
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside / f"{group}.safetensors")
-    (aside / "state.json").write_text(json.dumps(checkpoint.state, sort_keys=True))
-    manifest = {file.name: _digest(file) for file in sorted(aside.iterdir())}
-    (aside / "manifest.json").write_text(json.dumps(manifest, indent=1))
-    for file in aside.iterdir():
-        _flush(file)
-    _flush(aside)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(aside, target)
-    _flush(folder)
+    try:
+        with writing(target):
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir()
+            _write(checkpoint, aside)
+            replace_folder(aside, target)
+            _flush(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     # One of a later step is damaged: training went on from before it.
     kept = [path for path in _written(folder) if path <= target][-KEPT:]
     for path in _written(folder):
@@ -55,18 +55,30 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     return target
 
 
+def _write(checkpoint: Checkpoint, folder: Path) -> None:
+    for group, tensors in checkpoint.tensors.items():
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / f"{group}.safetensors")
+    (folder / "state.json").write_text(json.dumps(checkpoint.state, sort_keys=True))
+    manifest = {file.name: _digest(file) for file in sorted(folder.iterdir())}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
+    for file in folder.iterdir():
+        _flush(file)
+    _flush(folder)
+
+
 def load_checkpoint(folder: Path, device: torch.device) -> tuple[Checkpoint | None, list[str]]:
     """The newest intact checkpoint under `folder`, or None; and one sentence for each newer one that is damaged."""
     damaged: list[str] = []
     for path in reversed(_written(folder)):
         try:
-            return _read(path, device), damaged
+            return read_checkpoint(path, device), damaged
         except DataError as error:
             damaged.append(str(error))
     return None, damaged
 
 
-def _read(path: Path, device: torch.device) -> Checkpoint:
+def read_checkpoint(path: Path, device: torch.device) -> Checkpoint:
+    """One checkpoint. DataError, which names it, if it is not as it was written."""
     try:
         manifest = json.loads((path / "manifest.json").read_text())
         if not isinstance(manifest, dict):

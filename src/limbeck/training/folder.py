@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from limbeck.encoder.aside import writing
 from limbeck.errors import DataError, UsageError
 from limbeck.training.plan import TrainingPlan
 
@@ -39,5 +40,8 @@ def claim(output: Path, plan: TrainingPlan, write: bool = True) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file that is there complete or not at all."""
     aside = path.with_name(f".{path.name}")
-    aside.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(aside, path)
+    with writing(path), aside.open("w") as file:
+        file.write(json.dumps(value, indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+        os.replace(aside, path)

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from limbeck.encoder import ALONE, CrossEncoder, Processes, collection_pairs, product_rate, training_flops
-from limbeck.encoder.aside import written_aside
+from limbeck.encoder.aside import remove_left, writing, written_aside
 from limbeck.evaluation import measure_run, rerank
 from limbeck.training.batch import assemble
 from limbeck.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -65,6 +65,8 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     claim(output, plan, write=processes.is_first)
     if (output / "summary.json").exists():
+        if processes.is_first:
+            shutil.rmtree(output / "checkpoints", ignore_errors=True)  # of a process killed at its very end
         return json.loads((output / "summary.json").read_text())  # type: ignore[no-any-return]
     if console is None or not processes.is_first:
         console = Console(quiet=True)
@@ -261,7 +263,7 @@ class _Training:
         folder = self.beginnings.get(self.ends.get(self.state.step, 0))
         if folder is not None and not folder.exists():
             self._settle()
-            with written_aside(folder) as aside:
+            with writing(folder), written_aside(folder) as aside:
                 shutil.copyfile(self.output / "log.jsonl", aside / "log.jsonl")
                 self._checkpoint(aside)
                 with suppress(OSError):  # another process was faster; what it left is the same
@@ -269,6 +271,8 @@ class _Training:
 
     def _checkpoint(self, folder: Path | None = None) -> None:
         self._settle()
+        if self.log:
+            self.log.sync()
         self.state.seconds = time.monotonic() - self.started
         self.state.processes = self.processes.count
         tensors = self.student.tensors()
@@ -287,8 +291,9 @@ class _Training:
                     shutil.rmtree(folder)  # so that it is left anew
                 else:
                     shutil.copyfile(folder / "log.jsonl", self.output / "log.jsonl")
+        further = "from the one before it" if checkpoint else "anew, as there is none before it"
         for text in damaged:
-            self.console.print(f"[yellow]{text}; going on from the one before it[/]")
+            self.console.print(f"[yellow]{text}; going on {further}[/]")
         if checkpoint is None:
             return
         self.state = State.of(checkpoint.state, len(self.plan.stages))
@@ -307,6 +312,7 @@ class _Training:
         seconds = round(time.monotonic() - self.started, 2)
         summary = summarise(self.plan, self.encoder, self.samplers, self.state, seconds)
         if self.processes.is_first:
+            remove_left(self.output / "model")
             self.encoder.save(self.output / "model", weights)
             write_json(self.output / "summary.json", summary)
             shutil.rmtree(self.output / "checkpoints", ignore_errors=True)

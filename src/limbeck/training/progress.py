@@ -6,7 +6,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-QUIET_SECONDS = 15.0  # between two lines where there is no terminal
+from limbeck.collections.progress import QUIET_SECONDS
 
 
 class StepProgress:
