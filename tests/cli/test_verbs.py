@@ -42,6 +42,7 @@ def test_lists_are_mined_converted_and_shown(runs: Path, limbeck: Limbeck, as_js
     mined = as_json("lists", "mine", *common, "mined.parquet")
     assert (mined["path"], mined["lists"], mined["queries"]) == ("mined.parquet", 5, 5)
     assert set(mined["signals"]) == {"labels"}
+    common = ("train.run", "--format", "run", "--collection", "mini/train", "--depth", 6, "--output")
     converted = as_json("lists", "convert", *common, "order.parquet")
     assert set(converted["signals"]) == {"teacher_order"}
     lists = read_lists(runs / "order.parquet")

@@ -75,9 +75,7 @@ def _signal(study: Study, stage: Stage) -> str:
 def _signals(study: Study, stage: Stage) -> Iterator[str]:
     source = study.config.lists[stage.lists]
     for signal in sorted(parse(stage.objective).signals):
-        if source.format == "limbeck":
-            origin = ", ".join((source.path or {}).values())
-        elif signal == "labels":
+        if signal == "labels" and source.labels:
             origin = "judgments"
         else:
             origin = source.teacher or ", ".join((source.path or {}).values())
@@ -96,7 +94,7 @@ def _passages(study: Study, stage: Stage) -> tuple[str, str]:
 def sampled(sample: Sample, depth: int | None) -> tuple[int | None, bool]:
     """How many passages are drawn from a list of enough, and whether that is fixed or only a limit; None for all."""
     if sample.positives is not None and sample.negatives is not None:
-        return sample.positives + sample.negatives, True
+        return sample.positives + sample.negatives + (sample.random or 0), True
     if sample.size is not None:
         return sample.size, True
     limits = [limit for limit in (sample.depth, depth) if limit]

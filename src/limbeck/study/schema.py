@@ -83,20 +83,28 @@ class Backbone(Section):
 
 
 class ListSource(Section):
-    """Where training lists come from: a run's candidates with signals added, or a file of ready lists.
+    """Where training lists come from: a run's candidates with signals added, a published file, or ready lists.
 
-    `collections` are the training collections to make lists of, all of them by default.
+    Attributes:
+        format: `run`, `limbeck` (ready lists), or another one of `limbeck.lists.format_names`.
+        collections: the training collections to make lists of, all of them by default.
+        signal: of a run, its order as a teacher's, or its scores and their order. Other formats have their own signals.
+        add_positives: whether judged positives that the candidates lack are added; with labels as the only signal.
+        checksum: MD5 or SHA-256 of the file.
+        sample: how passages are drawn: keys of `limbeck.lists.Sample`, or the name of a published policy.
     """
 
-    format: Literal["run", "limbeck"]
+    format: str
     collections: Names | None = None
     path: Annotated[dict[str, str] | None, BeforeValidator(_by_collection)] = None
     first_stage: str | None = None
     depth: Count | None = None
     labels: Literal["qrels"] | None = None
-    signal: Literal["order"] | None = None
+    add_positives: bool = True
+    signal: Literal["order", "scores"] | None = None
     teacher: str | None = None
-    sample: dict[str, Any] = {}
+    checksum: str | None = None
+    sample: dict[str, Any] | str = {}
 
 
 class Stage(Section):
