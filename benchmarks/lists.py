@@ -2,8 +2,8 @@
 
     python benchmarks/lists.py --lines 40000000
 
-Writes a file in the shape of Hofstätter et al.'s scores, with ids as MS MARCO has them; converts it in a process that is
-interrupted a third of the way; goes on with the same command; and reads the lists as training does.
+Writes a file in the shape of Hofstätter et al.'s scores, with ids as MS MARCO has them; converts it in a process that
+is interrupted a third of the way; goes on with the same command; and reads the lists as training does.
 Peak memory is the largest resident set of each process, from getrusage.
 """
 

@@ -93,7 +93,12 @@ def open_parts(output: Path, job: Mapping[str, Any]) -> Iterator[Parts]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UsageError(f"{output}: another process is writing it; wait for it, or name another file") from None
-        yield _found(folder, dict(job))
+        parts = _found(folder, dict(job))
+        try:
+            yield parts
+        finally:
+            if not parts.count:
+                shutil.rmtree(folder)
 
 
 def _found(folder: Path, job: dict[str, Any]) -> Parts:

@@ -13,7 +13,8 @@ SHAPE = "[qid, [pid, score], [pid, score], …]"
 
 def read(path: Path, start: Place) -> Iterator[Row]:
     """One list a line: the first passage is the positive, scores are a cross-encoder's."""
-    for place, (query_id, *pairs) in json_lines(path, start, SHAPE, list):
+    for place, value in json_lines(path, start, SHAPE, list):
+        query_id, pairs = value[0] if value else None, value[1:]
         if not pairs or any(not isinstance(pair, list) or len(pair) != 2 for pair in pairs):
             raise DataError(f"{path}:{place.number}: not pairs of passage and score; expected `{SHAPE}`")
         yield Row(
@@ -25,5 +26,8 @@ def read(path: Path, start: Place) -> Iterator[Row]:
         )
 
 
-# No published checksum by name: `examples.json` is what anyone's file may be called.
-FORMAT = Format(f"ColBERTv2's 64-way tuples, JSON lines `{SHAPE}`", read)
+FORMAT = Format(
+    f"ColBERTv2's 64-way tuples, JSON lines `{SHAPE}`",
+    read,
+    md5={"examples.json": "8be0c71e330ac54dcd77fba058d291c7"},
+)

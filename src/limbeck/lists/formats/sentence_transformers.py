@@ -95,7 +95,7 @@ def _tuples(path: Path, start: Place, names: tuple[str, ...]) -> Iterator[Row]:
     for place, (query, *passages) in parquet_rows(path, start, ordered):
         if not all(isinstance(value, int) or value.isdecimal() for value in (query, *passages)):
             raise DataError(
-                f'{path}: row {place.number}: "{query}" or a passage is a text; expected ids: take the `-ids` part of the set'
+                f'{path}: row {place.number}: "{query}" or a passage is a text; expected ids: take the `-ids` set'
             )
         labels = [1.0] + [0.0] * (len(passages) - 1)
         yield Row(place, str(query), list(map(str, passages)), labels=labels)
