@@ -99,6 +99,16 @@ def learning_rate(study: Study, backbone: str, stage: Stage) -> float:
     return rate
 
 
+def lists_per_step(study: Study, backbone: str, stage: Stage) -> int:
+    """A stage's lists per step: its own number, or its share of the backbone's batch."""
+    if stage.lists_per_step is not None:
+        return stage.lists_per_step
+    batch = study.config.backbones[backbone].batch
+    if batch is None or stage.batch_divisor is None:
+        raise UsageError(f"no lists_per_step in the stage of {stage.objective}, nor a batch of {backbone} to divide")
+    return max(1, batch // stage.batch_divisor)
+
+
 def settings(study: Study) -> Settings:
     """How all cells are optimised."""
     return Settings(**study.config.optimizer.model_dump())
@@ -125,7 +135,7 @@ def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
                 "lists": sources.lists(stage.lists),
                 "sample": str(sources.sample(stage.lists)),
                 "steps" if stage.epochs is None else "epochs": stage.epochs or stage.steps,
-                "lists_per_step": stage.lists_per_step,
+                "lists_per_step": lists_per_step(study, name, stage),
                 "learning_rate": learning_rate(study, name, stage),
             }
             for stage in stages
