@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from limbeck.errors import LimbeckError, UsageError, nearest
 from limbeck.lists import SIGNALS, format_names, provided_signals
-from limbeck.study.problems import unknown
+from limbeck.study.problems import attempt, unknown
 from limbeck.study.schema import ListSource, StudyConfig
 from limbeck.study.sources import Sources
 from limbeck.study.yaml_file import Key, Problem
@@ -66,7 +66,11 @@ def provided(name: str, sources: Sources) -> frozenset[str] | None:
 
 def _check_first_list(name: str, source: ListSource, sources: Sources) -> Iterator[Problem]:
     """What reading the first list of each published file runs into."""
-    for collection in sources.listed(name) if source.path and source.format != "limbeck" else ():
+    if not source.path or source.format == "limbeck":
+        return
+    faults = list(attempt(("lists", name, "checksum"), sources.conversion, name))
+    yield from faults
+    for collection in sources.listed(name) if not faults else ():
         try:
             file = sources.list_file(name, collection)
             if file.is_file():
