@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limbeck.cli.output import CollectionName, Json, errors, load, print_json
+from limbeck.errors import UsageError
 
 if TYPE_CHECKING:
     from limbeck.lists import Lists
@@ -66,6 +67,10 @@ def convert(
         str | None,
         typer.Option(help="Keep its split's queries, and passages with a text; texts get their ids from it."),
     ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(help="Of a file of texts: write them into this folder, and take it as the collection."),
+    ] = None,
     labels: Annotated[bool, typer.Option("--labels", help="Take labels from the collection's judgments.")] = False,
     signal: Annotated[
         list[str] | None, typer.Option(help="Keep labels, teacher_scores or teacher_order only; once for each.")
@@ -80,11 +85,16 @@ def convert(
 
     Large files are streamed; interrupted, the same command goes on. Of runs only the order is kept by default.
     """
-    from limbeck.lists import Conversion, describe_file
+    from limbeck.lists import Conversion, describe_file, write_own_texts
     from limbeck.lists import convert as convert_file
 
     wanted = frozenset(signal) if signal else None
     conversion = Conversion(format, depth, wanted, labels, checksum=checksum)
+    if texts and collection:
+        raise UsageError("--texts and --collection are both given; expected one place for the texts")
+    if texts:
+        write_own_texts(source, format, texts)
+        collection = str(texts)
     convert_file(source, output, conversion, load(collection) if collection else None, errors())
     facts = describe_file(output)
     if json:

@@ -6,6 +6,7 @@ from limbeck.lists.formats import find_format, format_names
 from limbeck.lists.from_run import lists_from_run
 from limbeck.lists.from_teacher import Teacher, lists_from_teacher
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
+from limbeck.lists.own_texts import write_own_texts
 from limbeck.lists.parquet import read_lists, write_lists
 from limbeck.lists.sample import POLICIES, Sample
 from limbeck.lists.sampler import Sampler
@@ -33,4 +34,5 @@ __all__ = [
     "teacher_order_from_scores",
     "with_teacher_scores",
     "write_lists",
+    "write_own_texts",
 ]
