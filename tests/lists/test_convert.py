@@ -209,13 +209,15 @@ def test_positives_are_added_only_where_that_is_asked_for_and_no_teacher_must_pl
 
 def test_texts_get_the_ids_of_the_collection_and_unknown_ones_are_counted(collection, tmp_path):
     source, output = tmp_path / "triples.tsv", tmp_path / "lists.parquet"
-    source.write_text("query 1\ttext 1\ttext  2 \nquery 2\ttext 3\ttext 99\nquery 77\ttext 1\ttext 2\n")
+    source.write_text(
+        "query 1\ttext 1\ttext  2 \nquery 2\ttext 3\ttext 99\nquery 77\ttext 1\ttext 2\nquery 3\ttext 5\t text 5\n"
+    )
     convert(source, output, Conversion("text-triples"), collection)
     lists = read_lists(output)
-    assert lists.query_ids == ["q1", "q2"]
-    assert lists.passage_ids == [["d1", "d2"], ["d3"]]
-    assert values(lists.labels) == [[1, 0], [1]]
-    assert left_out(lists) == {"passages_without_text": "1", "queries_without_text": "1"}
+    assert lists.query_ids == ["q1", "q2", "q3"]
+    assert lists.passage_ids == [["d1", "d2"], ["d3"], ["d5"]]
+    assert values(lists.labels) == [[1, 0], [1], [1]]
+    assert left_out(lists) == {"passages_without_text": "1", "queries_without_text": "1", "texts_twice": "1"}
     with pytest.raises(UsageError, match="holds texts, whose ids a collection has; name the collection"):
         convert(source, output, Conversion("text-triples"))
 
@@ -248,6 +250,8 @@ def test_what_cannot_be_converted_is_refused_before_anything_is_written(scores, 
         convert(scores, tmp_path / "x.parquet", replace(HOFSTAETTER, labels=True))
     with pytest.raises(DataError, match="tiny has no judgments"):
         convert(scores, tmp_path / "x.parquet", replace(HOFSTAETTER, labels=True), replace(collection, qrels={}))
+    with pytest.raises(UsageError, match="is the file to be read"):
+        convert(scores, scores, HOFSTAETTER)
     scores.write_text("\n\n")
     with pytest.raises(DataError, match=r"scores\.tsv:1: no lists in this file"):
         convert(scores, tmp_path / "x.parquet", HOFSTAETTER)
@@ -268,18 +272,30 @@ def test_every_published_source_has_a_format():
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
-    peaks = []
-    for lines in (30_000, 120_000):
-        source = tmp_path / f"{lines}.tsv"
-        with source.open("w") as file:
-            file.writelines(f"{n}\t{-n}\tq{n}\tp{n}\tn{n}\n" for n in range(lines))
-        code = (
-            "import resource, sys; import limbeck.lists.convert; module = sys.modules['limbeck.lists.convert'];"
-            "module.PASSAGES_PER_PART = 10_000; before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-            f"module.convert({str(source)!r}, {str(tmp_path / 'x.parquet')!r}, module.Conversion('hofstaetter'));"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
-        )
-        peaks.append(int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout))
-    # The longer file is four times as long; its text alone is 2,500 KiB larger, and 90,000 lists of Python 40,000 KiB.
-    assert peaks[1] - peaks[0] < 15_000
-    assert len(read_lists(tmp_path / "x.parquet")) == 120_000
+    code = (
+        "import resource, sys; import limbeck.lists.convert; module = sys.modules['limbeck.lists.convert'];"
+        "module.PASSAGES_PER_PART = 10_000; peaks = []\n"
+        "for lines in (20_000, 80_000):\n"
+        "    with open('scores.tsv', 'w') as file:\n"
+        "        file.writelines(f'{n}\\t{-n}\\tq{n}\\tp{n}\\tn{n}\\n' for n in range(lines))\n"
+        "    module.convert('scores.tsv', 'lists.parquet', module.Conversion('hofstaetter'))\n"
+        "    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "print(peaks[1] - peaks[0])"
+    )
+    grown = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=True).stdout
+    # 60,000 lists more would take 30,000 KiB as Python's objects.
+    assert int(grown) < 12_000
+    assert len(read_lists(tmp_path / "lists.parquet")) == 80_000
+
+
+def test_progress_is_said_on_a_terminal_and_elsewhere(scores, tmp_path, monkeypatch):
+    from rich.console import Console
+
+    monkeypatch.setattr(sys.modules[convert_file.__module__], "_QUIET_SECONDS", 0)
+    scores.write_text("".join(f"{n}\t-{n}\tq{n}\tp{n}\tn{n}\n" for n in range(300)))
+    with (tmp_path / "console").open("w") as file:
+        convert(scores, tmp_path / "lists.parquet", HOFSTAETTER, console=Console(file=file, width=200))
+        convert(scores, tmp_path / "lists.parquet", HOFSTAETTER, console=Console(file=file, force_terminal=True))
+    plain = (tmp_path / "console").read_text().splitlines()[0]
+    assert plain.startswith("scores.tsv: 0 lists written, 28%, ")
+    assert plain.endswith(" a second")

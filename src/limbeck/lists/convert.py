@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,8 @@ def _check(source: Path, output: Path, conversion: Conversion, form: Format, col
         raise MissingError(f"{output}: its folder {output.parent} is not there; create it first")
     if output.is_dir():
         raise UsageError(f"{output}: is a folder, expected a file name such as {output / 'lists.parquet'}")
+    if output.exists() and output.samefile(source):
+        raise UsageError(f"{output}: is the file to be read; name another one to be written")
     if collection is None and (form.is_text or conversion.labels):
         why = "holds texts, whose ids a collection has" if form.is_text else "is to take labels from judgments"
         raise UsageError(f"{source}: {why}; name the collection")
@@ -220,11 +223,16 @@ def _metadata(
 def _shown(rows: Iterator[Row], source: Path, parts: Parts, console: Console) -> Iterator[Row]:
     """Pass rows on, and say now and then how far the file is read."""
     size, began, said = source.stat().st_size, time.monotonic(), time.monotonic()
-    for number, row in enumerate(rows, 1):
-        yield row
-        if number % 20_000 == 0 and time.monotonic() - said >= (1 if console.is_terminal else _QUIET_SECONDS):
+    with console.status(source.name) if console.is_terminal else nullcontext() as status:
+        for number, row in enumerate(rows, 1):
+            yield row
+            if number % 100 or time.monotonic() - said < (1 if status else _QUIET_SECONDS):
+                continue
             said = time.monotonic()
             share = f", {row.place.offset / size:.0%}" if row.place.offset and source.suffix != ".gz" else ""
             rate = number / (said - began)
             text = f"{source.name}: {parts.lists:,} lists written{share}, {rate:,.0f} a second"
-            console.print(text, highlight=False, end="\r" if console.is_terminal else "\n")
+            if status:
+                status.update(text)
+            else:
+                console.print(text, highlight=False)

@@ -67,10 +67,12 @@ class Fit:
         if self._texts is None and self._passages is None:
             return _choose(row, kept)
         there = [n for n in kept if self._is_there(row.passage_ids[n])]
-        # Two texts of a collection may be one and the same.
-        first = {row.passage_ids[n]: n for n in reversed(there)}
-        there = sorted(first.values())
         self.counts["passages_without_text"] += len(kept) - len(there)
+        if self._passages is not None:
+            # Two texts of a list may be one to the collection, which looks past blanks.
+            once = sorted({row.passage_ids[n]: n for n in reversed(there)}.values())
+            self.counts["texts_twice"] += len(there) - len(once)
+            there = once
         return _choose(row, there)
 
     def _is_there(self, passage: str) -> bool:

@@ -27,7 +27,9 @@ def check_recipes(
         name
         for name, backbone in (backbones if isinstance(backbones, dict) else {}).items()
         if not isinstance(backbone, dict) or "learning_rate" not in backbone
-        if name not in config.backbones or config.backbones[name].learning_rate is None
+        # One without a model is a misspelt known one, which would have had a rate.
+        if name not in config.backbones
+        or (config.backbones[name].model and config.backbones[name].learning_rate is None)
     ]
     for name, stages in config.recipes.items():
         for number, stage in enumerate(stages):
@@ -51,7 +53,7 @@ def _check_batch(key: Key, stage: Stage, given: Any, config: StudyConfig) -> Ite
     if stage.batch_divisor is None:
         return
     for name, backbone in config.backbones.items():
-        if backbone.batch is None:
+        if backbone.batch is None and backbone.model:
             yield Problem(
                 (*key, "batch_divisor"), f"divides a batch, but the backbone {name} has none; give it a batch"
             )
