@@ -177,17 +177,23 @@ def evaluation_description(sources: Sources, collection: str, **ranker: Any) -> 
 
 
 def _check_queries(study: Study) -> Iterator[str]:
-    """Refuse a validation that holds test queries; a warning for each test whose queries are trained on."""
+    """Refuse a validation that holds test queries, or warn where it may; warn of tests whose queries are trained on."""
     config, sources = study.config, study.sources
     trained = _queries(sources, config.collections.train)
     validated = _queries(sources, config.validation.collections if config.validation else [])
     for name in config.collections.test:
         tested = _queries(sources, [name])
-        if shared := tested & validated:
+        shared = tested & validated
+        if shared and config.validation and config.validation.allow_test_queries:
+            yield (
+                f"{len(shared)} of {len(tested)} queries of the test collection {name} have chosen the checkpoint: "
+                "its values are better than they would be on unseen queries"
+            )
+        elif shared:
             raise UsageError(
                 f"{study.path.name}: validation.collections: {len(shared)} of {len(tested)} queries of the test "
                 f'collection {name} are validated on, such as "{min(shared)[1]}"; expected none, or the best is '
-                "chosen by the test"
+                "chosen by the test (allow_test_queries: true does it all the same, and warns)"
             )
         if shared := tested & trained:
             yield f"{len(shared)} of {len(tested)} queries of the test collection {name} are among the training queries"

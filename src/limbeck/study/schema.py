@@ -154,13 +154,18 @@ class Optimizer(Section):
 
 
 class Validation(Section):
-    """What chooses the checkpoint."""
+    """What chooses the checkpoint.
+
+    `allow_test_queries` lets it choose by test queries, as arXiv 2603.03010 does (NanoBEIR is a part of BEIR's tests);
+    the study warns then.
+    """
 
     collections: TestNames
     first_stage: str | None = None
     depth: Count = 100
     measure: str = "nDCG@10"
     every: Count = 500
+    allow_test_queries: bool = False
 
 
 class Evaluation(Section):

@@ -49,8 +49,8 @@ class Format:
 
 def format_names() -> list[str]:
     """The names of all formats, sorted."""
-    modules = [module.name for module in pkgutil.iter_modules(__import__(__package__, fromlist=["_"]).__path__)]
-    return sorted(name.replace("_", "-") for name in modules if name not in _HELPERS)
+    modules = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])}
+    return sorted(name.replace("_", "-") for name in modules - _HELPERS)
 
 
 def find_format(name: str) -> Format:
