@@ -42,6 +42,7 @@ def test_lists_are_mined_converted_and_shown(runs: Path, limbeck: Limbeck, as_js
     mined = as_json("lists", "mine", *common, "mined.parquet")
     assert (mined["path"], mined["lists"], mined["queries"]) == ("mined.parquet", 5, 5)
     assert set(mined["signals"]) == {"labels"}
+    common = ("train.run", "--format", "run", "--collection", "mini/train", "--depth", 6, "--output")
     converted = as_json("lists", "convert", *common, "order.parquet")
     assert set(converted["signals"]) == {"teacher_order"}
     lists = read_lists(runs / "order.parquet")
@@ -52,6 +53,34 @@ def test_lists_are_mined_converted_and_shown(runs: Path, limbeck: Limbeck, as_js
     assert shown.count(" passages\n") == 1
     assert as_json("lists", "show", "mined.parquet") == mined
     assert "teacher_order" in limbeck("lists", "convert", *common, "order.parquet").stdout
+
+
+def test_published_files_are_converted_by_their_formats_name(here: Path, limbeck: Limbeck, as_json: AsJson) -> None:
+    (here / "scores.tsv").write_text("2.5\t-1\tq1\td1\td2\n3\t0\tq1\td1\td3\n")
+    words = ("lists", "convert", "scores.tsv", "--format", "hofstaetter", "--output", "lists.parquet")
+    facts = as_json(*words)
+    assert (facts["path"], facts["lists"], facts["passages"]) == ("lists.parquet", 2, 4)
+    assert facts["signals"]["teacher_scores"] == {"min": -1, "max": 3}
+    assert facts["fingerprint"] == as_json("lists", "show", "lists.parquet")["fingerprint"]
+    assert "lists.parquet: 2 lists, 4 passages\n  labels: 0 to 1" in limbeck(*words).stdout
+    only = as_json(*words, "--signal", "teacher_scores", "--depth", 1)
+    assert (set(only["signals"]), only["passages"], only["metadata"]["depth"]) == ({"teacher_scores"}, 2, "1")
+    assert 'did you mean "hofstaetter"' in limbeck(*words[:4], "hofstater", *words[5:], code=2).stderr
+    assert "expected an MD5" in limbeck(*words, "--checksum", "12", code=2).stderr
+    assert "its md5 is" in limbeck(*words, "--checksum", "0" * 32, code=5).stderr
+    assert "absent.tsv: no such file" in limbeck(*words[:2], "absent.tsv", *words[3:], code=3).stderr
+    (here / "scores.tsv").write_text("2.5\t-1\tq1\td1\td2\n3\t0\tq1\td1\n")
+    assert "scores.tsv:2: 4 tab-separated columns; expected 5" in limbeck(*words, code=5).stderr
+
+
+def test_a_file_of_texts_brings_its_own_collection(here: Path, limbeck: Limbeck, as_json: AsJson) -> None:
+    (here / "train.jsonl").write_text('{"query": "what boils", "pos": ["Water boils."], "neg": ["Iron melts."]}\n')
+    words = ("lists", "convert", "train.jsonl", "--format", "flagembedding", "--output", "lists.parquet")
+    assert "name the collection" in limbeck(*words, code=2).stderr
+    facts = as_json(*words, "--texts", "own")
+    assert (facts["lists"], facts["passages"], facts["metadata"]["collection"]) == (1, 2, "own")
+    assert as_json(*words, "--collection", "own")["fingerprint"] == facts["fingerprint"]
+    assert "both given" in limbeck(*words, "--collection", "own", "--texts", "own", code=2).stderr
 
 
 def test_a_biencoder_teaches(runs: Path, as_json: AsJson, limbeck: Limbeck) -> None:

@@ -121,6 +121,16 @@ def test_validation_on_test_queries_is_refused_whatever_their_collection_is_call
         plan_study(load_study(study_file(tiny)))
 
 
+def test_a_study_that_means_to_validate_on_test_queries_is_warned(
+    study_file: Callable[..., Path], tiny: dict[str, Any]
+) -> None:
+    tiny["validation"] |= {"collections": "mini/test@1/2", "allow_test_queries": True}
+    warnings = plan_study(load_study(study_file(tiny))).warnings
+    assert any(
+        "2 of 4 queries of the test collection mini/test have chosen the checkpoint" in each for each in warnings
+    )
+
+
 def test_training_on_test_queries_is_a_warning(study_file: Callable[..., Path], tiny: dict[str, Any]) -> None:
     tiny["collections"]["test"] = ["mini/train"]
     [warning] = plan_study(load_study(study_file(tiny))).warnings

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limbeck.cli.output import CollectionName, Json, load, print_json
+from limbeck.cli.output import CollectionName, Json, errors, load, print_json
+from limbeck.errors import UsageError
 
 if TYPE_CHECKING:
     from limbeck.lists import Lists
@@ -50,14 +51,60 @@ def show(
 
 def mine(collection: CollectionName, run: Candidates, output: Output, depth: Depth = None, json: Json = False) -> None:
     """Make lists with labels: a run's candidates, graded by the collection's judgments; unjudged ones are negatives."""
-    _from_run(collection, run, output, depth, json, labels=True)
+    from limbeck.lists import lists_from_run, write_lists
+    from limbeck.runs import read_run
+
+    lists = lists_from_run(load(collection), read_run(run), depth, labels=True, order=False)
+    write_lists(lists, output)
+    print_description(lists, output, json)
 
 
 def convert(
-    collection: CollectionName, run: Candidates, output: Output, depth: Depth = None, json: Json = False
+    source: Annotated[Path, typer.Argument(metavar="IN", help="File to read.")],
+    output: Output,
+    format: Annotated[str, typer.Option(help="Its format: run, triples, hofstaetter, …; another name lists them all.")],
+    collection: Annotated[
+        str | None,
+        typer.Option(help="Keep its split's queries, and passages with a text; texts get their ids from it."),
+    ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(help="Of a file of texts: write them into this folder, and take it as the collection."),
+    ] = None,
+    labels: Annotated[bool, typer.Option("--labels", help="Take labels from the collection's judgments.")] = False,
+    signal: Annotated[
+        list[str] | None, typer.Option(help="Keep labels, teacher_scores or teacher_order only; once for each.")
+    ] = None,
+    depth: Annotated[int | None, typer.Option(min=1, help="Passages per list; default all.")] = None,
+    checksum: Annotated[
+        str | None, typer.Option(help="MD5 or SHA-256 of the file, for one without a known one.")
+    ] = None,
+    json: Json = False,
 ) -> None:
-    """Make lists with a teacher's order from its run, as Rank-DistiLLM publishes LLM re-rankings."""
-    _from_run(collection, run, output, depth, json, labels=False)
+    """Make lists of a published file: triples, scored triples, runs of teachers, hard negatives.
+
+    Large files are streamed; interrupted, the same command goes on. Of runs only the order is kept by default.
+    """
+    from limbeck.lists import Conversion, describe_file, write_own_texts
+    from limbeck.lists import convert as convert_file
+
+    wanted = frozenset(signal) if signal else None
+    conversion = Conversion(format, depth, wanted, labels, checksum=checksum)
+    if texts and collection:
+        raise UsageError("--texts and --collection are both given; expected one place for the texts")
+    if texts:
+        write_own_texts(source, format, texts)
+        collection = str(texts)
+    convert_file(source, output, conversion, load(collection) if collection else None, errors())
+    facts = describe_file(output)
+    if json:
+        print_json({"path": str(output), **facts})
+        return
+    typer.echo(f"{output}: {facts['lists']:,} lists, {facts['passages']:,} passages")
+    for name, values in facts["signals"].items():
+        typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}")
+    for key, value in facts["metadata"].items():
+        typer.echo(f"  {key}: {value}")
 
 
 def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
@@ -77,12 +124,3 @@ def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
         typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}, mean {values['mean']:.4g}")
     for key, value in facts["metadata"].items():
         typer.echo(f"  {key}: {value}")
-
-
-def _from_run(collection: str, run: Path, output: Path, depth: int | None, as_json: bool, *, labels: bool) -> None:
-    from limbeck.lists import lists_from_run, write_lists
-    from limbeck.runs import read_run
-
-    lists = lists_from_run(load(collection), read_run(run), depth, labels=labels, order=not labels)
-    write_lists(lists, output)
-    print_description(lists, output, as_json)

@@ -2,5 +2,6 @@
 
 from limbeck.collections.collection import Collection
 from limbeck.collections.load import load_collection
+from limbeck.collections.suites import expand_suites, suites
 
-__all__ = ["Collection", "load_collection"]
+__all__ = ["Collection", "expand_suites", "load_collection", "suites"]

@@ -1,6 +1,5 @@
 """Collections of ir_datasets, fetched by it at first use and kept where it keeps them (IR_DATASETS_HOME)."""
 
-import re
 import zipfile
 from collections.abc import ItemsView, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,12 +9,8 @@ from typing import Any
 
 from limbeck.collections.collection import Collection
 from limbeck.collections.progress import counted
+from limbeck.collections.suites import has_queries_in_corpus, relevance_level, require_licensed_corpus
 from limbeck.errors import DataError, MissingError, UsageError
-
-# TREC-DL passages are relevant from grade 2 on (Craswell et al. 2020); grade 1 is "on topic" only.
-GRADED_FROM_TWO = re.compile(r"msmarco-passage(-v2)?/trec-dl-")
-# Their queries are documents of the corpus; BEIR's own evaluation leaves the query itself out.
-QUERIES_IN_CORPUS = re.compile(r"beir/(arguana|quora)(/|$)")
 
 
 def load_irds(dataset_id: str) -> Collection:
@@ -25,7 +20,7 @@ def load_irds(dataset_id: str) -> Collection:
     where it has one, else title and text (or body).
 
     Raises:
-        MissingError: no such id, or its files could not be fetched.
+        MissingError: no such id, its files could not be fetched, or must be put there by hand and are not.
         UsageError: an id without documents or without queries.
     """
     dataset = _find(dataset_id)
@@ -34,6 +29,7 @@ def load_irds(dataset_id: str) -> Collection:
             parts = [name for name in _registered() if name.startswith(f"{dataset_id}/")]
             hint = f"; parts of it that may: {', '.join(parts[:8])}" if parts else ""
             raise UsageError(f"{dataset_id}: ir_datasets has no {what} for this id{hint}")
+    require_licensed_corpus(dataset_id)
     with _fetching(dataset_id):
         queries = {query.query_id: _text(query) for query in counted(dataset.queries_iter(), "Reading", "queries")}
         qrels, warnings = _qrels(dataset, dataset_id) if dataset.has_qrels() else ({}, ())
@@ -49,8 +45,8 @@ def load_irds(dataset_id: str) -> Collection:
         qrels={query_id: grades for query_id, grades in qrels.items() if query_id in queries},
         query_ids=tuple(query_id for query_id in queries if not qrels or query_id in qrels),
         warnings=warnings,
-        relevance_level=2 if GRADED_FROM_TWO.match(dataset_id) else 1,
-        drop_query_document=QUERIES_IN_CORPUS.match(dataset_id) is not None,
+        relevance_level=relevance_level(dataset_id),
+        drop_query_document=has_queries_in_corpus(dataset_id),
         documents_identity=_identity(dataset, dataset_id),
     )
 

@@ -5,25 +5,45 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from limbeck.errors import DataError, MissingError
 
 UNFIT_IN_ID = re.compile(r"[\s\ufeff]")
 
 
+class Place(NamedTuple):
+    """Where something stands in a file: its line or row, from 1, and for text the byte at which that line begins."""
+
+    number: int = 1
+    offset: int = 0
+
+
+START = Place()
+
+
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without its end) of a text file, gunzipped where the name ends in `.gz`.
+    """(line number from 1, line without its end) of a text file; see `placed_lines`."""
+    for place, line in placed_lines(path):
+        yield place.number, line
+
+
+def placed_lines(path: Path, start: Place = START) -> Iterator[tuple[Place, str]]:
+    """(place, line without its end) of a text file from `start` on, gunzipped where the name ends in `.gz`.
 
     Lines end at `\\n` or `\\r\\n` only, never at the rarer separators of Unicode. A leading byte order mark is dropped.
-    Raises MissingError for an absent file, DataError (`path:line: …`) for bytes that are not UTF-8 or not gzip.
+    Offsets count bytes after gunzipping. Raises MissingError for an absent file, DataError (`path:line: …`) for bytes
+    that are not UTF-8 or not gzip.
     """
-    number = 0
+    number, offset = start.number - 1, start.offset
     try:
         with open_bytes(path) as file:
-            for number, raw in enumerate(file, 1):
+            if offset:
+                file.seek(offset)
+            for number, raw in enumerate(file, start.number):
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                yield number, line.rstrip("\r\n")
+                yield Place(number, offset), line.rstrip("\r\n")
+                offset += len(raw)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}:{number}: not UTF-8 text ({error.reason}); convert the file to UTF-8") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

@@ -10,6 +10,7 @@ from limbeck.collections.collection import Collection
 from limbeck.collections.folds import keep_folds, split_folds
 from limbeck.collections.irds import load_irds
 from limbeck.collections.sentences import SUFFIX, sentence_queries
+from limbeck.collections.suites import suites
 from limbeck.errors import MissingError, UsageError
 
 
@@ -27,6 +28,9 @@ def load_collection(name: str) -> Collection:
         UsageError: no such split, or folds that cannot be.
         DataError: malformed content, by file and line.
     """
+    if name in suites() and not Path(name).is_dir():
+        members = ", ".join(suites()[name])
+        raise UsageError(f"{name}: is a suite of {len(suites()[name])} collections; expected one of them: {members}")
     if not name:
         raise UsageError("the collection's name is empty; expected demo, FOLDER, FOLDER/SPLIT or an ir_datasets id")
     whole, folds = split_folds(name)

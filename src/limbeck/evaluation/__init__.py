@@ -11,6 +11,7 @@ from limbeck.evaluation.significance import (
     paired_t,
     randomisation_test,
 )
+from limbeck.evaluation.suites import suite_means
 
 __all__ = [
     "Comparison",
@@ -24,4 +25,5 @@ __all__ = [
     "paired_t",
     "randomisation_test",
     "rerank",
+    "suite_means",
 ]

@@ -1,27 +1,38 @@
 """Training lists: a query, its passages and their training signals; stored as ids, sampled without state."""
 
-from limbeck.lists.describe import describe
+from limbeck.lists.convert import Conversion, convert, provided_signals
+from limbeck.lists.describe import describe, describe_file
+from limbeck.lists.formats import find_format, format_names
 from limbeck.lists.from_run import lists_from_run
 from limbeck.lists.from_teacher import Teacher, lists_from_teacher
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
+from limbeck.lists.own_texts import write_own_texts
 from limbeck.lists.parquet import read_lists, write_lists
-from limbeck.lists.sample import Sample
+from limbeck.lists.sample import POLICIES, Sample
 from limbeck.lists.sampler import Sampler
 from limbeck.lists.signals import teacher_order_from_scores, with_teacher_scores
 
 __all__ = [
+    "POLICIES",
     "SIGNALS",
+    "Conversion",
     "Lists",
     "Sample",
     "Sampler",
     "Teacher",
     "TrainingList",
     "concatenate",
+    "convert",
     "describe",
+    "describe_file",
+    "find_format",
+    "format_names",
     "lists_from_run",
     "lists_from_teacher",
+    "provided_signals",
     "read_lists",
     "teacher_order_from_scores",
     "with_teacher_scores",
     "write_lists",
+    "write_own_texts",
 ]

@@ -1,10 +1,15 @@
-"""What lists hold, in figures."""
+"""What lists hold, in figures: of lists in memory, or of a file of any size."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from limbeck.lists.lists import SIGNALS, Lists
+from limbeck.lists.ragged import Column, chunk_lengths
 
 
 def describe(lists: Lists) -> dict[str, Any]:
@@ -14,18 +19,55 @@ def describe(lists: Lists) -> dict[str, Any]:
     with_positive: the share of lists with a label above 0 (None without labels); signals: per signal its smallest and
     largest value, mean and number of distinct values; metadata; fingerprint.
     """
-    lengths = np.array([len(passages) for passages in lists.passage_ids], dtype=np.int64)
+    queries, passages = _array(lists.query_ids), _flat(lists.passage_ids)
+    lengths = chunk_lengths(lists.passage_ids)  # type: ignore[arg-type]
     return {
         "lists": len(lists),
-        "queries": len(set(lists.query_ids)),
-        "passages": int(lengths.sum()),
-        "distinct_passages": len({passage for passages in lists.passage_ids for passage in passages}),
+        "queries": pc.count_distinct(queries).as_py(),
+        "passages": len(passages),
+        "distinct_passages": pc.count_distinct(passages).as_py(),
         "passages_per_list": _lengths(lengths),
-        "with_positive": _share_with_positive(lists),
-        "signals": {name: _range(values) for name in SIGNALS if (values := lists.values(name)) is not None},
+        "with_positive": _share_with_positive(lists, lengths),
+        "signals": {
+            name: _range(_flat(values)) for name in SIGNALS if len(lists) and (values := lists.values(name)) is not None
+        },
         "metadata": dict(lists.metadata),
         "fingerprint": lists.fingerprint,
     }
+
+
+def describe_file(path: str | Path) -> dict[str, Any]:
+    """What the footer of a file of lists tells without reading them: lists, passages, signals (min, max), metadata."""
+    footer = pq.read_metadata(path)
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    passages, ranges = 0, {}
+    for number in range(footer.num_columns):
+        column = footer.schema.column(number).path.split(".")[0]
+        chunks = [group.column(number) for group in groups]
+        if column == "passage_ids":
+            passages = sum(chunk.num_values for chunk in chunks)
+        elif column in SIGNALS:
+            found = [chunk.statistics for chunk in chunks]
+            ranges[column] = {"min": min(each.min for each in found) + 0.0, "max": max(each.max for each in found)}
+    metadata = {key.decode(): value.decode() for key, value in (pq.read_schema(path).metadata or {}).items()}
+    fingerprint = metadata.pop("fingerprint", None)
+    return {
+        "lists": footer.num_rows,
+        "passages": passages,
+        "signals": ranges,
+        "metadata": metadata,
+        "fingerprint": fingerprint,
+    }
+
+
+def _array(column: Any) -> pa.ChunkedArray:
+    assert isinstance(column, Column)
+    return column.array
+
+
+def _flat(column: Any) -> pa.ChunkedArray:
+    array = _array(column)
+    return pa.chunked_array([chunk.flatten() for chunk in array.chunks], array.type.value_type)
 
 
 def _lengths(lengths: np.ndarray) -> dict[str, float] | None:
@@ -34,19 +76,14 @@ def _lengths(lengths: np.ndarray) -> dict[str, float] | None:
     return {"min": int(lengths.min()), "median": float(np.median(lengths)), "max": int(lengths.max())}
 
 
-def _share_with_positive(lists: Lists) -> float | None:
+def _share_with_positive(lists: Lists, lengths: np.ndarray) -> float | None:
     if lists.labels is None or not len(lists):
         return None
-    return sum(bool((labels > 0).any()) for labels in lists.labels) / len(lists)
+    positive = _flat(lists.labels).to_numpy() > 0
+    return float(np.add.reduceat(positive, np.cumsum(lengths) - lengths).astype(bool).mean())
 
 
-def _range(values: list[np.ndarray]) -> dict[str, float] | None:
-    if not values:
-        return None
-    numbers = np.concatenate(values)
-    return {
-        "min": float(numbers.min()),
-        "mean": float(numbers.mean(dtype=np.float64)),
-        "max": float(numbers.max()),
-        "distinct": int(np.unique(numbers).size),
-    }
+def _range(numbers: pa.ChunkedArray) -> dict[str, float]:
+    least, most = pc.min_max(numbers).as_py().values()
+    mean = pc.mean(numbers.cast(pa.float64())).as_py()
+    return {"min": least, "mean": mean, "max": most, "distinct": pc.count_distinct(numbers).as_py()}

@@ -1,6 +1,5 @@
 """Lists: queries, their passages in the candidate ranking's order, and the signals of each passage."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,6 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from limbeck.errors import DataError
+from limbeck.lists.checks import check_passages, checked_signal
+from limbeck.lists.fingerprint import Fingerprint
+from limbeck.lists.ragged import Column, StringLists, Strings
 
 SIGNALS = ("labels", "teacher_scores", "teacher_order")
 
@@ -43,19 +45,25 @@ class Lists:
     than its list, NaN, an infinity, a negative label.
     """
 
-    query_ids: list[str]
-    passage_ids: list[list[str]]
-    labels: list[np.ndarray] | None = None
-    teacher_scores: list[np.ndarray] | None = None
-    teacher_order: list[np.ndarray] | None = None
+    query_ids: Sequence[str]
+    passage_ids: Sequence[Sequence[str]]
+    labels: Sequence[np.ndarray] | None = None
+    teacher_scores: Sequence[np.ndarray] | None = None
+    teacher_order: Sequence[np.ndarray] | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_passages(self.query_ids, self.passage_ids)
+        if len(self.passage_ids) != len(self.query_ids):
+            expected = f"expected one for each of {len(self.query_ids)} queries"
+            raise DataError(f"column passage_ids: {len(self.passage_ids)} lists, {expected}")
+        passages = StringLists.of(self.passage_ids)
+        object.__setattr__(self, "query_ids", Strings.of(self.query_ids))
+        object.__setattr__(self, "passage_ids", passages)
+        check_passages(self.query_ids, passages)
         for signal in SIGNALS:
             values = getattr(self, signal)
             if values is not None:
-                object.__setattr__(self, signal, _checked_signal(signal, values, self.query_ids, self.passage_ids))
+                object.__setattr__(self, signal, checked_signal(signal, values, self.query_ids, passages))
 
     def __len__(self) -> int:
         return len(self.query_ids)
@@ -68,9 +76,9 @@ class Lists:
 
     def __getitem__(self, index: int) -> TrainingList:
         signals = {name: values[index] for name in SIGNALS if (values := self.values(name)) is not None}
-        return TrainingList(self.query_ids[index], self.passage_ids[index], **signals)
+        return TrainingList(self.query_ids[index], list(self.passage_ids[index]), **signals)
 
-    def values(self, signal: str) -> list[np.ndarray] | None:
+    def values(self, signal: str) -> Sequence[np.ndarray] | None:
         """The column of a signal named as in `SIGNALS`."""
         return {
             "labels": self.labels,
@@ -85,19 +93,15 @@ class Lists:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 (16 hex digits) over ids and signals. Metadata cannot change an outcome and is left out."""
-        digest = hashlib.sha256()
-        for signal in sorted(self.signals):
-            digest.update(signal.encode() + b"\x00")
-        columns = [values for name in SIGNALS if (values := self.values(name)) is not None]
-        for index, (query_id, passage_ids) in enumerate(zip(self.query_ids, self.passage_ids, strict=True)):
-            for text in (query_id, *passage_ids):
-                encoded = text.encode()
-                digest.update(len(encoded).to_bytes(4, "little") + encoded)
-            digest.update(b"\xff\xff\xff\xff")
-            for values in columns:
-                digest.update(values[index].astype("<f4").tobytes())
-        return digest.hexdigest()[:16]
+        """16 hex digits over ids and signals; see `Fingerprint`."""
+        found = Fingerprint()
+        names = ("query_id", "passage_ids", *SIGNALS)
+        values = (self.query_ids, self.passage_ids, *map(self.values, SIGNALS))
+        for name, column in zip(names, values, strict=True):
+            if isinstance(column, Column):
+                for chunk in column.array.chunks:
+                    found.add({name: chunk})
+        return str(found)
 
 
 def concatenate(parts: Sequence[Lists]) -> Lists:
@@ -149,52 +153,3 @@ def _origin(part: Lists, number: int) -> str:
 
 def _named(signals: frozenset[str]) -> str:
     return ", ".join(sorted(signals)) or "no signal"
-
-
-def _check_passages(query_ids: Sequence[str], passage_ids: Sequence[Sequence[str]]) -> None:
-    if len(passage_ids) != len(query_ids):
-        raise DataError(
-            f"column passage_ids: {len(passage_ids)} lists, expected one for each of {len(query_ids)} queries"
-        )
-    for row, passages in enumerate(passage_ids):
-        if not passages:
-            raise DataError(f"{_place(row, query_ids, 'passage_ids')}: no passages, expected at least one")
-        if len(set(passages)) < len(passages):
-            seen: set[str] = set()
-            twice = next(passage for passage in passages if passage in seen or seen.add(passage))  # type: ignore[func-returns-value]
-            raise DataError(
-                f'{_place(row, query_ids, "passage_ids")}: passage "{twice}" occurs twice, expected each passage once'
-            )
-
-
-def _checked_signal(
-    signal: str, values: Sequence[np.ndarray], query_ids: Sequence[str], passage_ids: Sequence[Sequence[str]]
-) -> list[np.ndarray]:
-    if len(values) != len(query_ids):
-        raise DataError(f"column {signal}: {len(values)} lists, expected one for each of {len(query_ids)} queries")
-    checked = []
-    for row, (value, passages) in enumerate(zip(values, passage_ids, strict=True)):
-        with np.errstate(over="ignore"):
-            array = np.asarray(value, dtype=np.float32)
-        if array.shape != (len(passages),):
-            raise DataError(
-                f"{_place(row, query_ids, signal)}: {_size(array)}, expected one for each of {len(passages)} passages"
-            )
-        bad = ~np.isfinite(array) if signal != "labels" else ~(np.isfinite(array) & (array >= 0))
-        if bad.any():
-            position = int(bad.argmax())
-            expected = "a finite number" if signal != "labels" else "a finite number ≥ 0"
-            raise DataError(
-                f'{_place(row, query_ids, signal)}: {float(array[position])} for passage "{passages[position]}", '
-                f"expected {expected}"
-            )
-        checked.append(array)
-    return checked
-
-
-def _size(array: np.ndarray) -> str:
-    return f"{array.size} value{'s' * (array.size != 1)}" if array.ndim == 1 else f"an array of shape {array.shape}"
-
-
-def _place(row: int, query_ids: Sequence[str], column: str) -> str:
-    return f'row {row + 1} (query "{query_ids[row]}"), column {column}'

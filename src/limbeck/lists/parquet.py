@@ -6,14 +6,13 @@ key-value metadata holds the lists' metadata and their fingerprint.
 
 import os
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.errors import DataError, MissingError, UsageError, nearest
 from limbeck.lists.lists import SIGNALS, Lists
+from limbeck.lists.ragged import Column, NumberLists, StringLists, Strings
 
 _COLUMNS = ("query_id", "passage_ids", *SIGNALS)
 _FINGERPRINT = "fingerprint"
@@ -61,14 +60,8 @@ def read_lists(path: str | os.PathLike[str]) -> Lists:
 
 
 def _to_table(lists: Lists) -> pa.Table:
-    columns: dict[str, pa.Array] = {
-        "query_id": pa.array(lists.query_ids, pa.string()),
-        "passage_ids": pa.array(lists.passage_ids, pa.list_(pa.string())),
-    }
-    for signal in SIGNALS:
-        values = lists.values(signal)
-        if values is not None:
-            columns[signal] = pa.array(values, pa.list_(pa.float32()))
+    values = (lists.query_ids, lists.passage_ids, *map(lists.values, SIGNALS))
+    columns = {name: column.array for name, column in zip(_COLUMNS, values, strict=True) if isinstance(column, Column)}
     metadata = {**lists.metadata, _FINGERPRINT: lists.fingerprint}
     return pa.table(columns).replace_schema_metadata(metadata)
 
@@ -120,34 +113,30 @@ def _has_type(found: pa.DataType, expected: str) -> bool:
     return bool(pa.types.is_floating(found.value_type) or pa.types.is_integer(found.value_type))
 
 
-def _strings(column: pa.ChunkedArray) -> list[str]:
-    values: list[Any] = column.to_pylist()
-    for row, value in enumerate(values):
-        if value is None:
-            raise DataError(f"row {row + 1}, column query_id: empty, expected a query id")
-    return values
+def _strings(column: pa.ChunkedArray) -> Strings:
+    if column.null_count:
+        raise DataError(f"row {_first_absent(column) + 1}, column query_id: empty, expected a query id")
+    return Strings(column.cast(pa.string()))
 
 
-def _string_lists(column: pa.ChunkedArray) -> list[list[str]]:
-    values: list[Any] = column.to_pylist()
-    for row, value in enumerate(values):
-        if value is None or None in value:
-            raise DataError(f"row {row + 1}, column passage_ids: an id is absent, expected a list of passage ids")
-    return values
+def _string_lists(column: pa.ChunkedArray) -> StringLists:
+    if column.null_count or any(chunk.flatten().null_count for chunk in column.chunks):
+        row = _first_absent(column)
+        raise DataError(f"row {row + 1}, column passage_ids: an id is absent, expected a list of passage ids")
+    return StringLists(column.cast(pa.list_(pa.string())))
 
 
-def _number_lists(column: pa.ChunkedArray, signal: str) -> list[np.ndarray] | None:
+def _number_lists(column: pa.ChunkedArray, signal: str) -> NumberLists | None:
     if len(column) and column.null_count == len(column):
         return None
-    arrays: list[np.ndarray] = []
-    for chunk in column.chunks:
-        values = chunk.flatten()
-        if chunk.null_count or values.null_count:
-            row = next(i for i, entry in enumerate(chunk) if entry.as_py() is None or None in entry.as_py())
-            raise DataError(
-                f"row {len(arrays) + row + 1}, column {signal}: a value is absent, expected a number for every passage"
-            )
-        offsets = chunk.offsets.to_numpy()
-        numbers = values.to_numpy()
-        arrays.extend(np.split(numbers, offsets[1:-1] - offsets[0]) if len(chunk) else [])
-    return arrays
+    if column.null_count or any(chunk.flatten().null_count for chunk in column.chunks):
+        row = _first_absent(column)
+        raise DataError(f"row {row + 1}, column {signal}: a value is absent, expected a number for every passage")
+    return NumberLists(column.cast(pa.list_(pa.float32())))
+
+
+def _first_absent(column: pa.ChunkedArray) -> int:
+    values = (entry.as_py() for entry in column)
+    return next(
+        row for row, value in enumerate(values) if value is None or (not isinstance(value, str) and None in value)
+    )

@@ -18,9 +18,15 @@ class Sample:
     negatives      the same for negatives
     size           how many passages to draw without replacement, whatever their labels; not beside positives
     positive_from  smallest label that counts as positive: 2 for TREC-DL's grades
+    random         so many negatives more from below `depth`: `negatives` are the hard ones then. Without it and with a
+                   depth, all negatives are hard
+    replacement    negatives, or `size` passages, are drawn with replacement: always as many as asked for, some of them
+                   twice
+    first          positives are the list's first ones, not drawn
 
         Sample(positives=1, negatives=7)         Sample.parse("positives=1, negatives=7")
         Sample(depth=50)                         Sample.from_mapping({"depth": 50})
+        POLICIES["paper-infonce"]                Sample.parse("paper-infonce")
     """
 
     depth: int | None = None
@@ -28,6 +34,9 @@ class Sample:
     negatives: int | None = None
     size: int | None = None
     positive_from: float = 1
+    random: int | None = None
+    replacement: bool = False
+    first: bool = False
 
     def __post_init__(self) -> None:
         problems = [*_bad_values(self), *_bad_combinations(self)]
@@ -52,7 +61,9 @@ class Sample:
 
     @classmethod
     def parse(cls, text: str) -> "Sample":
-        """A sample written as `str` prints it: `depth=200, positives=1, negatives=7`, or `all`."""
+        """A sample written as `str` prints it: `depth=200, positives=1, negatives=7`, or `all`; or a policy's name."""
+        if text.strip() in POLICIES:
+            return POLICIES[text.strip()]
         values: dict[str, float] = {}
         for part in [] if text.strip() in ("", "all") else text.split(","):
             key, _, value = (piece.strip() for piece in part.partition("="))
@@ -63,7 +74,7 @@ class Sample:
 
     def __str__(self) -> str:
         values = [(field.name, getattr(self, field.name), field.default) for field in fields(self)]
-        changed = [f"{name}={value:g}" for name, value, default in values if value != default]
+        changed = [f"{name}={_text(value)}" for name, value, default in values if value != default]
         return ", ".join(changed) or "all"
 
     @property
@@ -72,7 +83,7 @@ class Sample:
         return self.positives is not None
 
     def pools(self, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of a list's positives and negatives that may be drawn; labels [passages]."""
+        """Positions of a list's positives and (hard) negatives that may be drawn; labels [passages]."""
         if labels is None:
             raise UsageError("sample: positives and negatives are drawn by label, but the lists carry no labels")
         positive = labels >= self.positive_from
@@ -83,17 +94,29 @@ class Sample:
         """Positions [drawn] in a list of `length` passages, ascending, so that their order tells nothing of labels."""
         if self.positives is not None and self.negatives is not None:
             positives, negatives = self.pools(labels)
-            drawn = [_draw(positives, self.positives, random), _draw(negatives, self.negatives, random)]
+            taken = positives[: self.positives] if self.first else _draw(positives, self.positives, random)
+            drawn = [taken, _draw(negatives, self.negatives, random, self.replacement)]
+            if self.random is not None and self.depth is not None and labels is not None:
+                easy = self.depth + np.flatnonzero(labels[self.depth :] < self.positive_from)
+                drawn.append(_draw(easy, self.random, random, self.replacement))
             return np.sort(np.concatenate(drawn))
         positions = np.arange(length)[: self.depth]
-        return positions if self.size is None else np.sort(_draw(positions, self.size, random))
+        return positions if self.size is None else np.sort(_draw(positions, self.size, random, self.replacement))
 
 
-def _draw(positions: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+def _draw(positions: np.ndarray, count: int, random: np.random.Generator, replacement: bool = False) -> np.ndarray:
+    if replacement and len(positions):
+        return random.choice(positions, count, replace=True)
     return random.choice(positions, min(count, len(positions)), replace=False, shuffle=False)
 
 
+def _text(value: float) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+
+
 def _number(key: str, value: str) -> float:
+    if value in ("true", "false"):
+        return value == "true"
     try:
         return int(value)
     except ValueError:
@@ -101,12 +124,18 @@ def _number(key: str, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise UsageError(f'sample: {key} is "{value}", expected key=number, as in positives=1, negatives=7') from None
+        policies = f" or a policy's name: {', '.join(POLICIES)}{nearest(key, POLICIES)}"
+        raise UsageError(
+            f'sample: {key} is "{value}", expected key=number, as in positives=1, negatives=7,{policies}'
+        ) from None
 
 
 def _bad_values(sample: Sample) -> list[str]:
     problems = []
-    for name in ("depth", "positives", "negatives", "size"):
+    for name in ("replacement", "first"):
+        if not isinstance(getattr(sample, name), bool):
+            problems.append(f"{name} is {getattr(sample, name)!r}, expected true or false")
+    for name in ("depth", "positives", "negatives", "size", "random"):
         value = getattr(sample, name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             problems.append(f"{name} is {value!r}, expected a whole number ≥ 1, or leave it out")
@@ -118,6 +147,12 @@ def _bad_values(sample: Sample) -> list[str]:
 
 def _bad_combinations(sample: Sample) -> list[str]:
     given = {name for name in ("positives", "negatives", "size") if getattr(sample, name) is not None}
+    if sample.random is not None and ("negatives" not in given or sample.depth is None):
+        return ["random is given without negatives and depth, expected both: it draws from below the depth"]
+    if sample.first and "positives" not in given:
+        return ["first is given without positives, expected how many"]
+    if sample.replacement and not given:
+        return ["replacement is given without negatives or size, expected how many to draw"]
     if given >= {"positives"} and "negatives" not in given:
         return ["positives is given without negatives, expected both: add negatives"]
     if given >= {"negatives"} and "positives" not in given:
@@ -125,3 +160,19 @@ def _bad_combinations(sample: Sample) -> list[str]:
     if "size" in given and "positives" in given:
         return ["size is given beside positives and negatives, expected one or the other"]
     return []
+
+
+POLICIES = {
+    # Morand et al. 2026 (arXiv 2603.03010): a triple is a list of two, and all of it is seen.
+    "paper-triples": Sample(),
+    # The first positive in the run's order, and 7 of what is not relevant, drawn with replacement. Queries whose
+    # positive was not retrieved are left out where the list source has `add_positives: false`.
+    "paper-infonce": Sample(positives=1, negatives=7, replacement=True, first=True),
+    # The 50 passages that the LLM ordered.
+    "paper-llm": Sample(depth=50),
+    # Schlatt et al. 2025 (Rank-DistiLLM): 1 positive and 7 random non-relevant of ColBERTv2's first 200.
+    "rank-distillm-infonce": Sample(depth=200, positives=1, negatives=7),
+    # The 100 passages that the LLM ordered.
+    "rank-distillm-llm": Sample(depth=100),
+}
+"""Published ways of drawing, by name."""

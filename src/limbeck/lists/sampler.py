@@ -70,6 +70,8 @@ class Sampler:
     @property
     def skipped(self) -> dict[str, int]:
         """Number of lists left out, by reason."""
+        if not self.sample.needs_labels:
+            return {}
         return dict(Counter(reason for reason in self._reasons if reason))
 
     @property
@@ -83,13 +85,13 @@ class Sampler:
 
     @cached_property
     def _usable_lists(self) -> np.ndarray:
+        if not self.sample.needs_labels:
+            return np.arange(len(self.lists))
         return np.array([index for index, reason in enumerate(self._reasons) if not reason], dtype=np.int64)
 
     @cached_property
     def _reasons(self) -> list[str]:
         """Why each list is left out; empty for a usable one."""
-        if not self.sample.needs_labels:
-            return [""] * len(self.lists)
         return [self._reason(self.lists[index].labels) for index in range(len(self.lists))]
 
     def _reason(self, labels: np.ndarray | None) -> str:
@@ -106,7 +108,7 @@ class Sampler:
         return self.sample.draw(len(self.lists.passage_ids[index]), labels, random)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def permutation(seed: int, stage: int, epoch: int, count: int) -> np.ndarray:
     """The order [count] in which an epoch visits its lists; kept only so that it is not drawn again for each list."""
     order = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, stage, _EPOCH, epoch]))).permutation(

@@ -6,7 +6,7 @@ from typing import Any
 from limbeck.lists import Sample
 from limbeck.objectives import parse
 from limbeck.study.config import Study
-from limbeck.study.plan import learning_rate
+from limbeck.study.plan import learning_rate, lists_per_step
 from limbeck.study.schema import Stage
 from limbeck.study.sources import BM25_NAME
 
@@ -39,9 +39,9 @@ def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
         "candidates": each(lambda stage: _candidates(study, stage)),
         "sample": each(lambda stage: str(study.sources.sample(stage.lists))),
         "signal": each(lambda stage: _signal(study, stage)),
-        "lists per step": each(lambda stage: str(stage.lists_per_step)),
-        "passages per list": each(lambda stage: _passages(study, stage)[0]),
-        "passages per step": each(lambda stage: _passages(study, stage)[1]),
+        "lists per step": each(lambda stage: str(lists_per_step(study, backbone, stage))),
+        "passages per list": each(lambda stage: _passages(study, backbone, stage)[0]),
+        "passages per step": each(lambda stage: _passages(study, backbone, stage)[1]),
         "steps": " + ".join(f"{stage.steps:,}" if stage.steps else f"{stage.epochs:g} epochs" for stage in stages),
         "learning rate": each(lambda stage: f"{learning_rate(study, backbone, stage):g}"),
         "warm-up": f"{warmup:.0%} of a stage" if warmup < 1 else f"{warmup:,.0f} steps",
@@ -75,28 +75,26 @@ def _signal(study: Study, stage: Stage) -> str:
 def _signals(study: Study, stage: Stage) -> Iterator[str]:
     source = study.config.lists[stage.lists]
     for signal in sorted(parse(stage.objective).signals):
-        if source.format == "limbeck":
-            origin = ", ".join((source.path or {}).values())
-        elif signal == "labels":
+        if signal == "labels" and source.labels:
             origin = "judgments"
         else:
             origin = source.teacher or ", ".join((source.path or {}).values())
         yield f"{signal.replace('_', ' ')} of {origin}" if signal != "labels" else f"labels of {origin}"
 
 
-def _passages(study: Study, stage: Stage) -> tuple[str, str]:
+def _passages(study: Study, backbone: str, stage: Stage) -> tuple[str, str]:
     """Passages per list and per step, as far as the sample fixes them."""
     count, exact = sampled(study.sources.sample(stage.lists), study.sources.depth(stage.lists))
     if count is None:
         return "whole lists", "whole lists"
     most = "" if exact else "up to "
-    return f"{most}{count}", f"{most}{count * stage.lists_per_step}"
+    return f"{most}{count}", f"{most}{count * lists_per_step(study, backbone, stage)}"
 
 
 def sampled(sample: Sample, depth: int | None) -> tuple[int | None, bool]:
     """How many passages are drawn from a list of enough, and whether that is fixed or only a limit; None for all."""
     if sample.positives is not None and sample.negatives is not None:
-        return sample.positives + sample.negatives, True
+        return sample.positives + sample.negatives + (sample.random or 0), True
     if sample.size is not None:
         return sample.size, True
     limits = [limit for limit in (sample.depth, depth) if limit]

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from limbeck.errors import LimbeckError, UsageError
-from limbeck.lists import SIGNALS, Sample
-from limbeck.study.problems import unknown
+from limbeck.errors import LimbeckError, UsageError, nearest
+from limbeck.lists import SIGNALS, format_names, provided_signals
+from limbeck.study.problems import attempt, unknown
 from limbeck.study.schema import ListSource, StudyConfig
 from limbeck.study.sources import Sources
 from limbeck.study.yaml_file import Key, Problem
+
+LIST_FORMATS = ("limbeck", *format_names())
 
 
 def check_lists(
@@ -19,17 +21,22 @@ def check_lists(
     """Problems of `lists`. `known["teachers"]` are teachers' names. Too little is left of `broken` lists to tell."""
     for name, source in config.lists.items():
         key: Key = ("lists", name)
-        yield from _check_sample(key, source)
+        if source.format not in LIST_FORMATS and key not in broken:
+            expected = f"expected {', '.join(LIST_FORMATS)}{nearest(source.format, LIST_FORMATS)}"
+            yield Problem((*key, "format"), f'is "{source.format}"; {expected}')
+            broken = {*broken, key}
+        yield from _check_sample(name, source, sources)
         yield from _check_collections(key, source, config)
         yield from _check_files(name, config, sources)
         if key not in broken:
-            yield from (_check_ready(key, source) if source.format == "limbeck" else _check_run(key, source))
+            yield from {"limbeck": _check_ready, "run": _check_run}.get(source.format, _check_published)(key, source)
+            yield from _check_first_list(name, source, sources)
         if source.teacher and source.teacher not in known["teachers"]:
             yield Problem((*key, "teacher"), unknown("teacher", source.teacher, known["teachers"]))
         if source.labels:
             yield from _check_judgments(name, sources)
         signals = None if key in broken else provided(name, sources)
-        if signals is not None and "positives" in source.sample and "labels" not in signals:
+        if signals is not None and _draws_by_label(name, sources) and "labels" not in signals:
             text = "draws positives and negatives, but the lists carry no labels; add labels: qrels, or draw by size"
             yield Problem((*key, "sample"), text)
 
@@ -37,25 +44,58 @@ def check_lists(
 def provided(name: str, sources: Sources) -> frozenset[str] | None:
     """The signals of a list source; None where it is a file that cannot be read."""
     source = sources.config.lists[name]
+    if source.format not in LIST_FORMATS:
+        return None
     if source.format == "limbeck":
         try:
             return frozenset(pq.read_schema(sources.list_file(name, "")).names) & frozenset(SIGNALS)
         except (OSError, pa.ArrowException, UsageError):
             return None
+    if source.path and source.format != "run":
+        try:
+            return provided_signals(sources.list_file(name, sources.listed(name)[0]), sources.conversion(name))
+        except (OSError, LimbeckError):
+            return None
     signals = {"labels"} if source.labels else set()
-    if source.signal == "order":
-        signals |= {"teacher_order"}
+    if source.signal:
+        signals |= {"teacher_order"} if source.signal == "order" else {"teacher_scores", "teacher_order"}
     if source.teacher:
         signals |= {"teacher_scores", "teacher_order"}
     return frozenset(signals)
 
 
-def _check_sample(key: Key, source: ListSource) -> Iterator[Problem]:
+def _check_first_list(name: str, source: ListSource, sources: Sources) -> Iterator[Problem]:
+    """What reading the first list of each published file runs into."""
+    if not source.path or source.format == "limbeck":
+        return
+    faults = list(attempt(("lists", name, "checksum"), sources.conversion, name))
+    yield from faults
+    for collection in sources.listed(name) if not faults else ():
+        try:
+            file = sources.list_file(name, collection)
+            if file.is_file():
+                provided_signals(file, sources.conversion(name))
+        except UsageError:
+            continue  # no file for this collection, or no signal: said by other checks
+        except LimbeckError as error:
+            yield Problem(("lists", name, "path"), str(error))
+
+
+def _draws_by_label(name: str, sources: Sources) -> bool:
     try:
-        Sample.from_mapping(source.sample)
+        return sources.sample(name).needs_labels
+    except UsageError:
+        return False
+
+
+def _check_sample(name: str, source: ListSource, sources: Sources) -> Iterator[Problem]:
+    key: Key = ("lists", name)
+    try:
+        sources.sample(name)
     except UsageError as error:
         for text in str(error).splitlines():
-            named = next((word for word in source.sample if f'unknown key "{word}"' in text), None)
+            words = source.sample if isinstance(source.sample, dict) else ()
+            named = next((word for word in words if f'unknown key "{word}"' in text), None)
             place = (*key, "sample", named) if named else (*key, "sample")
             yield Problem(place, text.removeprefix("sample: "))
 
@@ -69,12 +109,12 @@ def _check_files(name: str, config: StudyConfig, sources: Sources) -> Iterator[P
         if not sources.file(path).is_file():
             yield Problem((*key, collection) if collection else key, f'"{path}": no such file in {sources.folder}')
     train = sources.listed(name)
-    if "" in paths and len(train) > 1 and config.lists[name].format == "run":
+    if "" in paths and len(train) > 1 and config.lists[name].format != "limbeck":
         yield Problem(
             key, f"is one file for {len(train)} training collections; expected a mapping from each to its file"
         )
         return
-    if config.lists[name].format == "run":
+    if config.lists[name].format != "limbeck":
         for collection in train:
             try:
                 sources.list_file(name, collection)
@@ -89,11 +129,21 @@ def _check_ready(key: Key, source: ListSource) -> Iterator[Problem]:
         yield Problem(
             (*key, "path"), "is a mapping; expected one file, ready lists may hold several collections' queries"
         )
-    for field in ("first_stage", "depth", "labels", "signal", "teacher"):
+    for field in ("first_stage", "depth", "labels", "signal", "teacher", "checksum"):
         if getattr(source, field) is not None:
             yield Problem(
                 (*key, field), "goes with format: run only; ready lists carry their own signals. Leave it out"
             )
+
+
+def _check_published(key: Key, source: ListSource) -> Iterator[Problem]:
+    if not source.path:
+        yield Problem((*key, "format"), f"is {source.format} without a path; expected path: FILE")
+    for field in ("first_stage", "teacher"):
+        if getattr(source, field) is not None:
+            yield Problem((*key, field), "goes with format: run only. Leave it out")
+    if source.signal and source.format != "rank-distillm":
+        yield Problem((*key, "signal"), f"goes with runs only; {source.format} has signals of its own. Leave it out")
 
 
 def _check_run(key: Key, source: ListSource) -> Iterator[Problem]:

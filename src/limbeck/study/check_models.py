@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from limbeck.errors import LimbeckError
-from limbeck.study.schema import StudyConfig
+from limbeck.errors import LimbeckError, nearest
+from limbeck.study.backbones import known_backbones
+from limbeck.study.schema import Backbone, StudyConfig
 from limbeck.study.sources import Sources
 from limbeck.study.yaml_file import Key, Problem
 
@@ -20,9 +21,19 @@ def check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Ite
         yield from _check(("teachers", name), "biencoder", teacher.biencoder, teacher.sha256, sources)
     for name, backbone in config.backbones.items():
         key: Key = ("backbones", name)
+        if not backbone.model:
+            if key not in broken:
+                known = known_backbones()
+                text = f"has no model, and is no known backbone; expected model: NAME, or one of {', '.join(known)}"
+                yield Problem(key, f"{text}{nearest(name, known)}")
+            continue
+        yield from _check_precision(name, backbone, config)
         faults = list(_check(key, "model", backbone.model, backbone.sha256, sources))
         yield from faults
-        if faults or sources.model(backbone.model).kind == "hub":
+        if faults:
+            continue
+        if sources.model(backbone.model).kind == "hub":
+            yield from _check_positions(key, backbone)
             continue
         architecture = _architecture(Path(sources.model(backbone.model).path))
         layers = architecture.get("num_hidden_layers")
@@ -35,6 +46,22 @@ def check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Ite
         if meant and positions and backbone.max_length > positions:
             text = f"is {backbone.max_length}; {backbone.model} takes {positions} tokens, expected at most that"
             yield Problem((*key, "max_length"), text)
+
+
+def _check_precision(name: str, backbone: Backbone, config: StudyConfig) -> Iterator[Problem]:
+    for section in ("optimizer", "evaluation"):
+        precision = getattr(config, section).precision
+        if backbone.precisions is not None and precision not in backbone.precisions:
+            text = f"is {precision}, in which {name} does not train or run; expected {' or '.join(backbone.precisions)}"
+            yield Problem((section, "precision"), text)
+
+
+def _check_positions(key: Key, backbone: Backbone) -> Iterator[Problem]:
+    """A length beyond what a known model of the Hub takes."""
+    positions = next((k.positions for k in known_backbones().values() if k.model == backbone.model), None)
+    if positions is not None and backbone.max_length > positions:
+        text = f"is {backbone.max_length}; {backbone.model} takes {positions} tokens, expected at most that"
+        yield Problem((*key, "max_length"), text)
 
 
 def _check(key: Key, field: str, model: str, sha256: str | None, sources: Sources) -> Iterator[Problem]:

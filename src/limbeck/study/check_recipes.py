@@ -27,6 +27,9 @@ def check_recipes(
         name
         for name, backbone in (backbones if isinstance(backbones, dict) else {}).items()
         if not isinstance(backbone, dict) or "learning_rate" not in backbone
+        # One without a model is a misspelt known one, which would have had a rate.
+        if name not in config.backbones
+        or (config.backbones[name].model and config.backbones[name].learning_rate is None)
     ]
     for name, stages in config.recipes.items():
         for number, stage in enumerate(stages):
@@ -35,12 +38,25 @@ def check_recipes(
             yield from _check_objective(key, stage, lists, broken, sources)
             if ("steps" in given) == ("epochs" in given):
                 yield Problem(key, "needs either steps or epochs, not both or neither")
+            yield from _check_batch(key, stage, given, config)
             if "learning_rate" not in given and slow:
                 text = (
                     f"has no learning_rate, and neither has the backbone {', '.join(slow)}; give it in one of the two"
                 )
                 yield Problem(key, text)
     yield from _check_warmup(config)
+
+
+def _check_batch(key: Key, stage: Stage, given: Any, config: StudyConfig) -> Iterator[Problem]:
+    if ("lists_per_step" in given) == ("batch_divisor" in given):
+        yield Problem(key, "needs either lists_per_step or batch_divisor, not both or neither")
+    if stage.batch_divisor is None:
+        return
+    for name, backbone in config.backbones.items():
+        if backbone.batch is None and backbone.model:
+            yield Problem(
+                (*key, "batch_divisor"), f"divides a batch, but the backbone {name} has none; give it a batch"
+            )
 
 
 def _check_objective(key: Key, stage: Stage, lists: set[str], broken: set[Key], sources: Sources) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from limbeck.collections import load_collection
 from limbeck.collections.load import without_suffixes
+from limbeck.collections.suites import require_licensed_corpus
 from limbeck.evaluation import canonical
 from limbeck.retrieval import BM25
 from limbeck.study.check_lists import check_lists
@@ -27,7 +28,7 @@ def check_references(config: StudyConfig, values: Any, faults: list[Problem], so
     known = {section: _names(values, section) for section in ("first_stages", "teachers", "lists")}
     known["first_stages"] |= {BM25_NAME}
     return [
-        *_check_collections(config, sources),
+        *_check_collections(config, values, sources),
         *_check_first_stages(config, known["first_stages"], sources),
         *check_models(config, broken, sources),
         *check_lists(config, known, broken, sources),
@@ -42,7 +43,7 @@ def _names(values: Any, section: str) -> set[str]:
     return set(found) if isinstance(found, dict) else set()
 
 
-def _check_collections(config: StudyConfig, sources: Sources) -> Iterator[Problem]:
+def _check_collections(config: StudyConfig, values: Any, sources: Sources) -> Iterator[Problem]:
     places: list[tuple[Key, list[str]]] = [
         (("collections", "train"), config.collections.train),
         (("collections", "test"), config.collections.test),
@@ -51,18 +52,28 @@ def _check_collections(config: StudyConfig, sources: Sources) -> Iterator[Proble
         places.append((("validation", "collections"), config.validation.collections))
     for key, names in places:
         for number, name in enumerate(names):
+            place = _place(values, key, name)
             if name in names[:number]:
-                yield Problem((*key, number), f'"{name}" is named twice; expected each collection once')
+                yield Problem(place, f'"{name}" is named twice; expected each collection once')
                 continue
-            found = list(attempt((*key, number), _look_up, name, sources))
+            found = list(attempt(place, _look_up, name, sources))
             yield from found
             if not found and key[-1] != "train" and sources.is_local(name) and not sources.collection(name).qrels:
-                yield Problem((*key, number), f'"{name}" has no judgments; expected a judged split to measure on')
+                yield Problem(place, f'"{name}" has no judgments; expected a judged split to measure on')
     if config.validation:
-        for number, name in enumerate(config.validation.collections):
+        for name in config.validation.collections:
             if sources.place(name) in {sources.place(test) for test in config.collections.test}:
                 text = f'"{name}" is a test collection too; expected other queries, or the best is chosen by the test'
-                yield Problem(("validation", "collections", number), text)
+                yield Problem(_place(values, ("validation", "collections"), name), text)
+
+
+def _place(values: Any, key: Key, name: str) -> Key:
+    """Where a collection stands in the file: at its last mention, or with all the others if it stands in a suite."""
+    for part in key:
+        values = values.get(part) if isinstance(values, dict) else None
+    if not isinstance(values, list) or name not in values:
+        return key
+    return (*key, len(values) - 1 - values[::-1].index(name))
 
 
 def _look_up(name: str, sources: Sources) -> None:
@@ -76,6 +87,7 @@ def _look_up(name: str, sources: Sources) -> None:
         ir_datasets.load(without_suffixes(name))
     except KeyError:
         load_collection(name)
+    require_licensed_corpus(without_suffixes(name))
 
 
 def _build(parameters: BM25Parameters) -> None:

@@ -18,7 +18,8 @@ from limbeck.study.config import Study
 from limbeck.study.evaluate import evaluate, means
 from limbeck.study.index import cell_key, first_stage_key, teacher_key, write_index
 from limbeck.study.materials import Materials
-from limbeck.study.plan import Cell, StudyPlan, learning_rate, plan_study, settings
+from limbeck.study.plan import Cell, StudyPlan, learning_rate, lists_per_step, plan_study, settings
+from limbeck.study.reach import require_models
 from limbeck.study.schema import Stage as StageConfig
 from limbeck.study.status import is_done
 from limbeck.study.store import Store, write_json, write_text
@@ -43,6 +44,7 @@ def run_study(study: Study, output: str | Path, console: Console | None = None) 
         KeyboardInterrupt: on Ctrl-C, with the cell at hand resumable.
     """
     console = console or Console(quiet=True)
+    require_models(study)
     store = Store(output)
     plan = plan_study(study)
     write_index(plan, store)
@@ -135,11 +137,11 @@ def _is_done(cell: Cell, study: Study, store: Store) -> bool:
 
 def _stage(cell: Cell, study: Study, materials: Materials, stage: StageConfig, number: int) -> Stage:
     lists, sample = materials.lists(stage.lists), study.sources.sample(stage.lists)
-    steps = stage.steps
+    steps, count = stage.steps, lists_per_step(study, cell.backbone, stage)
     if steps is None:
-        steps = Sampler(lists, sample, stage.lists_per_step, cell.seed, number).steps(stage.epochs or 1)
+        steps = Sampler(lists, sample, count, cell.seed, number).steps(stage.epochs or 1)
     rate = learning_rate(study, cell.backbone, stage)
-    return Stage(parse(stage.objective), lists, sample, steps, stage.lists_per_step, rate)
+    return Stage(parse(stage.objective), lists, sample, steps, count, rate)
 
 
 def _attempt(cell: Cell, plan: StudyPlan, materials: Materials, console: Console, label: str) -> str:

@@ -8,7 +8,7 @@ from limbeck.evaluation import canonical
 from limbeck.objectives import parse
 from limbeck.study.audit import stated_facts
 from limbeck.study.config import Study
-from limbeck.study.plan import Cell, StudyPlan, evaluation_description, learning_rate
+from limbeck.study.plan import Cell, StudyPlan, evaluation_description, learning_rate, lists_per_step
 from limbeck.study.schema import Stage
 from limbeck.study.store import Store, key_of, write_json, write_text
 
@@ -111,6 +111,7 @@ def stated_steps(study: Study, recipe: str) -> int | None:
 def _stage(study: Study, stage: Stage) -> dict[str, Any]:
     objective = parse(stage.objective)
     rates = {name: learning_rate(study, name, stage) for name in study.config.backbones}
+    counts = {lists_per_step(study, name, stage) for name in study.config.backbones}
     same = len(set(rates.values())) == 1
     return {
         "objective": str(objective),
@@ -119,6 +120,7 @@ def _stage(study: Study, stage: Stage) -> dict[str, Any]:
         "sample": str(study.sources.sample(stage.lists)),
         "steps": stage.steps,
         "epochs": stage.epochs,
-        "lists_per_step": stage.lists_per_step,
+        # None where each backbone has its own, by its batch.
+        "lists_per_step": counts.pop() if len(counts) == 1 else None,
         "learning_rate": next(iter(rates.values())) if same else ", ".join(f"{r:g} ({n})" for n, r in rates.items()),
     }

@@ -1,6 +1,7 @@
 """What cells share, made once and kept: first-stage runs, teachers' signals, training lists."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from limbeck.errors import DataError
 from limbeck.lists import (
     Lists,
     concatenate,
+    convert,
     lists_from_run,
     read_lists,
     teacher_order_from_scores,
@@ -78,7 +80,7 @@ class Materials:
                 if not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     self.console.print(f"lists {name}", highlight=False)
-                    write_lists(self._make(name), path)
+                    self._make(name, path)
                 self._lists[key] = read_lists(path)
         return self._lists[key]
 
@@ -98,19 +100,31 @@ class Materials:
             )
         return lists
 
-    def _make(self, name: str) -> Lists:
-        source = self.sources.config.lists[name]
-        return concatenate([self._part(name, source, collection) for collection in self.sources.listed(name)])
+    def _make(self, name: str, path: Path) -> None:
+        source, collections = self.sources.config.lists[name], self.sources.listed(name)
+        if source.path and len(collections) == 1 and not source.teacher:
+            # What is published may be too large for anything but a stream.
+            self._convert(name, collections[0], path)
+        else:
+            parts = [self._part(name, source, collection, path) for collection in collections]
+            write_lists(concatenate(parts), path)
 
-    def _part(self, name: str, source: ListSource, collection: str) -> Lists:
+    def _part(self, name: str, source: ListSource, collection: str, path: Path) -> Lists:
         loaded = self.sources.collection(collection)
         if source.path:
-            run = read_run(self.sources.list_file(name, collection))
+            part = path.with_name(f"{path.stem}-{key_of(collection)}.parquet")
+            self._convert(name, collection, part)
+            lists = read_lists(part)
+            part.unlink()
         else:
             run = self.run(source.first_stage or BM25_NAME, collection, self.sources.depth(name) or DEPTH)
-        labels, order = source.labels is not None, source.signal is not None
-        lists = lists_from_run(loaded, run, source.depth, labels=labels, order=order)
+            labels, add = source.labels is not None, source.add_positives
+            lists = lists_from_run(loaded, run, source.depth, labels=labels, order=False, add_missing_positives=add)
         return self._taught(source.teacher, loaded, lists) if source.teacher else lists
+
+    def _convert(self, name: str, collection: str, path: Path) -> None:
+        file = self.sources.list_file(name, collection)
+        convert(file, path, self.sources.conversion(name), self.sources.collection(collection), self.console)
 
     def _taught(self, teacher: str, collection: Collection, lists: Lists) -> Lists:
         """The lists with a teacher's scores and order, for the positives added to them as well."""

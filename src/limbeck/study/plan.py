@@ -99,6 +99,16 @@ def learning_rate(study: Study, backbone: str, stage: Stage) -> float:
     return rate
 
 
+def lists_per_step(study: Study, backbone: str, stage: Stage) -> int:
+    """A stage's lists per step: its own number, or its share of the backbone's batch."""
+    if stage.lists_per_step is not None:
+        return stage.lists_per_step
+    batch = study.config.backbones[backbone].batch
+    if batch is None or stage.batch_divisor is None:
+        raise UsageError(f"no lists_per_step in the stage of {stage.objective}, nor a batch of {backbone} to divide")
+    return max(1, batch // stage.batch_divisor)
+
+
 def settings(study: Study) -> Settings:
     """How all cells are optimised."""
     return Settings(**study.config.optimizer.model_dump())
@@ -125,7 +135,7 @@ def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
                 "lists": sources.lists(stage.lists),
                 "sample": str(sources.sample(stage.lists)),
                 "steps" if stage.epochs is None else "epochs": stage.epochs or stage.steps,
-                "lists_per_step": stage.lists_per_step,
+                "lists_per_step": lists_per_step(study, name, stage),
                 "learning_rate": learning_rate(study, name, stage),
             }
             for stage in stages
@@ -167,17 +177,23 @@ def evaluation_description(sources: Sources, collection: str, **ranker: Any) -> 
 
 
 def _check_queries(study: Study) -> Iterator[str]:
-    """Refuse a validation that holds test queries; a warning for each test whose queries are trained on."""
+    """Refuse a validation that holds test queries, or warn where it may; warn of tests whose queries are trained on."""
     config, sources = study.config, study.sources
     trained = _queries(sources, config.collections.train)
     validated = _queries(sources, config.validation.collections if config.validation else [])
     for name in config.collections.test:
         tested = _queries(sources, [name])
-        if shared := tested & validated:
+        shared = tested & validated
+        if shared and config.validation and config.validation.allow_test_queries:
+            yield (
+                f"{len(shared)} of {len(tested)} queries of the test collection {name} have chosen the checkpoint: "
+                "its values are better than they would be on unseen queries"
+            )
+        elif shared:
             raise UsageError(
                 f"{study.path.name}: validation.collections: {len(shared)} of {len(tested)} queries of the test "
                 f'collection {name} are validated on, such as "{min(shared)[1]}"; expected none, or the best is '
-                "chosen by the test"
+                "chosen by the test (allow_test_queries: true does it all the same, and warns)"
             )
         if shared := tested & trained:
             yield f"{len(shared)} of {len(tested)} queries of the test collection {name} are among the training queries"

@@ -9,6 +9,7 @@ from typing import Any
 
 from limbeck.collections import load_collection
 from limbeck.errors import LimbeckError
+from limbeck.evaluation import suite_means
 from limbeck.runs import read_run
 from limbeck.study.audit import differences, measured_facts
 from limbeck.study.comparisons import Trained, compare_recipes, compare_with_first_stage
@@ -66,7 +67,7 @@ class _Gathering:
             ],
             "first_stage": {
                 **{key: first[key] for key in ("name", "description", "depth")},
-                "values": {name: means(found, self.measures) for name, found in kept.items()},
+                **self._averaged({name: means(found, self.measures) for name, found in kept.items()}),
                 "counts": {
                     name: {key: found[key] for key in ("queries", "scored", "missing", "short")}
                     for name, found in kept.items()
@@ -169,12 +170,20 @@ class _Gathering:
             "training": read_json(summary) if summary.exists() else None,
             "curve": curve,
             "validation": validation,
-            "values": {
-                name: means(self._kept(entry["id"], key), self.measures) for name, key in entry["evaluations"].items()
-            }
-            if state == "done"
-            else {},
+            **self._averaged(
+                {name: means(self._kept(entry["id"], key), self.measures) for name, key in entry["evaluations"].items()}
+                if state == "done"
+                else {}
+            ),
         }
+
+    def _averaged(self, values: dict[str, dict[str, float]]) -> dict[str, Any]:
+        """`values` (collection → measure → mean) and, of complete suites, `suites` (suite → measure → mean)."""
+        suites: dict[str, dict[str, float]] = {}
+        for measure in self.measures if values else ():
+            for suite, mean in suite_means({name: found[measure] for name, found in values.items()}).items():
+                suites.setdefault(suite, {})[measure] = mean
+        return {"values": values, "suites": suites}
 
     def _backbone(self, backbone: Mapping[str, Any]) -> dict[str, Any]:
         trained: dict[str, Any] = next(

@@ -4,11 +4,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from limbeck.collections import expand_suites
+from limbeck.study.backbones import with_known
 from limbeck.study.yaml_file import Key
 
 
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _expanded(value: Any) -> Any:
+    """Suites stand for their members."""
+    names = _listed(value)
+    return expand_suites(names) if isinstance(names, list) and all(isinstance(n, str) for n in names) else names
 
 
 def _counted(value: Any) -> Any:
@@ -27,6 +35,7 @@ def _or_none(value: Any) -> Any:
 
 
 Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
+TestNames = Annotated[list[str], BeforeValidator(_expanded), Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -40,10 +49,10 @@ class Section(BaseModel):
 
 
 class Collections(Section):
-    """What is trained on, and what is tested on."""
+    """What is trained on, and what is tested on; suites of `limbeck.collections.suites` stand for their members."""
 
     train: Names
-    test: Names
+    test: TestNames
 
 
 class BM25Parameters(Section):
@@ -71,40 +80,62 @@ class Teacher(Section):
 
 
 class Backbone(Section):
-    """A model to train, and the learning rate of stages that state none."""
+    """A model to train, and the learning rate of stages that state none.
 
-    model: str
+    Where `model` is left out, the key is the name of a known backbone (`limbeck.study.backbones`), which gives `model`,
+    `learning_rate`, `batch` and `precisions`.
+
+    Attributes:
+        batch: triples of a step, from which stages with a `batch_divisor` take their lists per step.
+        precisions: those in which the model may be trained and run; None: any.
+    """
+
+    model: str = ""
     layers: Count | None = None
     max_length: Count = 256
     query_tokens: Count = 64
     learning_rate: Rate | None = None
+    batch: Count | None = None
+    precisions: list[str] | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     sha256: str | None = None
 
 
 class ListSource(Section):
-    """Where training lists come from: a run's candidates with signals added, or a file of ready lists.
+    """Where training lists come from: a run's candidates with signals added, a published file, or ready lists.
 
-    `collections` are the training collections to make lists of, all of them by default.
+    Attributes:
+        format: `run`, `limbeck` (ready lists), or another one of `limbeck.lists.format_names`.
+        collections: the training collections to make lists of, all of them by default.
+        signal: of a run, its order as a teacher's, or its scores and their order. Other formats have their own signals.
+        add_positives: whether judged positives that the candidates lack are added; with labels as the only signal.
+        checksum: MD5 or SHA-256 of the file.
+        sample: how passages are drawn: keys of `limbeck.lists.Sample`, or the name of a published policy.
     """
 
-    format: Literal["run", "limbeck"]
+    format: str
     collections: Names | None = None
     path: Annotated[dict[str, str] | None, BeforeValidator(_by_collection)] = None
     first_stage: str | None = None
     depth: Count | None = None
     labels: Literal["qrels"] | None = None
-    signal: Literal["order"] | None = None
+    add_positives: bool = True
+    signal: Literal["order", "scores"] | None = None
     teacher: str | None = None
-    sample: dict[str, Any] = {}
+    checksum: str | None = None
+    sample: dict[str, Any] | str = {}
 
 
 class Stage(Section):
-    """One objective on one list source."""
+    """One objective on one list source.
+
+    `lists_per_step` is a number, or `batch_divisor` divides the backbone's batch: 8 where a list stands for 8 triples.
+    """
 
     objective: str
     lists: str
-    lists_per_step: Count
+    lists_per_step: Count | None = None
+    batch_divisor: Count | None = None
     steps: Count | None = None
     epochs: Rate | None = None
     learning_rate: Rate | None = None
@@ -123,13 +154,18 @@ class Optimizer(Section):
 
 
 class Validation(Section):
-    """What chooses the checkpoint."""
+    """What chooses the checkpoint.
 
-    collections: Names
+    `allow_test_queries` lets it choose by test queries, as arXiv 2603.03010 does (NanoBEIR is a part of BEIR's tests);
+    the study warns then.
+    """
+
+    collections: TestNames
     first_stage: str | None = None
     depth: Count = 100
     measure: str = "nDCG@10"
     every: Count = 500
+    allow_test_queries: bool = False
 
 
 class Evaluation(Section):
@@ -148,7 +184,7 @@ class StudyConfig(Section):
     collections: Collections
     first_stages: dict[str, FirstStage] = {}
     teachers: dict[str, Teacher] = {}
-    backbones: Annotated[dict[str, Backbone], Field(min_length=1)]
+    backbones: Annotated[dict[str, Backbone], BeforeValidator(with_known), Field(min_length=1)]
     lists: Annotated[dict[str, ListSource], Field(min_length=1)]
     recipes: Annotated[dict[str, Annotated[list[Stage], Field(min_length=1)]], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], BeforeValidator(_counted), Field(min_length=1)] = [1]

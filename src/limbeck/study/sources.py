@@ -14,7 +14,7 @@ from limbeck.collections.load import without_suffixes
 from limbeck.collections.merge import merge
 from limbeck.encoder import ModelSource, resolve
 from limbeck.errors import UsageError
-from limbeck.lists import Sample
+from limbeck.lists import Conversion, Sample, find_format
 from limbeck.retrieval import BM25
 from limbeck.study.schema import BM25Parameters, FirstStage, StudyConfig
 
@@ -148,10 +148,26 @@ class Sources:
             "labels": source.labels,
             "signal": source.signal,
         }
+        if source.path:
+            described["format"] = source.format
+        if not source.add_positives:
+            described["add_positives"] = False
         if source.teacher:
             teacher = self.config.teachers[source.teacher]
             described["teacher"] = {"weights": self.weights(teacher.biencoder), "scale": teacher.scale}
         return described
+
+    def conversion(self, name: str) -> Conversion:
+        """What is made of a list source's published file. Raises UsageError for what cannot be."""
+        source = self.config.lists[name]
+        signals = None
+        # Runs carry more than a study may want of them; other formats are taken as they are.
+        if find_format(source.format).keep is not None and (source.signal or source.labels or source.teacher):
+            kept = {"order": {"teacher_order"}, "scores": {"teacher_scores", "teacher_order"}}
+            # A teacher's own order takes the place of the run's.
+            signals = frozenset(kept.get(source.signal or "", () if source.labels else {"teacher_order"}))
+        labels = source.labels is not None
+        return Conversion(source.format, source.depth, signals, labels, source.add_positives, source.checksum)
 
     def depth(self, name: str) -> int | None:
         """How many candidates a list source takes; None for all that its run file has."""
@@ -160,7 +176,8 @@ class Sources:
 
     def sample(self, name: str) -> Sample:
         """The sample of a list source. Raises UsageError for one that cannot be."""
-        return Sample.from_mapping(self.config.lists[name].sample)
+        given = self.config.lists[name].sample
+        return Sample.parse(given) if isinstance(given, str) else Sample.from_mapping(given)
 
     def digest(self, path: Path) -> str:
         """16 hex digits of SHA-256 over a file's bytes."""

@@ -1,0 +1,238 @@
+"""From a published file to lists on disk: streamed, in bounded memory, and resumed where it was stopped."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from limbeck.collections import Collection
+from limbeck.collections.lines import START
+from limbeck.errors import DataError, MissingError, UsageError
+from limbeck.lists.fit import Fit
+from limbeck.lists.formats import Format, Row, find_format
+from limbeck.lists.lists import SIGNALS
+from limbeck.lists.parts import Parts, open_parts
+from limbeck.lists.table import signals_of, table_of
+
+PASSAGES_PER_PART = 500_000
+"""Passages, counted in every list, after which a part is written: what is in memory, and what an interruption costs."""
+
+_QUIET_SECONDS = 15.0  # between two lines where there is no terminal
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What is made of a published file.
+
+    Attributes:
+        format: its format's name; see `format_names`.
+        depth: only the first so many passages of each list.
+        signals: the signals that are kept; None: those that the format keeps.
+        labels: take labels from the collection's judgments.
+        add_positives: with labels as the only signal, put positives that a list lacks at its end. Beside a teacher's
+            signal they are left out: the teacher gave them neither score nor place.
+        checksum: MD5 or SHA-256 that the file must have; None: the published one, where the file's name tells it.
+    """
+
+    format: str
+    depth: int | None = None
+    signals: frozenset[str] | None = None
+    labels: bool = False
+    add_positives: bool = True
+    checksum: str | None = None
+
+    def __post_init__(self) -> None:
+        find_format(self.format)
+        if self.depth is not None and self.depth < 1:
+            raise UsageError(f"depth is {self.depth}, expected 1 or more passages, or none for all")
+        if unknown := sorted((self.signals or frozenset()) - set(SIGNALS)):
+            raise UsageError(f'"{unknown[0]}" is no signal; expected some of {", ".join(SIGNALS)}')
+        if self.checksum and not (
+            len(self.checksum) in (32, 64) and set(self.checksum.lower()) <= set("0123456789abcdef")
+        ):
+            raise UsageError(f'checksum is "{self.checksum}", expected an MD5 (32 hex digits) or SHA-256 (64)')
+
+
+def provided_signals(source: str | Path, conversion: Conversion) -> frozenset[str]:
+    """The signals that a conversion gives, from the first list of the file. Raises what reading it raises."""
+    return frozenset(_kept_signals(Path(source), _first_row(Path(source), conversion), conversion))
+
+
+def convert(
+    source: str | Path,
+    output: str | Path,
+    conversion: Conversion,
+    collection: Collection | None = None,
+    console: Console | None = None,
+) -> None:
+    """Write the lists of a published file to `output`, whole or not at all.
+
+    Stopped at any moment, the same call goes on from the last part of 500,000 passages. Metadata says which file the
+    lists are of, and counts what was left out or added (see `Fit`).
+
+    Raises:
+        MissingError: no such file, or no folder for the output.
+        UsageError: a conversion that needs a collection without one; signals that the file has not; another process is
+            writing `output`.
+        DataError: another checksum than expected; `path:line: …` for whatever is not of the format; no list is left.
+    """
+    source, output = Path(source), Path(output)
+    console = console or Console(quiet=True)
+    form = find_format(conversion.format)
+    _check(source, output, conversion, form, collection)
+    fit = Fit(collection, conversion.depth, conversion.labels, _adds_positives(source, conversion), form.is_text)
+    with open_parts(output, _job(source, conversion, collection)) as parts:
+        if parts.count:
+            console.print(f"{source.name}: goes on after {parts.lists:,} lists", highlight=False)
+        else:
+            _verify(source, conversion.checksum or form.md5.get(source.name))
+        fit.counts.update(parts.counts)
+        _write_parts(source, form, conversion, fit, parts, console)
+        if not parts.lists:
+            left_out = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in fit.counts.items() if count)
+            raise DataError(f"{source}: no list is left ({left_out or 'the file is empty'}); expected {form.about}")
+        metadata = _metadata(source, conversion, form, collection, fit.counts)
+        parts.join(output, metadata)
+
+
+def _write_parts(source: Path, form: Format, conversion: Conversion, fit: Fit, parts: Parts, console: Console) -> None:
+    if parts.next is None:
+        return
+    first = _first_row(source, conversion)
+    has, kept = signals_of(first), _kept_signals(source, first, conversion)
+    seen = set(parts.query_ids()) if form.one_list_a_query else set()
+    rows: list[Row] = []
+    passages = 0
+    for row in _shown(form.read(source, parts.next), source, parts, console):
+        if passages >= PASSAGES_PER_PART:
+            parts.write(table_of(source, rows, has, kept), row.place, fit.counts)
+            rows, passages = [], 0
+        fitted = fit(row)
+        if fitted is None:
+            continue
+        if form.one_list_a_query:
+            if fitted.query_id in seen:
+                raise DataError(
+                    f'{source}:{row.place.number}: query "{fitted.query_id}" has a list above already; expected all '
+                    "its lines together: sort the file by query"
+                )
+            seen.add(fitted.query_id)
+        rows.append(fitted)
+        passages += len(fitted.passage_ids)
+    if rows:
+        parts.write(table_of(source, rows, has, kept), None, fit.counts)
+
+
+def _first_row(source: Path, conversion: Conversion) -> Row:
+    """The first list that is not empty."""
+    form = find_format(conversion.format)
+    row = next((row for row in form.read(source, START) if row.passage_ids), None)
+    if row is None:
+        raise DataError(f"{source}:1: no lists in this file; expected {form.about}")
+    return row
+
+
+def _kept_signals(source: Path, row: Row, conversion: Conversion) -> tuple[str, ...]:
+    """The signals of the first row that the conversion keeps, and labels of judgments."""
+    has = set(signals_of(row))
+    wanted = conversion.signals if conversion.signals is not None else find_format(conversion.format).keep
+    from_judgments = {"labels"} if conversion.labels else set()
+    absent = sorted((wanted or frozenset()) - has - from_judgments)
+    if absent:
+        raise UsageError(
+            f"{source}: has no {' and no '.join(absent)}, which {'are' if len(absent) > 1 else 'is'} asked for; "
+            f"it has {', '.join(sorted(has)) or 'none'}"
+        )
+    kept = (has if wanted is None else set(wanted)) | from_judgments
+    if not kept:
+        raise UsageError(
+            f"{source}: no signal is kept; expected some of {', '.join(sorted(has))}, or labels of judgments"
+        )
+    return tuple(name for name in SIGNALS if name in kept)
+
+
+def _adds_positives(source: Path, conversion: Conversion) -> bool:
+    if not (conversion.labels and conversion.add_positives):
+        return False
+    return provided_signals(source, conversion) == {"labels"}
+
+
+def _check(source: Path, output: Path, conversion: Conversion, form: Format, collection: Collection | None) -> None:
+    if not source.is_file():
+        raise MissingError(f"{source}: no such file; expected {form.about}")
+    if not output.parent.is_dir():
+        raise MissingError(f"{output}: its folder {output.parent} is not there; create it first")
+    if output.is_dir():
+        raise UsageError(f"{output}: is a folder, expected a file name such as {output / 'lists.parquet'}")
+    if output.exists() and output.samefile(source):
+        raise UsageError(f"{output}: is the file to be read; name another one to be written")
+    if collection is None and (form.is_text or conversion.labels):
+        why = "holds texts, whose ids a collection has" if form.is_text else "is to take labels from judgments"
+        raise UsageError(f"{source}: {why}; name the collection")
+    if collection is not None and conversion.labels and not collection.qrels:
+        raise DataError(
+            f"collection {collection.name} has no judgments, expected some to take labels from; "
+            "name a split that has them, or do not ask for labels"
+        )
+
+
+def _job(source: Path, conversion: Conversion, collection: Collection | None) -> dict[str, Any]:
+    stat = source.stat()
+    options = {**asdict(conversion), "signals": None if conversion.signals is None else sorted(conversion.signals)}
+    return {
+        "version": 1,
+        "source": [str(source.resolve()), stat.st_size, stat.st_mtime_ns],
+        "collection": None if collection is None else collection.fingerprint,
+        **options,
+    }
+
+
+def _verify(source: Path, checksum: str | None) -> None:
+    if checksum is None:
+        return
+    name = "md5" if len(checksum) == 32 else "sha256"
+    with source.open("rb") as file:
+        found = hashlib.file_digest(file, name).hexdigest()
+    if found != checksum.lower():
+        raise DataError(
+            f"{source}: its {name} is {found}, expected {checksum.lower()}: the file is damaged or incomplete, fetch "
+            "it anew; one that you changed on purpose must have another name than the published file"
+        )
+
+
+def _metadata(
+    source: Path, conversion: Conversion, form: Format, collection: Collection | None, counts: dict[str, int]
+) -> dict[str, str]:
+    metadata = {"format": conversion.format, "source": source.name, "source_bytes": str(source.stat().st_size)}
+    if checksum := conversion.checksum or form.md5.get(source.name):
+        metadata["source_checksum"] = checksum.lower()
+    if collection is not None:
+        metadata |= {"collection": collection.name, "collection_fingerprint": collection.fingerprint}
+    if conversion.depth is not None:
+        metadata["depth"] = str(conversion.depth)
+    if conversion.labels:
+        metadata["labels_from"] = f"judgments of {collection.name}" if collection else ""
+    return metadata | {name: str(count) for name, count in sorted(counts.items())}
+
+
+def _shown(rows: Iterator[Row], source: Path, parts: Parts, console: Console) -> Iterator[Row]:
+    """Pass rows on, and say now and then how far the file is read."""
+    size, began, said = source.stat().st_size, time.monotonic(), time.monotonic()
+    with console.status(source.name) if console.is_terminal else nullcontext() as status:
+        for number, row in enumerate(rows, 1):
+            yield row
+            if number % 100 or time.monotonic() - said < (1 if status else _QUIET_SECONDS):
+                continue
+            said = time.monotonic()
+            share = f", {row.place.offset / size:.0%}" if row.place.offset and source.suffix != ".gz" else ""
+            rate = number / (said - began)
+            text = f"{source.name}: {parts.lists:,} lists written{share}, {rate:,.0f} a second"
+            if status:
+                status.update(text)
+            else:
+                console.print(text, highlight=False)

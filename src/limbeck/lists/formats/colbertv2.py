@@ -1,0 +1,33 @@
+"""ColBERTv2's 64-way tuples (Santhanam et al. 2022), huggingface.co/colbert-ir/colbertv2.0_msmarco_64way."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from limbeck.collections.lines import Place
+from limbeck.errors import DataError
+from limbeck.lists.formats.columns import json_id, json_lines, json_number
+from limbeck.lists.formats.format import Format, Row
+
+SHAPE = "[qid, [pid, score], [pid, score], …]"
+
+
+def read(path: Path, start: Place) -> Iterator[Row]:
+    """One list a line: the first passage is the positive, scores are a cross-encoder's."""
+    for place, value in json_lines(path, start, SHAPE, list):
+        query_id, pairs = value[0] if value else None, value[1:]
+        if not pairs or any(not isinstance(pair, list) or len(pair) != 2 for pair in pairs):
+            raise DataError(f"{path}:{place.number}: not pairs of passage and score; expected `{SHAPE}`")
+        yield Row(
+            place,
+            json_id(query_id, "the query", path, place),
+            [json_id(passage, "a passage", path, place) for passage, _ in pairs],
+            labels=[1.0] + [0.0] * (len(pairs) - 1),
+            teacher_scores=[json_number(score, "a score", path, place) for _, score in pairs],
+        )
+
+
+FORMAT = Format(
+    f"ColBERTv2's 64-way tuples, JSON lines `{SHAPE}`",
+    read,
+    md5={"examples.json": "8be0c71e330ac54dcd77fba058d291c7"},
+)

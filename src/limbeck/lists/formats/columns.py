@@ -1,0 +1,63 @@
+"""What readers of text files have in common: lines of so many columns, or of JSON, and numbers in them."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from limbeck.collections.lines import Place, placed_lines
+from limbeck.errors import DataError
+
+
+def columns(path: Path, start: Place, names: tuple[str, ...]) -> Iterator[tuple[Place, list[str]]]:
+    """(place, tab-separated columns) of each line that is not blank; DataError for another number of columns."""
+    for place, line in placed_lines(path, start):
+        found = line.split("\t")
+        if len(found) != len(names):
+            if not line.strip():
+                continue
+            raise DataError(
+                f"{path}:{place.number}: {len(found)} tab-separated columns; expected {len(names)}, `{' '.join(names)}`"
+            )
+        yield place, found
+
+
+def json_lines(path: Path, start: Place, expected: str, kind: type = dict) -> Iterator[tuple[Place, Any]]:
+    """(place, value) of each line that is not blank; DataError for one that is no JSON or not of `kind`."""
+    for place, line in placed_lines(path, start):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path}:{place.number}: not JSON ({error}); expected `{expected}` on each line") from None
+        if not isinstance(value, kind):
+            raise DataError(f"{path}:{place.number}: a {type(value).__name__}; expected `{expected}` on each line")
+        yield place, value
+
+
+def number(text: str, what: str, path: Path, place: Place) -> float:
+    """A finite number of a text. DataError names the place."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    # Python alone reads 1_000 as a number.
+    if not math.isfinite(value) or "_" in text:
+        raise DataError(f'{path}:{place.number}: {what} is "{text}", expected a finite number such as 12.5')
+    return value
+
+
+def json_id(value: Any, what: str, path: Path, place: Place) -> str:
+    """An id that JSON holds as a text or a whole number. DataError names the place."""
+    if isinstance(value, str) or type(value) is int:
+        return str(value)
+    raise DataError(f"{path}:{place.number}: {what} is {json.dumps(value)}, expected an id: a text or a whole number")
+
+
+def json_number(value: Any, what: str, path: Path, place: Place) -> float:
+    """A finite number that JSON holds. DataError names the place."""
+    if type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    raise DataError(f"{path}:{place.number}: {what} is {json.dumps(value)}, expected a finite number")

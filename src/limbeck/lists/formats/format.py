@@ -1,0 +1,63 @@
+"""What a published format is: a reader from a place in a file to rows, each of them one list."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from limbeck.collections.lines import Place
+from limbeck.errors import UsageError, nearest
+
+_HELPERS = frozenset({"columns", "format", "parquet"})
+"""Modules of this package that are no format."""
+
+
+class Row(NamedTuple):
+    """One list as a reader gives it: ids, and for each signal that the file has one number per passage."""
+
+    place: Place
+    query_id: str
+    passage_ids: list[str]
+    labels: list[float] | None = None
+    teacher_scores: list[float] | None = None
+    teacher_order: list[float] | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """A published format.
+
+    Attributes:
+        about: what it is and where it comes from, in a line.
+        read: (file, place to begin at) → rows. A row's place is where it begins, so that reading again from there gives
+            the same row and all that follow. Raises DataError (`path:line: …`) for what is not of the format.
+        md5: published file name → its MD5.
+        keep: the signals that are kept unless others are asked for; None: all that the file has.
+        one_list_a_query: whether a query that comes again is an error.
+        is_text: whether ids in the file are the texts themselves, to be looked up in a collection.
+    """
+
+    about: str
+    read: Callable[[Path, Place], Iterator[Row]]
+    md5: Mapping[str, str] = field(default_factory=dict)
+    keep: frozenset[str] | None = None
+    one_list_a_query: bool = False
+    is_text: bool = False
+
+
+def format_names() -> list[str]:
+    """The names of all formats, sorted."""
+    modules = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])}
+    return sorted(name.replace("_", "-") for name in modules - _HELPERS)
+
+
+def find_format(name: str) -> Format:
+    """The format of a name. UsageError names the nearest one there is."""
+    if name not in format_names():
+        known = ", ".join(format_names())
+        raise UsageError(f'"{name}" is no format of lists; expected one of {known}{nearest(name, format_names())}')
+    found = importlib.import_module(f"{__package__}.{name.replace('-', '_')}").FORMAT
+    assert isinstance(found, Format)
+    return found

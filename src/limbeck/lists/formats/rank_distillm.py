@@ -1,0 +1,42 @@
+"""Rank-DistiLLM (Schlatt et al. 2025): LLM re-rankings as TREC runs (Zenodo) or Parquet (webis/rank-distillm)."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from limbeck.collections.lines import Place
+from limbeck.errors import DataError
+from limbeck.lists.formats import run
+from limbeck.lists.formats.format import Format, Row
+from limbeck.lists.formats.parquet import column_names, parquet_rows
+
+COLUMNS = ("qid", "docno", "score", "rank")
+_END = "msmarco-passage-train-judged"
+
+
+def read(path: Path, start: Place) -> Iterator[Row]:
+    """One list a query, best first by score, from a `.parquet` file or else a TREC run."""
+    if path.suffix != ".parquet":
+        yield from run.read(path, start)
+        return
+    absent = [name for name in COLUMNS if name not in column_names(path)]
+    if absent:
+        raise DataError(f"{path}: no column {', '.join(absent)}; expected {', '.join(COLUMNS)}")
+    rows = parquet_rows(path, start, COLUMNS[:3])
+    for query_id, candidates in groupby(rows, key=lambda row: str(row[1][0])):
+        yield run.ranked(path, query_id, [(place, str(docid), score) for place, (_, docid, score) in candidates])
+
+
+FORMAT = Format(
+    "Rank-DistiLLM's re-rankings: TREC runs, or Parquet of qid, docno, score, rank",
+    read,
+    md5={
+        f"__rankzephyr-colbert-10000-sampled-100__{_END}.parquet": "38f69a3c8a5ed21c639e882a6c2eff7c",
+        f"__set-encoder-colbert-all-100__{_END}.parquet": "a47206da7dc551e3ebd4e5b6866be78a",
+        f"__monoelectra-colbert-all-100__{_END}.parquet": "6561f33476a6c8408737f38ea85c848f",
+        f"__colbert__{_END}.parquet": "1e927d52af085516bf5a3de2865809d5",
+        f"__rankzephyr-colbert-10000-sampled-50__{_END}.run": "c37b78874d4893a00566ab40aa453c56",
+    },
+    keep=run.ORDER,
+    one_list_a_query=True,
+)

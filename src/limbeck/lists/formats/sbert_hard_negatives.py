@@ -1,0 +1,51 @@
+"""Hard negatives of sentence-transformers (msmarco-hard-negatives.jsonl.gz), with or without cross-encoder scores."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from limbeck.collections.lines import Place
+from limbeck.errors import DataError
+from limbeck.lists.formats.columns import json_id, json_lines, json_number
+from limbeck.lists.formats.format import Format, Row
+
+SHAPE = '{"qid": …, "pos": [{"pid": …, "ce-score": …}], "neg": {"SYSTEM": [{"pid": …, "ce-score": …}]}}'
+
+
+def read(path: Path, start: Place) -> Iterator[Row]:
+    """One list a line: positives, then every system's negatives in the file's order, each passage once.
+
+    sbert.net's file has a score with every passage, which is the teacher's; the Hub's has ids alone.
+    """
+    for place, value in json_lines(path, start, SHAPE):
+        negatives = value.get("neg")
+        if not isinstance(value.get("pos"), list) or not isinstance(negatives, dict):
+            raise DataError(f"{path}:{place.number}: no list `pos` or no mapping `neg`; expected `{SHAPE}`")
+        grades: dict[str, float] = {}
+        scores: dict[str, float] = {}
+        for grade, passages in ((1.0, value["pos"]), *((0.0, found) for found in negatives.values())):
+            if not isinstance(passages, list):
+                raise DataError(f"{path}:{place.number}: a system's negatives are no list; expected `{SHAPE}`")
+            for passage in passages:
+                passage_id, score = _passage(passage, path, place)
+                if grades.setdefault(passage_id, grade) == grade and score is not None:
+                    scores.setdefault(passage_id, score)
+        if scores and len(scores) < len(grades):
+            raise DataError(f"{path}:{place.number}: some passages have a ce-score and some none; expected all or none")
+        query_id = json_id(value.get("qid"), "qid", path, place)
+        yield Row(place, query_id, list(grades), list(grades.values()), [scores[p] for p in grades] if scores else None)
+
+
+def _passage(value: Any, path: Path, place: Place) -> tuple[str, float | None]:
+    if not isinstance(value, dict):
+        return json_id(value, "a passage", path, place), None
+    passage_id = json_id(value.get("pid"), "pid", path, place)
+    return passage_id, json_number(value.get("ce-score"), "ce-score", path, place)
+
+
+FORMAT = Format(
+    f"hard negatives of sentence-transformers, JSON lines `{SHAPE}`",
+    read,
+    md5={"msmarco-hard-negatives.jsonl.gz": "ecf8cafb10197fd7adf4f68aabd15d84"},
+    one_list_a_query=True,
+)

@@ -1,0 +1,19 @@
+"""MS MARCO's training triples of ids, and every other file of query, positive and negative."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from limbeck.collections.lines import Place
+from limbeck.lists.formats.columns import columns
+from limbeck.lists.formats.format import Format, Row
+
+COLUMNS = ("query_id", "positive_id", "negative_id")
+
+
+def read(path: Path, start: Place) -> Iterator[Row]:
+    """One list of two passages a line, labelled 1 and 0."""
+    for place, (query_id, positive, negative) in columns(path, start, COLUMNS):
+        yield Row(place, query_id, [positive, negative], labels=[1.0, 0.0])
+
+
+FORMAT = Format("id triples `query_id positive_id negative_id`, as MS MARCO's qidpidtriples", read)
