@@ -85,6 +85,7 @@ def test_holm_spans_recipes_and_collections_of_one_measure() -> None:
         family = [row for row in rows if row["measure"] == measure]
         assert len(family) == 4
         assert [row["corrected_p"] for row in family] == holm([row["randomisation_p"] for row in family])
+        assert [row["corrected_seeds_p"] for row in family] == holm([row["seeds_p"] for row in family])
         assert all(row["significant"] == (row["corrected_p"] < 0.05) for row in family)
     assert any(row["significant"] for row in rows)
 
@@ -94,6 +95,9 @@ def test_every_two_recipes_are_compared_and_told_apart(results: dict[str, Any]) 
     assert (pair["a"]["recipe"], pair["b"]["recipe"], pair["measure"]) == ("BCE", "TwoStage", "nDCG@10")
     means = {row["recipe"]: row["mean"] for row in results["comparisons"] if row["measure"] == "nDCG@10"}
     assert pair["difference"] == pytest.approx(means["BCE"] - means["TwoStage"])
+    assert pair["ci"][0] <= pair["difference"] <= pair["ci"][1]
+    assert pair["wins"] + pair["ties"] + pair["losses"] == pair["queries"] == 4
+    assert 0 < pair["seeds_p"] == pair["corrected_seeds_p"] <= 1
     [audit] = results["audit"]
     factors = {factor["factor"]: (factor["a"], factor["b"]) for factor in audit["factors"]}
     assert pair["differs"] == list(factors)

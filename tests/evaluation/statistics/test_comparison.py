@@ -84,9 +84,16 @@ def test_a_suite_is_compared_by_the_mean_of_its_collections():
     of_x, of_y = (compare_all([pair({c: a[c]}, {c: b[c]})])[0].difference for c in ("x", "y"))
     assert found.difference == pytest.approx((of_x + of_y) / 2)
     assert found.n == found.wins + found.ties + found.losses == 45
-    assert found.collections_interval[0] <= found.difference <= found.collections_interval[1]
+    assert found.collections_interval is None
     weighted = np.concatenate([one / len(one) for one in pairs.differences])
     assert found.randomisation_p == randomisation_test(weighted, samples=2000)
+
+
+def test_collections_are_drawn_where_there_are_enough_of_them():
+    a = {name: drawn(n, shift=0.1) for n, name in enumerate("vwxyz")}
+    b = {name: drawn(n + 9) for n, name in enumerate("vwxyz")}
+    [found] = compare_all([pair(a, b)], samples=100)
+    assert found.collections_interval[0] < found.difference < found.collections_interval[1]
 
 
 def test_means_over_seeds_in_another_order_are_ties():
