@@ -6,6 +6,7 @@
 from limbeck.evaluation.statistics.bootstrap import bootstrap_interval, bootstrap_intervals
 from limbeck.evaluation.statistics.comparison import Comparison, compare, compare_all, effect_size
 from limbeck.evaluation.statistics.equivalence import check_margin, equivalence, equivalence_p
+from limbeck.evaluation.statistics.factors import FactorAnalysis, Figures, analyse_factors
 from limbeck.evaluation.statistics.multiple import CORRECTIONS, Correction, benjamini_hochberg, holm
 from limbeck.evaluation.statistics.pairing import Paired, pair
 from limbeck.evaluation.statistics.power import minimum_detectable_difference, power
@@ -17,7 +18,10 @@ __all__ = [
     "Comparison",
     "Correction",
     "Estimate",
+    "FactorAnalysis",
+    "Figures",
     "Paired",
+    "analyse_factors",
     "benjamini_hochberg",
     "bootstrap_interval",
     "bootstrap_intervals",
