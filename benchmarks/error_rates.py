@@ -15,7 +15,9 @@ import numpy as np
 from scipy import stats
 
 from limbeck.evaluation import (
+    Figures,
     Paired,
+    analyse_factors,
     benjamini_hochberg,
     bootstrap_intervals,
     equivalence,
@@ -80,6 +82,7 @@ def main() -> None:
         print(f"| {name} | {' | '.join(rates(design, options.draws, options.samples))} |", flush=True)
     families(options.draws)
     equivalences(options.draws)
+    factors(options.draws // 2, options.samples)
 
 
 def rates(design: Design, draws: int, samples: int) -> list[str]:
@@ -134,6 +137,36 @@ def equivalences(draws: int) -> None:
         claims = sum(equivalence(over_queries_and_seeds(design.draw(random, difference)), 0.05) <= 0.05
                      for _ in range(draws))  # fmt: skip
         print(f"TOST at ±.05, true difference {difference}: claimed {claims / draws:.3f}")
+
+
+def factors(draws: int, samples: int) -> None:
+    """Four backbones × three objectives × three seeds, whose effects differ by collection."""
+    backbones, objectives = np.array([-0.1, -0.02, 0.05, 0.07]), np.array([-0.06, 0.02, 0.04])
+    configurations = np.array([(b, o) for b in range(4) for o in range(3)])
+    names = (tuple("abcd"), tuple("xyz"))
+    for collections in (5, 6, 13, 22):
+        random = np.random.default_rng(4)
+        hits = np.zeros(3)
+        for _ in range(draws):
+            of_backbone = backbones[:, None] + random.normal(0, 0.02, (4, collections))
+            of_objective = objectives[:, None] + random.normal(0, 0.02, (3, collections))
+            noise = random.normal(0, 0.01, (12, 3, 1)) + random.normal(0, 0.01, (12, 3, collections))
+            means = random.normal(0, 0.1, collections)
+            values = tuple(means + of_backbone[b] + of_objective[o] + e
+                           for (b, o), e in zip(configurations, noise, strict=True))  # fmt: skip
+            places = tuple(map(str, range(collections)))
+            found = analyse_factors(Figures(("backbone", "objective"), names, configurations, places, values), samples)
+            [ratio] = found.ratios
+            truths = (
+                (objectives.std() / backbones.std(), ratio.interval),
+                (0.1, ratio.span_intervals[0]),
+                (objectives[0], next(one.interval for one in found.effects if one.level == "x")),
+            )
+            hits += [low <= truth <= high for truth, (low, high) in truths]
+        shown = ", ".join(
+            f"{name} {hit:.3f}" for name, hit in zip(("ratio", "span", "effect"), hits / draws, strict=True)
+        )
+        print(f"Factors, {collections} collections, intervals cover: {shown}")
 
 
 if __name__ == "__main__":

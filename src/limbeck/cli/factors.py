@@ -40,10 +40,7 @@ def factors(
     table = study_table(source) if source.is_dir() else read_table(source)
     if source.is_dir() and measure is None:
         measure = table.rows[0][1]["measure"]
-    conditions = dict(map(_condition, where or ()))
-    if measure is not None:
-        conditions["measure"] = [measure]
-    chosen = select(table, conditions)
+    chosen = select(table, _conditions([*(where or ()), *([f"measure={measure}"] if measure else [])]))
     data = figures(chosen, factor or ())
     found = analyse_factors(data)
     if table.skipped:
@@ -64,15 +61,20 @@ def factors(
     _print(data, found, chosen.rows[0][1].get("measure", "value"))
 
 
-def _condition(text: str) -> tuple[str, list[str]]:
-    column, sign, values = text.partition("=")
-    if not sign:
-        raise UsageError(f'--where "{text}"; expected COLUMN=VALUE or COLUMN=VALUE,VALUE')
-    return column, values.split(",")
+def _conditions(texts: list[str]) -> dict[str, list[str]]:
+    """Column → values that count; those of a column that is named twice are joined."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        column, sign, values = text.partition("=")
+        if not sign:
+            raise UsageError(f'--where "{text}"; expected COLUMN=VALUE or COLUMN=VALUE,VALUE')
+        found.setdefault(column, []).extend(values.split(","))
+    return found
 
 
 def _print(data: "Figures", found: "FactorAnalysis", measure: str) -> None:
-    seeds = sorted({len(values) for values in data.values})
+
+    seeds = sorted({min(map(len, data.values)), max(map(len, data.values))})
     scope = (
         f"{len(data.values)} configurations × {len(data.collections)} collections, seeds: {'–'.join(map(str, seeds))}"
     )
@@ -98,15 +100,17 @@ def _sorted(found: "FactorAnalysis") -> "list[Effect]":
 
 
 def _sentence(ratio: "Ratio", found: "FactorAnalysis") -> str:
-    """The two factors against each other: `objective spreads the figures 0.6 [0.5, 0.7] times as far as backbone …`."""
-    size = "—" if ratio.ratio is None else f"{ratio.ratio:.2f}{_bracket(ratio.interval)}"
+    """The two factors against each other."""
     spans = [
         f"{_ends(found, name)} {span:+.4f}{_bracket(interval, 4)}"
         for name, span, interval in zip((ratio.a, ratio.b), ratio.spans, ratio.span_intervals, strict=True)
     ]
+    highest = f"highest less lowest: {spans[0]}; {spans[1]}."
+    if ratio.ratio is None:
+        return f"{ratio.b} makes no difference. {ratio.a} and {ratio.b}, {highest}"
     return (
-        f"{ratio.a} spreads the figures {size} times as far as {ratio.b} (standard deviations of effects); from lowest "
-        f"to highest: {spans[0]}; {spans[1]}."
+        f"{ratio.a} spreads the figures {ratio.ratio:.2f}{_bracket(ratio.interval)} times as far as {ratio.b} "
+        f"(standard deviations of effects); {highest}"
     )
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from limbeck.errors import DataError, UsageError
 from limbeck.evaluation import Paired, bootstrap_interval, bootstrap_intervals
@@ -72,7 +73,7 @@ def test_drawn_collections_widen_the_interval_by_their_spread():
     fixed = bootstrap_intervals([against_zero(*collections)])[0]
     drawn = bootstrap_intervals([against_zero(*collections)], draw_collections=True)[0]
     spread = np.std([one.mean() for one in collections], ddof=1) / np.sqrt(12)
-    assert half(drawn) == pytest.approx(spread, rel=0.08)
+    assert half(drawn) * 1.96 == pytest.approx(spread * stats.t.isf(0.025, 11), rel=0.08)
     assert half(drawn) > 2 * half(fixed)
 
 

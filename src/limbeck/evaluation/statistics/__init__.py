@@ -5,8 +5,9 @@
 
 from limbeck.evaluation.statistics.bootstrap import bootstrap_interval, bootstrap_intervals
 from limbeck.evaluation.statistics.comparison import Comparison, compare, compare_all, effect_size
+from limbeck.evaluation.statistics.components import Figures
 from limbeck.evaluation.statistics.equivalence import check_margin, equivalence, equivalence_p
-from limbeck.evaluation.statistics.factors import FactorAnalysis, Figures, analyse_factors
+from limbeck.evaluation.statistics.factors import FactorAnalysis, analyse_factors
 from limbeck.evaluation.statistics.multiple import CORRECTIONS, Correction, benjamini_hochberg, holm
 from limbeck.evaluation.statistics.pairing import Paired, pair
 from limbeck.evaluation.statistics.power import minimum_detectable_difference, power

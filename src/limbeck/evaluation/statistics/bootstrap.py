@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from limbeck.errors import DataError, UsageError
 from limbeck.evaluation.statistics.pairing import Floats, Paired, finite
@@ -42,13 +43,13 @@ def bootstrap_intervals(
     Of n units n − 1 are drawn with replacement, so that the variance is the unbiased one: n of them would make it too
     small by (n − 1) / n, a half for two seeds. The comparisons share their draws, in one matrix product.
 
-    With few seeds or collections a percentile interval is still too narrow, as their spread is itself hardly known; the
-    t interval of `over_queries_and_seeds` allows for that.
+    Where few seeds make most of the difference the interval is still too narrow, as their spread is itself hardly
+    known: the t interval of `over_queries_and_seeds` allows for that. For few collections it is widened (`percentiles`).
 
     Raises UsageError for impossible sampling and DataError for comparisons that are not on the same queries.
 
     Source: Efron 1979, Bootstrap Methods: Another Look at the Jackknife; units within units: Davison and Hinkley 1997,
-    Bootstrap Methods and Their Application, Section 3.8; crossed ones: Owen 2007, The Pigeonhole Bootstrap; n − 1:
+    Bootstrap Methods and Their Application (hierarchical data); crossed ones: Owen 2007, The Pigeonhole Bootstrap; n − 1:
     McCarthy and Snowden 1985, The Bootstrap and Finite Population Sampling.
     """
     if samples < 1 or not 0 < level < 1:
@@ -58,8 +59,21 @@ def bootstrap_intervals(
     if not pairs:
         return np.empty((0, 2))
     means = np.concatenate(list(_means(pairs, samples, seed, draw_collections)))
+    return percentiles(means, level, units=len(pairs[0].sizes) if draw_collections else None).T
+
+
+def percentiles(sampled: Floats, level: float = 0.95, units: int | None = None) -> Floats:
+    """The bounds [2, …] that hold the share `level` of samples [rows, …].
+
+    With `units`, how many units were drawn, they lie further out by as much as Student's t does beyond the normal
+    distribution: how far few units differ is itself hardly known.
+
+    Source: Hesterberg 2015, What Teachers Should Know About the Bootstrap (the expanded percentile interval).
+    """
     tail = (1 - level) / 2
-    return np.asarray(np.quantile(means, [tail, 1 - tail], axis=0).T)
+    if units is not None:
+        tail = special.ndtr(special.stdtrit(units - 1, tail))
+    return np.asarray(np.quantile(sampled, [tail, 1 - tail], axis=0))
 
 
 def draw(random: np.random.Generator, units: int, rows: int) -> Floats:

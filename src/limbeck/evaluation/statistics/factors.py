@@ -1,38 +1,22 @@
 """How much of the variance of a study's figures each factor explains: backbone, objective, seed, collection."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from limbeck.errors import DataError
-from limbeck.evaluation.statistics.bootstrap import draw
+from limbeck.evaluation.statistics.bootstrap import draw, percentiles
 from limbeck.evaluation.statistics.comparison import ENOUGH_COLLECTIONS, Interval
-from limbeck.evaluation.statistics.design import Levels, Term, level_effects, terms
+from limbeck.evaluation.statistics.components import COLLECTION, SEED, Figures, estimates, names, variances
+from limbeck.evaluation.statistics.design import Term, level_effects, terms
 from limbeck.evaluation.statistics.pairing import Floats
 
-COLLECTION, SEED = "collection", "seed"
 TINY = 1e-300
 
-
-@dataclass(frozen=True, eq=False)
-class Figures:
-    """Means of one measure: of every configuration (a level of each factor), seed and collection.
-
-    Attributes:
-        factors: their names.
-        levels: per factor, the names of its levels.
-        configurations: [configurations, factors], as indices into `levels`; no two are equal.
-        collections: their names.
-        values: per configuration [seeds, collections]; configurations may have other numbers of seeds.
-    """
-
-    factors: tuple[str, ...]
-    levels: tuple[tuple[str, ...], ...]
-    configurations: Levels
-    collections: tuple[str, ...]
-    values: tuple[Floats, ...] = field(repr=False)
+Bounds = Callable[[Floats], Interval | None]
+"""The 95 % interval of samples [rows]; None where nothing can be drawn."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +54,7 @@ class Ratio:
 
     Attributes:
         ratio: standard deviation of a's effects by that of b's; None where b has none.
-        interval: of the ratio, 95 %.
+        interval: of the ratio, 95 %; None where nothing can be drawn, or b may well have no effect at all.
         spans: highest less lowest level, of a and of b, and the interval of each.
     """
 
@@ -107,104 +91,61 @@ def analyse_factors(figures: Figures, samples: int = 2000, seed: int = 0) -> Fac
     Raises:
         DataError: fewer than two configurations, or no factor.
 
-    Source: Gelman 2005, Analysis of Variance: Why It Is More Important Than Ever (Annals of Statistics), Section 3.
+    Source: Gelman 2005, Analysis of Variance: Why It Is More Important Than Ever (Annals of Statistics).
     """
     if len(figures.configurations) < 2 or not figures.factors:
         raise DataError("factors cannot be analysed: expected two configurations that differ in a factor, or more")
     parts = terms(figures.configurations, figures.factors)
     count = len(figures.collections)
-    even = np.full((1, count), 1 / count)
-    seeds = [len(values) for values in figures.values]
-    estimate = _corrected(_components(figures, parts, even, [np.full((1, n), 1 / n) for n in seeds]), figures, parts)
-    drawn = ("collections",) * (count >= ENOUGH_COLLECTIONS) + ("seeds",) * (max(seeds) > 1)
+    raw = estimates(figures, parts)
+    estimate = np.maximum(0.0, raw)
+    drawn = ("collections",) * (count >= ENOUGH_COLLECTIONS) + ("seeds",) * (max(figures.seeds) > 1)
     random = np.random.default_rng(seed)
-    weights = np.repeat(even, samples, axis=0)
-    if "collections" in drawn:
-        weights = draw(random, count, samples)
-    of_seeds = [draw(random, n, samples) for n in seeds]
-    sampled = _components(figures, parts, weights, of_seeds).mean
+    weights = draw(random, count, samples) if "collections" in drawn else np.full((samples, count), 1 / count)
+    of_seeds = [draw(random, seeds, samples) for seeds in figures.seeds]
+    sampled = variances(figures, parts, weights, of_seeds)
     sampled = np.maximum(0.0, sampled + (estimate - sampled.mean(0)))
-    names = _names(parts)
-    of_whole = sampled / np.maximum(sampled.sum(1, keepdims=True), TINY)
-    shares = []
-    for place, name in enumerate(names):
-        df, expected = _df(name, figures, parts)
-        if _shown(name, figures):
-            known = df > 0 or expected == 0
-            share = float(estimate[place] / max(estimate.sum(), TINY)) if known else None
-            interval = _interval(of_whole[:, place]) if known and drawn else None
-            shares.append(Share(name, float(estimate[place]), share, interval, df, expected))
+
+    def bounds(values: Floats) -> Interval | None:
+        if not drawn:
+            return None
+        low, high = percentiles(values, units=count if "collections" in drawn else None)
+        return float(low), float(high)
+
     effects = {
-        factor: _effects(figures, place, weights, of_seeds, bool(drawn))
+        factor: _effects(figures, place, weights, of_seeds, bounds)
         for place, factor in enumerate(figures.factors)
         if parts[place].df == parts[place].expected
     }
-    ratios = tuple(_ratio(a, b, estimate, sampled, names, effects, bool(drawn)) for b, a in combinations(effects, 2))
-    listed = tuple(effect for found, _ in effects.values() for effect in found)
-    return FactorAnalysis(tuple(shares), listed, ratios, drawn, tuple(_notes(parts, figures, drawn)))
+    components = {name: (estimate[place], sampled[:, place]) for place, name in enumerate(names(parts))}
+    return FactorAnalysis(
+        tuple(_shares(figures, parts, estimate, sampled, bounds)),
+        tuple(effect for found, _ in effects.values() for effect in found),
+        tuple(_ratio(a, b, components, effects, bounds) for b, a in combinations(effects, 2)),
+        drawn,
+        tuple(_notes(parts, figures, drawn, raw)),
+    )
 
 
-@dataclass(frozen=True, eq=False)
-class _Components:
-    """Variances of samples [rows, terms], in the order of `_names`, and those of seeds per configuration [rows, …]."""
-
-    mean: Floats
-    of_seeds: Floats
-    of_seeds_and_collections: Floats
-
-
-def _names(parts: Sequence[Term]) -> list[str]:
-    names = [part.name for part in parts]
-    return [COLLECTION, *names, *(f"{name} × {COLLECTION}" for name in names), SEED, f"{SEED} × {COLLECTION}"]
-
-
-def _components(figures: Figures, parts: Sequence[Term], weights: Floats, of_seeds: Sequence[Floats]) -> _Components:
-    """Variances of every term, for weights of collections [rows, collections] and of each configuration's seeds."""
-    means = np.stack([drawn @ values for drawn, values in zip(of_seeds, figures.values, strict=True)], axis=1)
-    count = len(figures.values)
-    overall = means.mean(1)
-    columns = [(weights * overall**2).sum(1) - (weights * overall).sum(1) ** 2]
-    within: list[Floats] = []
-    for part in parts:
-        effects = np.einsum("kd,rkc->rdc", part.basis, means)
-        main = (np.einsum("rdc,rc->rd", effects, weights) ** 2).sum(1) / count
-        crossed = np.einsum("rdc,rc->r", effects**2, weights) / count - main
-        columns.append(main - sum(columns[1:]) if part.shared else main)
-        within.append(crossed - sum(within) if part.shared else crossed)
-    seed, with_collections = [], []
-    for drawn, values in zip(of_seeds, figures.values, strict=True):
-        averages = weights @ values.T
-        between = (drawn * averages**2).sum(1) - (drawn * averages).sum(1) ** 2
-        total = (drawn * (weights @ (values**2).T)).sum(1) - (weights * (drawn @ values) ** 2).sum(1)
-        seed.append(between)
-        with_collections.append(total - between)
-    seeds = np.stack(seed, 1), np.stack(with_collections, 1)
-    return _Components(np.stack([*columns, *within, *(one.mean(1) for one in seeds)], 1), *seeds)
-
-
-def _corrected(found: _Components, figures: Figures, parts: Sequence[Term]) -> Floats:
-    """The estimates [terms]: unbiased variances of seeds, and the others less what these add to them on average."""
-    seeds = np.array([len(values) for values in figures.values])
-    several = seeds > 1
-    unbiased = seeds[several] / (seeds[several] - 1)
-    of_seeds = float((found.of_seeds[0, several] * unbiased).mean()) if several.any() else 0.0
-    crossed = float((found.of_seeds_and_collections[0, several] * unbiased).mean()) if several.any() else 0.0
-    noise = np.array([((part.basis**2).sum(1) / seeds).sum() for part in parts]) / len(seeds)
-    if parts[-1].shared:
-        noise[-1] -= noise[:-1].sum()
-    taken = np.concatenate([[crossed * (1 / seeds).mean() / len(seeds)], noise * of_seeds, noise * crossed])
-    return np.concatenate([np.maximum(0.0, found.mean[0, :-2] - taken), [of_seeds, max(0.0, crossed)]])
-
-
-def _shown(name: str, figures: Figures) -> bool:
-    seeds = max(len(values) for values in figures.values) > 1
-    one_collection = len(figures.collections) == 1 and COLLECTION in name.split(" × ")
-    return not one_collection and (seeds or SEED not in name.split(" × "))
+def _shares(
+    figures: Figures, parts: Sequence[Term], estimate: Floats, sampled: Floats, bounds: Bounds
+) -> Iterator[Share]:
+    """The components that these figures can tell of: collections and seeds only where there are several."""
+    of_whole = sampled / np.maximum(sampled.sum(1, keepdims=True), TINY)
+    for place, name in enumerate(names(parts)):
+        words = name.split(" × ")
+        if (COLLECTION in words and len(figures.collections) == 1) or (SEED in words and max(figures.seeds) == 1):
+            continue
+        df, expected = _df(name, figures, parts)
+        known = df > 0 or expected == 0
+        share = float(estimate[place] / max(estimate.sum(), TINY)) if known else None
+        yield Share(name, float(estimate[place]), share, bounds(of_whole[:, place]) if known else None, df, expected)
 
 
 def _df(name: str, figures: Figures, parts: Sequence[Term]) -> tuple[int, int]:
+    """Degrees of freedom of a component, and those expected."""
     collections = len(figures.collections) - 1
-    seeds = sum(len(values) - 1 for values in figures.values)
+    seeds = sum(figures.seeds) - len(figures.seeds)
     known = {part.name: (part.df, part.expected) for part in parts}
     known |= {COLLECTION: (collections, collections), SEED: (seeds, seeds)}
     if name in known:
@@ -214,60 +155,55 @@ def _df(name: str, figures: Figures, parts: Sequence[Term]) -> tuple[int, int]:
 
 
 def _effects(
-    figures: Figures, place: int, weights: Floats, of_seeds: Sequence[Floats], drawn: bool
+    figures: Figures, place: int, weights: Floats, of_seeds: Sequence[Floats], bounds: Bounds
 ) -> tuple[list[Effect], Floats]:
     """The effects of a factor's levels, and their samples [rows, levels]."""
     matrix = level_effects(figures.configurations, place)
     values = np.array([one.mean() for one in figures.values])
     columns = [((of @ one) * weights).sum(1) for of, one in zip(of_seeds, figures.values, strict=True)]
     sampled = np.stack(columns, 1) @ matrix.T
-    names = [figures.levels[place][level] for level in np.unique(figures.configurations[:, place])]
+    levels = [figures.levels[place][level] for level in np.unique(figures.configurations[:, place])]
     return [
-        Effect(figures.factors[place], name, float(effect), _interval(sampled[:, i]) if drawn else None)
-        for i, (name, effect) in enumerate(zip(names, matrix @ values, strict=True))
+        Effect(figures.factors[place], level, float(effect), bounds(sampled[:, i]))
+        for i, (level, effect) in enumerate(zip(levels, matrix @ values, strict=True))
     ], sampled
 
 
 def _ratio(
     a: str,
     b: str,
-    estimate: Floats,
-    sampled: Floats,
-    names: Sequence[str],
-    effects: dict[str, tuple[list[Effect], Floats]],
-    drawn: bool,
+    components: Mapping[str, tuple[float, Floats]],
+    effects: Mapping[str, tuple[list[Effect], Floats]],
+    bounds: Bounds,
 ) -> Ratio:
-    of_a, of_b = names.index(a), names.index(b)
-    known = estimate[of_b] > 0
+    (of_a, sampled_a), (of_b, sampled_b) = components[a], components[b]
+    of_least = bounds(sampled_b)
     spans, intervals = [], []
     for factor in (a, b):
         found, samples = effects[factor]
         order = np.argsort([one.effect for one in found])
         spans.append(found[order[-1]].effect - found[order[0]].effect)
-        intervals.append(_interval(samples[:, order[-1]] - samples[:, order[0]]) if drawn else None)
+        intervals.append(bounds(samples[:, order[-1]] - samples[:, order[0]]))
     return Ratio(
         a,
         b,
-        float(np.sqrt(estimate[of_a] / estimate[of_b])) if known else None,
-        _interval(np.sqrt(sampled[:, of_a] / np.maximum(sampled[:, of_b], TINY))) if known and drawn else None,
+        float(np.sqrt(of_a / of_b)) if of_b > 0 else None,
+        bounds(np.sqrt(sampled_a / np.maximum(sampled_b, TINY))) if of_least and of_least[0] > 0 else None,
         (spans[0], spans[1]),
         (intervals[0], intervals[1]),
     )
 
 
-def _interval(sampled: Floats) -> Interval:
-    low, high = np.quantile(sampled, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _notes(parts: Sequence[Term], figures: Figures, drawn: Sequence[str]) -> Iterator[str]:
+def _notes(parts: Sequence[Term], figures: Figures, drawn: Sequence[str], raw: Floats) -> Iterator[str]:
     for part in parts:
         if part.df < part.expected:
             left = f"{part.df} of {part.expected} degrees of freedom" if part.df else "no degree of freedom"
             yield f"{part.name} has {left} beside the other terms: the rest cannot be told from them in these data"
-    if max(len(values) for values in figures.values) == 1:
+    if parts[-1].shared and raw[len(parts)] < -0.01 * raw[1 : len(parts)].sum():
+        yield "factors that go together work against one another: their terms add up to more than the variance there is"
+    if max(figures.seeds) == 1:
         yield "one value for each configuration: what another seed would change is not known, and is within the others"
     if len(figures.collections) < ENOUGH_COLLECTIONS:
-        yield f"{len(figures.collections)} collections are too few to draw: the figures hold for these alone"
+        yield f"too few collections to draw ({len(figures.collections)}): the figures hold for these alone"
     if not drawn:
         yield "neither seeds nor enough collections: there are no intervals"

@@ -19,7 +19,7 @@ def power(known: Estimate, difference: float, level: float = 0.05) -> float:
     Meant for a difference that was chosen beforehand. The power at the difference that was observed says nothing that
     its p-value did not (Hoenig and Heisey 2001, The Abuse of Power). 0 where nothing is known about spread.
 
-    Source: Sakai 2018, Laboratory Experiments in Information Retrieval, Section 6.3 (non-central t).
+    Source: Sakai 2018, Laboratory Experiments in Information Retrieval (power by the non-central t).
     """
     _check(level)
     if known.df == 0 or difference == 0:

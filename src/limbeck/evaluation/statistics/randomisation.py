@@ -25,7 +25,7 @@ def randomisation_tests(differences: ArrayLike, samples: int = 100_000, seed: in
     each p-value is what it would be alone. For a suite, weight each difference by 1 / (queries of its collection).
 
     Source: Smucker, Allan and Carterette 2007, A Comparison of Statistical Significance Tests for Information Retrieval
-    Evaluation (CIKM), Section 3.4; the + 1: Phipson and Smyth 2010, Permutation P-values Should Never Be Zero, Eq. 2.
+    Evaluation (CIKM); the + 1: Phipson and Smyth 2010, Permutation P-values Should Never Be Zero.
     """
     if samples < 1:
         raise UsageError(f"a randomisation test of {samples} samples; expected 1 or more")

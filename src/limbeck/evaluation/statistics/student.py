@@ -51,8 +51,8 @@ def over_queries(pairs: Paired) -> Estimate:
     One collection: the paired t-test. Several: the collections are strata, the error that of a mean of means, its
     degrees of freedom Welch's and Satterthwaite's.
 
-    Source: Sakai 2018, Laboratory Experiments in Information Retrieval, Section 2.2; Satterthwaite 1946, An Approximate
-    Distribution of Estimates of Variance Components, Eq. 17.
+    Source: Sakai 2018, Laboratory Experiments in Information Retrieval (paired t-test); Satterthwaite 1946, An
+    Approximate Distribution of Estimates of Variance Components: df = (Σ v)² / Σ v² / df(v) of independent variances v.
     """
     parts = [(variance_of_mean(one), len(one) - 1) for one in pairs.differences]
     if not all(df for _, df in parts):
