@@ -44,13 +44,13 @@ def bootstrap_intervals(
     small by (n − 1) / n, a half for two seeds. The comparisons share their draws, in one matrix product.
 
     Where few seeds make most of the difference the interval is still too narrow, as their spread is itself hardly
-    known: the t interval of `over_queries_and_seeds` allows for that. For few collections it is widened (`percentiles`).
+    known: the t interval of `over_queries_and_seeds` allows for that. For few collections `percentiles` does.
 
     Raises UsageError for impossible sampling and DataError for comparisons that are not on the same queries.
 
     Source: Efron 1979, Bootstrap Methods: Another Look at the Jackknife; units within units: Davison and Hinkley 1997,
-    Bootstrap Methods and Their Application (hierarchical data); crossed ones: Owen 2007, The Pigeonhole Bootstrap; n − 1:
-    McCarthy and Snowden 1985, The Bootstrap and Finite Population Sampling.
+    Bootstrap Methods and Their Application (hierarchical data); crossed ones: Owen 2007, The Pigeonhole Bootstrap;
+    n − 1: McCarthy and Snowden 1985, The Bootstrap and Finite Population Sampling.
     """
     if samples < 1 or not 0 < level < 1:
         raise UsageError(f"a bootstrap of {samples} samples at level {level}; expected 1 or more, and between 0 and 1")
