@@ -45,7 +45,7 @@ def half(interval):
 def test_few_seeds_or_queries_do_not_narrow_the_interval():
     """n of n drawn would give half this variance for two seeds, three quarters for four queries."""
     seeds = np.array([[-0.1], [0.1]]) + np.zeros((1, 30))
-    low, high = bootstrap_interval(seeds)
+    low, high = bootstrap_interval(seeds, level=0.4)
     assert (low, high) == (pytest.approx(-0.1), pytest.approx(0.1))
     values = np.array([0.1, 0.4, 0.2, 0.6])
     drawn = np.random.default_rng(0).choice(values, (100_000, 3)).mean(1)

@@ -121,6 +121,13 @@ def test_intervals_cover_what_other_collections_and_seeds_would_show():
     assert min(ratio, span, effect) > 0.87 * 150
 
 
+def test_a_term_without_effect_may_have_no_share():
+    """Drawing adds a variance of its own to every sum of squares, which would keep the interval off 0."""
+    found = analyse_factors(drawn(np.random.default_rng(0), of_seeds=0.03))
+    low, high = next(share.interval for share in found.shares if share.term == "backbone × objective")
+    assert low == 0 < high < 0.1
+
+
 def test_factors_that_go_together_share_what_they_explain_and_it_is_said():
     """Objectives 0 and 1 have negatives 0 always, objective 2 negatives 1: negatives cannot be told from objectives."""
     data = figures(
