@@ -107,15 +107,20 @@ def figures(table: Table, factors: Sequence[str] = ()) -> Figures:
             have more than one level.
 
     Raises:
-        UsageError: an unknown factor, none that varies, or several measures.
+        UsageError: an unknown factor, one with a single level, none that varies, or several measures.
         DataError: a value that is no number, two for one configuration, seed and collection, or one that is missing.
     """
     columns = table.columns
     for factor in factors:
+        if factor in ("collection", "seed", "measure", "value"):
+            raise UsageError(f"{factor} is no factor of configurations; collections and seeds are analysed in any case")
         if factor not in columns:
             raise UsageError(f'no column "{factor}"{nearest(factor, columns)}; there are {_list(columns)}')
     levels = {name: _distinct(table, name) for name in (factors or FACTORS) if name in columns}
     chosen = [name for name, found in levels.items() if len(found) > 1]
+    single = [f"{name} ({levels[name][0]})" for name in factors if name not in chosen]
+    if single:
+        raise UsageError(f"one level explains nothing: {_list(single)}; leave it out, or take more rows")
     if not chosen:
         raise UsageError(f"no factor varies: expected two levels or more in {_list(factors or FACTORS)}")
     measures = _distinct(table, "measure") if "measure" in columns else []

@@ -177,7 +177,7 @@ def _ratio(
     bounds: Bounds,
 ) -> Ratio:
     (of_a, sampled_a), (of_b, sampled_b) = components[a], components[b]
-    of_least = bounds(sampled_b)
+    bounds_b = bounds(sampled_b)
     spans, intervals = [], []
     for factor in (a, b):
         found, samples = effects[factor]
@@ -188,7 +188,7 @@ def _ratio(
         a,
         b,
         float(np.sqrt(of_a / of_b)) if of_b > 0 else None,
-        bounds(np.sqrt(sampled_a / np.maximum(sampled_b, TINY))) if of_least and of_least[0] > 0 else None,
+        bounds(np.sqrt(sampled_a / np.maximum(sampled_b, TINY))) if bounds_b and bounds_b[0] > 0 else None,
         (spans[0], spans[1]),
         (intervals[0], intervals[1]),
     )

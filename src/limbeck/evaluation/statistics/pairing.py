@@ -99,7 +99,8 @@ def _queries(values: Sequence[Values], collection: str) -> set[str]:
         if other != first:
             only_a, only_b = sorted(first - other), sorted(other - first)
             raise DataError(
-                f"{collection}: paired statistics need the same queries on both sides: {len(first & other)} are "
+                f"{collection and f'{collection}: '}paired statistics need the same queries on both sides: "
+                f"{len(first & other)} are "
                 f"shared, {len(only_a)} only in the first {only_a[:3]}, {len(only_b)} only in the second {only_b[:3]}; "
                 "measure all runs on one collection"
             )
