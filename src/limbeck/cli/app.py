@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from limbeck import __version__
-from limbeck.cli import demo, doctor, lists, runs, study, teach, train
+from limbeck.cli import compare, demo, doctor, lists, runs, study, teach, train
 from limbeck.cli.output import errors
 from limbeck.errors import LimbeckError, UsageError
 
@@ -44,6 +44,7 @@ app = typer.Typer(
 )
 demo.add_to(app)
 runs.add_to(app)
+compare.add_to(app)
 teach.add_to(app)
 lists.add_to(app)
 train.add_to(app)

@@ -1,13 +1,16 @@
 """What verbs print: results on standard output, as text or JSON; progress and errors on standard error."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+FIRST_COLUMN = 36
+"""Characters of a table's first column that have room on the narrowest terminal."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 CollectionName = Annotated[
@@ -38,17 +41,31 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str | None = None) -> None:
-    """Print a table on standard output; columns after the first are right-aligned."""
-    from rich import box
-    from rich.table import Table
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str | None = None, title: str | None = None
+) -> None:
+    """Print a table on standard output; columns after the first are right-aligned.
 
-    table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
+    The first column wraps where the terminal is narrow. The others are never cut: where they do not fit, lines are
+    longer than the terminal.
+    """
+    from rich import box
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=box.SIMPLE_HEAD, title=title and Text(title), title_justify="left", title_style="bold",
+        caption=caption and Text(caption), caption_justify="left", pad_edge=False,
+    )  # fmt: skip
     for number, name in enumerate(columns):
         table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
     for row in rows:
-        table.add_row(*row)
-    console().print(table)
+        table.add_row(*map(Text, row))
+    widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
+    screen = console()
+    screen.width = max(screen.width, min(widths[0], FIRST_COLUMN) + sum(widths[1:]) + 3 * len(widths))
+    screen.print(table)
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:
@@ -72,7 +89,7 @@ def p_value(p: float) -> str:
     return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
 
 
-def warn(warnings: Sequence[str]) -> None:
+def warn(warnings: Iterable[str]) -> None:
     """Print warnings on standard error."""
     for warning in warnings:
         errors().print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)

@@ -1,12 +1,12 @@
-"""Verbs on runs: retrieve, rerank, evaluate, compare."""
+"""Verbs on runs: retrieve, rerank, evaluate."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from limbeck.cli.output import CollectionName, Json, errors, load, p_value, print_json, print_table, short_names, warn
-from limbeck.errors import UsageError
+from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table, short_names, warn
 
 Measures = Annotated[
     list[str] | None, typer.Option("--measures", help="Measure by its ir_measures name; give it once for each.")
@@ -21,7 +21,6 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(retrieval, name="retrieve")
     app.command("rerank")(rerank)
     app.command("evaluate", context_settings={"allow_extra_args": True})(evaluate)
-    app.command("compare", context_settings={"allow_extra_args": True})(compare)
 
 
 def retrieve_bm25(
@@ -88,12 +87,12 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure runs on a collection's judgments. Every judged query counts; one that a run lacks scores 0."""
-    runs, names = _split(ctx, run, measures)
-    data, evaluations = _evaluate(collection, runs, names)
+    files, names = split_words(ctx, run, measures)
+    data, evaluations = _evaluate(collection, list(map(Path, files)), names)
     if per_query:
         _write_per_query(per_query, evaluations)
     if json:
-        print_json({"collection": data.name, "runs": [_as_json(path, found) for path, found in evaluations.items()]})
+        print_json({"collection": data.name, "runs": [as_json(path, found) for path, found in evaluations.items()]})
         return
     shown = next(iter(evaluations.values())).measures
     label = short_names(list(evaluations))
@@ -106,61 +105,15 @@ def evaluate(
     print_table(("run", *shown, "scored", "missing", "short"), rows, f"{data.name}: {queries} judged queries")
 
 
-def compare(
-    ctx: typer.Context,
-    collection: CollectionName,
-    run: Annotated[list[Path], typer.Argument(metavar="RUN_A RUN_B...", help="Baseline first, then the others.")],
-    measures: Measures = None,
-    json: Json = False,
-) -> None:
-    """Compare runs with the first one: paired tests per query, Holm-corrected over all rows of the table."""
-    from limbeck.evaluation import compare as compare_values
-    from limbeck.evaluation import holm
-
-    runs, names = _split(ctx, run, measures)
-    if len(runs) < 2:
-        raise UsageError("compare needs at least two runs: the baseline first, then the others")
-    data, evaluations = _evaluate(collection, runs, names)
-    baseline, *others = evaluations
-    rows: list[dict[str, Any]] = []
-    for path in others:
-        for name in evaluations[path].measures:
-            found = compare_values(evaluations[path].values[name], evaluations[baseline].values[name])
-            rows.append({"run": path, "measure": name, "baseline": evaluations[baseline].mean(name),
-                         "mean": evaluations[path].mean(name), "difference": found.difference,
-                         "ci": [found.ci_low, found.ci_high], "t_p": found.t_p,
-                         "randomisation_p": found.randomisation_p, "queries": found.n, "wins": found.wins,
-                         "ties": found.ties, "losses": found.losses})  # fmt: skip
-    for key in ("t_p", "randomisation_p"):
-        for row, corrected in zip(rows, holm([row[key] for row in rows]), strict=True):
-            row[f"corrected_{key}"] = corrected
-    if json:
-        print_json({"collection": data.name, "baseline": baseline, "correction": "Holm", "comparisons": rows})
-        return
-    label = short_names(list(evaluations))
-    print_table(
-        ("run", "measure", "mean", "difference", "95 % interval", "win/tie/loss", "p rand.", "p t"),
-        [
-            (label[row["run"]], row["measure"], f"{row['mean']:.4f}", f"{row['difference']:+.4f}",
-             f"{row['ci'][0]:+.3f} … {row['ci'][1]:+.3f}", f"{row['wins']}/{row['ties']}/{row['losses']}",
-             p_value(row["corrected_randomisation_p"]), p_value(row["corrected_t_p"]))
-            for row in rows
-        ],
-        f"{data.name}, {rows[0]['queries']} queries, against {label[baseline]} "
-        f"({', '.join(f'{name} {evaluations[baseline].mean(name):.4f}' for name in evaluations[baseline].measures)}); "
-        f"two-sided p, Holm over {len(rows)} rows",
-    )  # fmt: skip
-
-
-def _split(ctx: typer.Context, runs: list[Path], measures: list[str] | None) -> tuple[list[Path], list[str]]:
+def split_words(ctx: typer.Context, words: Sequence[object], measures: list[str] | None) -> tuple[list[str], list[str]]:
     """Run files and measures: `--measures A B` may also be written as one option with several names."""
     from limbeck.evaluation import canonical
 
     names, files = list(measures or ()), []
-    for word in [*runs, *map(Path, ctx.args)]:
-        if measures and not word.exists() and "/" not in str(word):
-            canonical(str(word))  # a word that is neither file nor measure is refused here
-            names.append(str(word))
+    for word in [*map(str, words), *ctx.args]:
+        if measures and not any(sign in word for sign in ("/", "{}", ".run")) and not Path(word).exists():
+            canonical(word)  # a word that is neither file nor measure is refused here
+            names.append(word)
         else:
             files.append(word)
     return files, names or list(DEFAULT_MEASURES)
@@ -174,7 +127,8 @@ def _evaluate(collection: str, runs: list[Path], measures: list[str]) -> tuple[A
     return data, {str(path): measure_run(data, read_run(path), measures) for path in runs}
 
 
-def _as_json(path: str, found: Any) -> dict[str, Any]:
+def as_json(path: str, found: Any) -> dict[str, Any]:
+    """An evaluation as JSON holds it."""
     return {
         "run": path,
         "measures": {name: found.mean(name) for name in found.measures},

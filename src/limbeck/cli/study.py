@@ -1,10 +1,11 @@
-"""Verbs on studies: check, plan, run, status, report."""
+"""Verbs on studies: check, plan, run, status, report, factors."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from limbeck.cli.factors import factors
 from limbeck.cli.output import Json, console, errors, print_json, print_table
 
 PARTLY_DONE = 7
@@ -16,7 +17,7 @@ Output = Annotated[Path | None, typer.Option(help="Folder for the cells; default
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command."""
     verbs = typer.Typer(help="Studies: backbones × recipes × seeds, trained and evaluated alike.", no_args_is_help=True)
-    for verb in (check, plan, run, status, report):
+    for verb in (check, plan, run, status, report, factors):
         verbs.command(verb.__name__)(verb)
     app.add_typer(verbs, name="study")
 

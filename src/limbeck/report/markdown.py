@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from limbeck.report.finding import state_finding
-from limbeck.report.formats import duration, moment, p_value, plural, signed
+from limbeck.report.formats import duration, interval, moment, p_value, plural, signed
 from limbeck.report.table import Results, Table, build_table, mark
 from limbeck.report.wording import (
     LEGEND,
@@ -89,11 +89,12 @@ def _pairs(results: Results) -> str:
             f"{escape(pair['a']['recipe'])} − {escape(pair['b']['recipe'])}",
             escape(pair_note(pair.get("differs"))),
             signed(pair["difference"]),
+            interval(*pair["ci"]),
             p_value(pair["corrected_p"]) + (" \\*" if mark(pair["difference"], pair["corrected_p"]) else ""),
         ]
         for pair in pairs
     ]
-    header = ["collection", "backbone", "recipes", "audit", "difference", "corrected p"]
+    header = ["collection", "backbone", "recipes", "audit", "difference", "95 % interval", "corrected p"]
     return f"## Pairs of recipes\n\n{_pipe_table(header, rows, left=4)}\n\n\\* significant"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from limbeck.evaluation import bootstrap_interval, compare, holm
+from limbeck.evaluation import Comparison, compare_all, holm, pair
 
 LEVEL = 0.05
 
@@ -36,11 +36,6 @@ class Trained:
         by_seed = self.values.get(collection, {}).get(measure, {})
         return [by_seed[seed] for seed in sorted(by_seed)]
 
-    def mean(self, collection: str, measure: str) -> dict[str, float]:
-        """Query id → mean over the finished seeds."""
-        seeds = self.seeds(collection, measure)
-        return {query_id: sum(seed[query_id] for seed in seeds) / len(seeds) for query_id in seeds[0]}
-
 
 def compare_with_first_stage(
     trained: Sequence[Trained], first_stage: Mapping[str, Mapping[str, Values]], measures: Sequence[str]
@@ -48,16 +43,21 @@ def compare_with_first_stage(
     """Every recipe on every test collection against the first stage: collection → measure → query id → value.
 
     Values are averaged over seeds, so that queries are what is drawn; the interval is drawn over queries and seeds. The
-    p-values of the randomisation test are Holm-corrected over all recipes and collections of one measure.
+    p-values are Holm-corrected over all recipes and collections of one measure.
     """
     rows = []
     for measure in measures:
+        found = {collection: [one for one in trained if one.seeds(collection, measure)] for collection in first_stage}
+        size = sum(map(len, found.values()))
         family = []
-        for one in trained:
-            for collection, of_first in first_stage.items():
-                seeds = one.seeds(collection, measure)
-                if seeds:
-                    family.append(_against(one, collection, measure, seeds, of_first[measure]))
+        for collection, some in found.items():
+            first = first_stage[collection][measure]
+            seeds = [one.seeds(collection, measure) for one in some]
+            compared = _compare(collection, [(of_one, [first]) for of_one in seeds], size)
+            family += [
+                {**one.name, "collection": collection, "measure": measure, **_means(of_one, first), **statistics}
+                for one, of_one, statistics in zip(some, seeds, compared, strict=True)
+            ]
         rows += _corrected(family)
     return rows
 
@@ -75,46 +75,45 @@ def compare_recipes(
     """
     rows = []
     for collection in collections:
-        family = []
-        for a, b in combinations(trained, 2):
-            if a.backbone != b.backbone or not (a.seeds(collection, measure) and b.seeds(collection, measure)):
-                continue
-            found = compare(a.mean(collection, measure), b.mean(collection, measure))
-            family.append(
+        couples = [
+            (a, b)
+            for a, b in combinations(trained, 2)
+            if a.backbone == b.backbone and a.seeds(collection, measure) and b.seeds(collection, measure)
+        ]
+        sides = [(a.seeds(collection, measure), b.seeds(collection, measure)) for a, b in couples]
+        rows += _corrected(
+            [
                 {
                     "collection": collection,
                     "measure": measure,
                     "a": a.name,
                     "b": b.name,
-                    "difference": found.difference,
-                    "t_p": found.t_p,
-                    "randomisation_p": found.randomisation_p,
+                    **statistics,
                     "differs": list(differs.get((a.backbone, a.recipe, b.recipe), ())),
                 }
-            )
-        rows += _corrected(family)
+                for (a, b), statistics in zip(couples, _compare(collection, sides, len(couples)), strict=True)
+            ]
+        )
     return rows
 
 
-def _against(
-    one: Trained, collection: str, measure: str, seeds: Sequence[Values], first_stage: Values
-) -> dict[str, Any]:
-    found = compare(one.mean(collection, measure), first_stage)
-    queries = sorted(first_stage)
-    differences = np.array([[seed[query_id] - first_stage[query_id] for query_id in queries] for seed in seeds])
-    means = [sum(seed.values()) / len(seed) for seed in seeds]
+def _compare(
+    collection: str, sides: Sequence[tuple[Sequence[Values], Sequence[Values]]], family: int
+) -> list[dict[str, Any]]:
+    """The statistics of pairs of systems, given by their seeds. `family`: how many are corrected together."""
+    pairs = [pair({collection: a}, {collection: b}) for a, b in sides]
+    return [_statistics(one) for one in compare_all(pairs, level=LEVEL / max(1, family))]
+
+
+def _statistics(found: Comparison) -> dict[str, Any]:
     return {
-        **one.name,
-        "collection": collection,
-        "measure": measure,
-        "seeds": means,
-        "mean": float(np.mean(means)),
-        "std": float(np.std(means, ddof=1)) if len(means) > 1 else 0.0,
-        "first_stage": sum(first_stage.values()) / len(first_stage),
         "difference": found.difference,
-        "ci": list(bootstrap_interval(differences)),
+        "ci": [found.ci_low, found.ci_high],
         "t_p": found.t_p,
         "randomisation_p": found.randomisation_p,
+        "seeds_p": found.seeds_p,
+        "effect_size": found.effect_size,
+        "detectable": found.detectable,
         "queries": found.n,
         "wins": found.wins,
         "ties": found.ties,
@@ -122,6 +121,26 @@ def _against(
     }
 
 
+def _means(seeds: Sequence[Values], first_stage: Values) -> dict[str, Any]:
+    means = [sum(seed.values()) / len(seed) for seed in seeds]
+    return {
+        "seeds": means,
+        "mean": float(np.mean(means)),
+        "std": float(np.std(means, ddof=1)) if len(means) > 1 else 0.0,
+        "first_stage": sum(first_stage.values()) / len(first_stage),
+    }
+
+
 def _corrected(family: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With `corrected_p`, the randomisation test's, and `corrected_seeds_p` where there are several seeds."""
     corrected = holm([row["randomisation_p"] for row in family])
-    return [{**row, "corrected_p": p, "significant": p < LEVEL} for row, p in zip(family, corrected, strict=True)]
+    over_seeds = iter(holm([row["seeds_p"] for row in family if row["seeds_p"] is not None]))
+    return [
+        {
+            **row,
+            "corrected_p": p,
+            "corrected_seeds_p": None if row["seeds_p"] is None else next(over_seeds),
+            "significant": p < LEVEL,
+        }
+        for row, p in zip(family, corrected, strict=True)
+    ]

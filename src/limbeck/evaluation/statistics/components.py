@@ -1,0 +1,97 @@
+"""A study's figures, and the variance in them that each term of an analysis is responsible for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from limbeck.evaluation.statistics.design import Levels, Term
+from limbeck.evaluation.statistics.pairing import Floats
+
+COLLECTION, SEED = "collection", "seed"
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """Means of one measure: of every configuration (a level of each factor), seed and collection.
+
+    Attributes:
+        factors: their names.
+        levels: per factor, the names of its levels.
+        configurations: [configurations, factors], as indices into `levels`; no two are equal.
+        collections: their names.
+        values: per configuration [seeds, collections]; configurations may have other numbers of seeds.
+    """
+
+    factors: tuple[str, ...]
+    levels: tuple[tuple[str, ...], ...]
+    configurations: Levels
+    collections: tuple[str, ...]
+    values: tuple[Floats, ...] = field(repr=False)
+
+    @property
+    def seeds(self) -> list[int]:
+        """Of each configuration."""
+        return [len(values) for values in self.values]
+
+
+def names(terms: Sequence[Term]) -> list[str]:
+    """The components: collections, the terms, the terms' interactions with collections, seeds, these by collection."""
+    own = [term.name for term in terms]
+    return [COLLECTION, *own, *(f"{name} × {COLLECTION}" for name in own), SEED, f"{SEED} × {COLLECTION}"]
+
+
+def variances(figures: Figures, terms: Sequence[Term], of_collections: Floats, of_seeds: Sequence[Floats]) -> Floats:
+    """[rows, components] in the order of `names`, as they are in samples of collections and seeds.
+
+    Args:
+        of_collections: [rows, collections], the weight of each collection in each sample; a row sums to 1.
+        of_seeds: per configuration [rows, seeds], likewise.
+    """
+    means = np.stack([weights @ values for weights, values in zip(of_seeds, figures.values, strict=True)], axis=1)
+    count = len(figures.values)
+    overall = means.mean(1)
+    collections = (of_collections * overall**2).sum(1) - (of_collections * overall).sum(1) ** 2
+    main: list[Floats] = []
+    crossed: list[Floats] = []
+    for term in terms:
+        effects = np.einsum("kd,rkc->rdc", term.basis, means)
+        squares = (np.einsum("rdc,rc->rd", effects, of_collections) ** 2).sum(1) / count
+        within = np.einsum("rdc,rc->r", effects**2, of_collections) / count - squares
+        main.append(squares - sum(main) if term.shared else squares)
+        crossed.append(within - sum(crossed) if term.shared else within)
+    seeds = _seed_variances(figures, of_collections, of_seeds)
+    return np.stack([collections, *main, *crossed, *seeds.mean(2)], 1)
+
+
+def estimates(figures: Figures, terms: Sequence[Term]) -> Floats:
+    """[components]: unbiased variances of seeds, and the others less what these add to them on average.
+
+    One below 0 says that there is none, or, of what factors share, that they work against one another.
+    """
+    count = len(figures.collections)
+    evenly = np.full((1, count), 1 / count), [np.full((1, seeds), 1 / seeds) for seeds in figures.seeds]
+    found = variances(figures, terms, *evenly)[0]
+    seeds = np.array(figures.seeds)
+    several = seeds > 1
+    of_seeds, crossed = 0.0, 0.0
+    if several.any():
+        unbiased = _seed_variances(figures, *evenly)[:, 0, several] * seeds[several] / (seeds[several] - 1)
+        of_seeds, crossed = unbiased.mean(1)
+    noise = np.array([((term.basis**2).sum(1) / seeds).sum() for term in terms]) / len(seeds)
+    if terms[-1].shared:
+        noise[-1] -= noise[:-1].sum()
+    taken = np.concatenate([[crossed * (1 / seeds).mean() / len(seeds)], noise * of_seeds, noise * crossed])
+    return np.concatenate([found[:-2] - taken, [of_seeds, crossed]])
+
+
+def _seed_variances(figures: Figures, of_collections: Floats, of_seeds: Sequence[Floats]) -> Floats:
+    """[2, rows, configurations]: of seeds' means over collections, and of the rest within a configuration."""
+    found = []
+    for weights, values in zip(of_seeds, figures.values, strict=True):
+        means = of_collections @ values.T
+        between = (weights * means**2).sum(1) - (weights * means).sum(1) ** 2
+        squares = (weights * (of_collections @ (values**2).T)).sum(1)
+        total = squares - (of_collections * (weights @ values) ** 2).sum(1)
+        found.append((between, total - between))
+    return np.asarray(found).transpose(1, 2, 0)
