@@ -88,8 +88,9 @@ def test_a_replay_draws_the_same_dropout(objective: str, step: Step) -> None:
     replayed, twice = step(objective, 60, 1, dropout=True)
     assert (once.single_pass, twice.single_pass) == (True, False)
     assert once.micro_batches == twice.micro_batches > 2
-    assert torch.equal(once.scores, twice.scores)
-    assert once.loss == twice.loss
+    # To the last digit but one: torch chooses its products by whether a gradient is wanted.
+    assert torch.allclose(once.scores, twice.scores, rtol=1e-12, atol=1e-12)
+    assert torch.allclose(once.loss, twice.loss, rtol=1e-12)
     assert_close(replayed, single)
 
 

@@ -60,6 +60,14 @@ def use_our_attention(model: Any, packed: bool) -> None:
         model.base_model.register_forward_hook(_pooled, with_kwargs=True)
 
 
+def attention_of(part: Any) -> Any:
+    """The attention function that a self-attention module of the BERT family is set to."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+    from transformers.models.bert.modeling_bert import eager_attention_forward
+
+    return ALL_ATTENTION_FUNCTIONS.get_interface(part.config._attn_implementation, eager_attention_forward)
+
+
 def _pooled(backbone: Any, _inputs: Any, options: dict[str, Any], output: Any) -> Any:
     """ModernBERT's head pools tokens of a row; hand it one token for each sequence, [n, 1, hidden]."""
     sequences, hidden = options["sequences"], output.last_hidden_state[0]
@@ -123,7 +131,8 @@ def _attended(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     weights = torch.matmul(query * scale, key.transpose(2, 3))
     if mask is not None:
-        weights = weights.masked_fill(~mask, torch.finfo(weights.dtype).min)  # not -inf: padding may see nothing
+        # Added, which is faster than filling; not -inf, for padding may see nothing.
+        weights += mask.logical_not().to(weights.dtype) * torch.finfo(weights.dtype).min
     weights = weights.softmax(-1)
     return torch.matmul(dropped(weights, share) if share else weights, value)
 

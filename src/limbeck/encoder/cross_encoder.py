@@ -21,6 +21,7 @@ from limbeck.encoder.packed import Sequences
 from limbeck.encoder.packing import micro_batches, shares
 from limbeck.encoder.pairs import Pairs, Rows
 from limbeck.encoder.processes import ALONE, Processes
+from limbeck.encoder.projections import project_together
 from limbeck.encoder.sharding import shard
 from limbeck.encoder.source import ModelSource, resolve
 from limbeck.encoder.store import TokenStore
@@ -98,6 +99,7 @@ class CrossEncoder:
             source.expect(sha256)
         model, tokenizer = read_checkpoint(source, layers, seed, dropout)
         first_token_only(model)
+        project_together(model)
         use_fast_dropout(model)
         limit = longest_input(model, tokenizer)
         if max_length is None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from limbeck.encoder.attention import FIRST_TOKEN_FAMILIES
+from limbeck.encoder.attention import FIRST_TOKEN_FAMILIES, attention_of
 from limbeck.encoder.layers import layers_of
 from limbeck.encoder.packed import Sequences
+from limbeck.encoder.projections import projected
 
 
 def first_token_only(model: Any) -> bool:
@@ -35,21 +36,15 @@ def _forward(
 
     From [sequences, tokens, hidden], or from [1, tokens, hidden] where `sequences` are packed.
     """
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-    from transformers.models.bert.modeling_bert import eager_attention_forward
-
     part = layer.attention.self
-
-    def by_heads(projected: torch.Tensor) -> torch.Tensor:
-        return projected.view(*projected.shape[:-1], -1, part.attention_head_size).transpose(1, 2)
-
     first = hidden_states[:, :1] if sequences is None else hidden_states[:, sequences.first]
-    attend = ALL_ATTENTION_FUNCTIONS.get_interface(part.config._attn_implementation, eager_attention_forward)
-    context, _weights = attend(
+    (query,) = projected(part, first, ("query",))
+    key, value = projected(part, hidden_states, ("key", "value"))
+    context, _weights = attention_of(part)(
         part,
-        by_heads(part.query(first)),
-        by_heads(part.key(hidden_states)),
-        by_heads(part.value(hidden_states)),
+        query,
+        key,
+        value,
         None if attention_mask is None else attention_mask[:, :, :1],
         dropout=part.dropout.p if layer.training else 0.0,
         scaling=part.scaling,

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 
-def layers_of(model: Any) -> list[torch.nn.Module]:
+def layers_of(model: Any) -> list[Any]:
     """The layers, first to last: the one list of modules as long as the configuration says."""
     return next(
         list(module)
