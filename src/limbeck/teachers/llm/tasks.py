@@ -1,0 +1,56 @@
+"""Many tasks at once, of which each asks an engine."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+from limbeck.teachers.llm.call import Stopped
+
+Result = TypeVar("Result")
+Task = Callable[[], Result]
+
+
+def run_tasks(
+    tasks: Sequence[Task[Result]], concurrency: int, stopping: threading.Event
+) -> Iterator[tuple[int, Result | Stopped]]:
+    """(number of the task, its result) of each, as they finish; a task that was Stopped gives that as its result.
+
+    After the first Stopped, or any other exception, no further task begins; `stopping` is set so that those under way
+    make no further call. Calls under way are waited for: they are paid for, and their answers are to be kept. Other
+    exceptions are raised then.
+    """
+    if concurrency == 1:
+        yield from _one_by_one(tasks)
+        return
+    numbers: dict[Future[Result], int] = {}
+    waiting = iter(enumerate(tasks))
+    stopped = False
+    with ThreadPoolExecutor(concurrency) as pool:
+        try:
+            while True:
+                while not stopped and len(numbers) < concurrency and (task := next(waiting, None)) is not None:
+                    numbers[pool.submit(task[1])] = task[0]
+                if not numbers:
+                    return
+                for future in wait(numbers, return_when=FIRST_COMPLETED).done:
+                    number = numbers.pop(future)
+                    try:
+                        yield number, future.result()
+                    except Stopped as reason:
+                        if not stopped:
+                            stopping.set()
+                            stopped = True
+                            yield number, reason
+        except BaseException:
+            stopping.set()
+            raise
+
+
+def _one_by_one(tasks: Sequence[Task[Result]]) -> Iterator[tuple[int, Result | Stopped]]:
+    for number, task in enumerate(tasks):
+        try:
+            yield number, task()
+        except Stopped as reason:
+            yield number, reason
+            return
