@@ -13,7 +13,7 @@ import typer
 from limbeck.cli.lists import Candidates, Depth, Output, print_description
 from limbeck.cli.output import CollectionName, Json, errors, load, print_json, warn
 from limbeck.cli.teach_ranking import Ranking, write_ranking
-from limbeck.errors import MissingError, UsageError
+from limbeck.errors import DataError, MissingError, UsageError
 
 if TYPE_CHECKING:
     from limbeck.collections import Collection
@@ -304,12 +304,18 @@ def _facts(job: "Job", outcome: "Outcome", calls: Path) -> str:
 
 
 def _expect_some(outcome: "Outcome", found: bool, calls: Path) -> None:
-    """Say why, where work ended before a single query was done."""
+    """Say why, where not a single query was done."""
     from limbeck.teachers.llm import BudgetSpent
 
-    if outcome.stopped and not found:
+    if found:
+        return
+    if outcome.stopped:
         kind = UsageError if isinstance(outcome.stopped, BudgetSpent) else MissingError
         raise kind(f"no query was done: {outcome.stopped}; answers so far are kept in {calls}")
+    raise DataError(
+        f"no answer was usable, of {len(outcome.excluded)} queries ({_counts(outcome.defects)}), so there is no list "
+        f"to write; the answers are in {calls}: look at them, and take another prompt or model, or a smaller window"
+    )
 
 
 def _report(outcome: "Outcome", facts: str) -> None:

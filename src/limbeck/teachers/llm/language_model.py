@@ -1,7 +1,9 @@
 """A causal or sequence-to-sequence language model from disk, with its tokeniser."""
 
 import hashlib
+import io
 import os
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata, util
@@ -48,8 +50,9 @@ class LanguageModel:
         if precision not in DTYPES:
             raise UsageError(f"precision: {precision!r} is not known; expected one of {', '.join(DTYPES)}")
         path, options, source = _place(name)
-        # No weight is drawn at random here; if one were, it would move no state that others draw from.
-        with quiet(), torch.random.fork_rng(devices=[]):
+        # GGUF is unpacked under a bar that goes to standard error, terminal or not.
+        bar = redirect_stderr(io.StringIO()) if "gguf_file" in options else nullcontext()
+        with quiet(), bar, torch.random.fork_rng(devices=[]):
             try:
                 tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False, **options)
                 config = AutoConfig.from_pretrained(path, trust_remote_code=False, **options)

@@ -25,8 +25,8 @@ class Listwise:
     shuffle   whether the first order is shuffled too, and not the run's own; all further ones always are
     seed      of the shuffles
     words     most words of a passage
-    attempts  how often a window is put before the LLM, until its answer is complete. Each time but the first the
-              window is shuffled anew: asked the same again, a model that takes the likeliest token repeats itself
+    attempts  how often a window is put before the LLM, until its answer is complete. Each time the window begins with
+              another passage: asked the same again, a model that takes the likeliest token would repeat itself
 
     Sources: Sun et al. 2023 (arXiv 2304.09542), Pradeep et al. 2023 (arXiv 2312.02724).
     """
@@ -76,7 +76,7 @@ def rank_once(
     """
     place = list(range(len(passages)))
     if number or settings.shuffle:
-        _draw(settings.seed, query_id, number).shuffle(place)
+        random.Random(f"{settings.seed}/{query_id}/{number}").shuffle(place)
     found: Counter[str] = Counter()
     calls = 0
     for sweep in range(settings.passes if len(place) > 1 else 0):
@@ -84,8 +84,8 @@ def rank_once(
             about = {"query": query_id, "order": number, "pass": sweep, "window": [start, end]}
             for attempt in range(settings.attempts):
                 shown = place[start:end]
-                if attempt:
-                    _draw(settings.seed, query_id, number, sweep, start, attempt).shuffle(shown)
+                turn = attempt * max(1, len(shown) // settings.attempts) % len(shown)
+                shown = shown[turn:] + shown[:turn]
                 messages = settings.template.listwise(query, [passages[i] for i in shown])
                 calls += 1
                 try:
@@ -101,7 +101,3 @@ def rank_once(
             else:
                 return Ranked(None, found, calls)
     return Ranked(tuple(place), found, calls)
-
-
-def _draw(*seed: object) -> random.Random:
-    return random.Random("/".join(map(str, seed)))

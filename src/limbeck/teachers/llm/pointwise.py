@@ -68,7 +68,7 @@ class Pointwise:
     def score(self, collection: Collection, wanted: Mapping[str, Sequence[str]]) -> dict[str, NDArray[np.float32]]:
         """Logit of the positive word less that of the negative one, float32 [docids], for each query."""
         prompts = [
-            self._tokens(collection.queries[query_id], collection.documents[docid])
+            self.tokens(collection.queries[query_id], collection.documents[docid])
             for query_id, docids in wanted.items()
             for docid in docids
         ]
@@ -90,14 +90,19 @@ class Pointwise:
             found.append(int(ids[0]))
         return found[0], found[1]
 
-    def _tokens(self, query: str, passage: str) -> NDArray[np.int64]:
-        """Token ids of the prompt, the passage cut so that it fits."""
+    def tokens(self, query: str, passage: str) -> NDArray[np.int64]:
+        """Token ids of the prompt, [tokens], the passage cut so that it fits.
+
+        UsageError where not even an empty passage would.
+        """
         markers = self.language_model.markers
         query, (passage, _) = as_data(query, markers=markers)[0], as_data(passage, markers=markers)
         ids = self._encode(self._prompt(query, passage))
         if len(ids) > self.max_length:
             # Cut in the passage's own tokens, then tokenised anew: cut off elsewhere, a prompt would lose its end.
-            offsets = self.language_model.tokenizer(passage, add_special_tokens=False, return_offsets_mapping=True)
+            offsets = self.language_model.tokenizer(
+                passage, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+            )
             ends = [end for _, end in offsets["offset_mapping"]]
             room = len(ends) - (len(ids) - self.max_length)
             while len(ids) > self.max_length and room > 0:
