@@ -65,7 +65,9 @@ def kept_scores(
         }
         wanted = {query_id: docids for query_id, docids in wanted.items() if docids}
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True, disable=console is None) as progress:
+        with Progress(
+            *columns, console=console, transient=True, disable=not (console and console.is_terminal)
+        ) as progress:
             bar = progress.add_task(f"Score with {scorer.name}", total=sum(map(len, wanted.values())))
             for start in range(0, len(wanted), QUERIES_AT_ONCE):
                 part = {query_id: wanted[query_id] for query_id in list(wanted)[start : start + QUERIES_AT_ONCE]}

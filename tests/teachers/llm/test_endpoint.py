@@ -41,7 +41,7 @@ def test_what_may_pass_is_tried_again(server, endpoint, status, body):
 
 def test_a_timeout_is_tried_again_and_what_it_may_have_cost_is_said(server, endpoint):
     server.reply = lambda body, n: server.fault(pause=0.4)
-    with pytest.raises(CallFailed, match=r"ReadTimeout.*given up after 2 tries") as failure:
+    with pytest.raises(CallFailed, match=r"ReadTimeout.*given up after try 2") as failure:
         endpoint(timeout=0.1, retries=1).answer(call())
     assert failure.value.charged_tokens == 2 * call().token_bound
 
@@ -86,7 +86,7 @@ def test_a_call_that_is_refused_for_itself_is_not_tried_again(server, endpoint):
 
 def test_an_endpoint_that_is_not_there_fails_the_call(server):
     engine = Endpoint(Address("http://127.0.0.1:9/v1"), "m", {}, "LIMBECK_TEST_KEY", retries=1, back_off=0.01)
-    with pytest.raises(CallFailed, match=r"cannot be reached.*after 2 tries") as failure:
+    with pytest.raises(CallFailed, match=r"cannot be reached.*after try 2") as failure:
         engine.answer(call())
     assert failure.value.charged_tokens == 0
 

@@ -1,8 +1,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 
@@ -239,41 +237,27 @@ def test_a_model_that_obeys_an_injected_passage_gives_no_order(make_job, server,
     assert all(defects["missing"] for defects in outcome.excluded.values())
 
 
-KILLED = """
-import sys, threading
-from pathlib import Path
-from limbeck.collections import Collection
-from limbeck.runs import Run
-from limbeck.teachers.llm import *
-documents = {f"d{n}": f"passage of worth {(7 * n) % 30}" for n in range(12)}
-collection = Collection("tiny", documents, {"q1": "which"}, {}, ("q1",))
-run = Run.from_scores("first", {"q1": {docid: -n for n, docid in enumerate(documents)}})
-stopping = threading.Event()
-engine = Endpoint(Address(sys.argv[1]), "m", {"max_tokens": 100}, "LIMBECK_TEST_KEY", stopping=stopping)
-with CallStore(Path(sys.argv[2])) as store:
-    job = Job(Asker(engine, store, Budget(Cap()), stopping), collection, run, 1, stopping)
-    outcome = job.rank(Listwise(read_template("rank_zephyr"), 4, 2, passes=6))
-    print(store.made, store.found, outcome.orders["q1"].tolist())
-"""
-
-
-def test_killed_and_started_again_it_goes_on_and_pays_for_nothing_twice(server, tmp_path):
-    path = tmp_path / "killed.jsonl"
-    command = [sys.executable, "-c", KILLED, server.url, str(path)]
-    server.reply = lambda body, n: server.by_number(body, n) if n < 7 else server.fault(pause=2.0)
-    process = subprocess.Popen(command)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_and_started_again_it_goes_on_and_pays_for_nothing_twice(make_job, server, tmp_path):
+    settings = Listwise(ZEPHYR.template, window=4, step=2, passes=6)
+    server.reply = lambda body, n: server.by_number(body, n) if n < 7 else server.fault(pause=1.0)
+    child = os.fork()
+    if not child:
+        make_job().rank(settings)
+        os._exit(0)
     while len(server.requests) < 8:
-        assert process.poll() is None
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    # As if the process had died in the middle of writing, too.
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    # As if it had died in the middle of writing, too.
+    path = tmp_path / "calls.jsonl"
     path.write_bytes(path.read_bytes() + b'{"kind":"call","key":"12')
     server.reply = server.by_number
-    made, found, order = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(" ", 2)
-    assert order_of(np.array(json.loads(order))) == BEST_FIRST
+    job = make_job()
+    assert job.asker.store.journal.repaired
+    assert order_of(job.rank(settings).orders["q1"]) == BEST_FIRST
     asked = [json.dumps(body) for body in server.requests]
     # The call under way at the kill is the only one that was made twice.
     assert asked[7] == asked[8]
-    assert len(set(asked)) == len(asked) - 1 == 7 + int(made)
-    assert int(found) >= 7
+    assert len(set(asked)) == len(asked) - 1 == 7 + job.asker.store.made

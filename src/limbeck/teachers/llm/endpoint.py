@@ -107,7 +107,7 @@ class Endpoint:
                         raise CallFailed(reason, charged)
                     wait = retry_after(response.headers.get("retry-after"))
             if tries > self.retries:
-                raise CallFailed(f"{reason}; given up after {tries} tries", charged)
+                raise CallFailed(f"{reason}; given up after try {tries}", charged)
             if wait is not None and wait > LONGEST_WAIT:
                 raise CallFailed(f"{reason}; it asks to wait {wait:.0f} s", charged)
             if self.stopping.wait(back_off(tries, self.back_off, draw) if wait is None else wait):

@@ -120,7 +120,9 @@ class Job:
         open_tasks = Counter(owners)
         results: dict[str, dict[int, Result]] = {query_id: {} for query_id in open_tasks}
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.console, transient=True, disable=self.console is None) as progress:
+        with Progress(
+            *columns, console=self.console, transient=True, disable=not (self.console and self.console.is_terminal)
+        ) as progress:
             bar = progress.add_task(f"Ask {self.asker.engine.model}", total=len(tasks))
             for number, result in run_tasks(tasks, self.concurrency, self.stopping):
                 if isinstance(result, Stopped):
