@@ -124,7 +124,7 @@ class Job:
             *columns, console=self.console, transient=True, disable=not (self.console and self.console.is_terminal)
         ) as progress:
             bar = progress.add_task(f"Ask {self.asker.engine.model}", total=len(tasks))
-            for number, result in run_tasks(tasks, self.concurrency, self.stopping):
+            for number, result in run_tasks(tasks, self.concurrency, self.stopping, self._interrupted):
                 if isinstance(result, Stopped):
                     outcome.stopped = result
                     continue
@@ -138,6 +138,10 @@ class Job:
                     self._finish(job, query_id, done, finish(query_id, done), outcome)
         outcome.unfinished = [query_id for query_id, left in open_tasks.items() if left]
         return outcome
+
+    def _interrupted(self, under_way: int) -> None:
+        if self.console and under_way:
+            self.console.print(f"waiting for {under_way} calls under way: they are paid for", style="yellow")
 
     def _finish(
         self, job: str, query_id: str, results: Sequence[Ranked | Judged], counts: dict[str, Any], outcome: Outcome

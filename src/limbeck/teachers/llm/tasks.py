@@ -12,17 +12,17 @@ Task = Callable[[], Result]
 
 
 def run_tasks(
-    tasks: Sequence[Task[Result]], concurrency: int, stopping: threading.Event
+    tasks: Sequence[Task[Result]],
+    concurrency: int,
+    stopping: threading.Event,
+    interrupted: Callable[[int], None],
 ) -> Iterator[tuple[int, Result | Stopped]]:
     """(number of the task, its result) of each, as they finish; a task that was Stopped gives that as its result.
 
     After the first Stopped, or any other exception, no further task begins; `stopping` is set so that those under way
     make no further call. Calls under way are waited for: they are paid for, and their answers are to be kept. Other
-    exceptions are raised then.
+    exceptions are raised then. On KeyboardInterrupt, `interrupted` is told how many tasks are waited for.
     """
-    if concurrency == 1:
-        yield from _one_by_one(tasks)
-        return
     numbers: dict[Future[Result], int] = {}
     waiting = iter(enumerate(tasks))
     stopped = False
@@ -42,15 +42,8 @@ def run_tasks(
                             stopping.set()
                             stopped = True
                             yield number, reason
-        except BaseException:
+        except BaseException as error:
             stopping.set()
+            if isinstance(error, KeyboardInterrupt):
+                interrupted(sum(not future.done() for future in numbers))
             raise
-
-
-def _one_by_one(tasks: Sequence[Task[Result]]) -> Iterator[tuple[int, Result | Stopped]]:
-    for number, task in enumerate(tasks):
-        try:
-            yield number, task()
-        except Stopped as reason:
-            yield number, reason
-            return
