@@ -108,6 +108,13 @@ def test_combined_by_hand():
     assert combined(rows, "standardised").tolist() == pytest.approx([-2 / 3, 2 / 3])
 
 
+def test_a_backbone_without_a_scoring_head_is_no_member(models, tmp_path):
+    config = json.loads((tmp_path / "model0" / "config.json").read_text())
+    (tmp_path / "model0" / "config.json").write_text(json.dumps(config | {"architectures": ["BertModel"]}))
+    with pytest.raises(UsageError, match="without a scoring head"):
+        ensemble_scores(models, COLLECTION, RUN, tmp_path / "scores")
+
+
 def test_what_cannot_be_combined_is_refused(models, tmp_path):
     with pytest.raises(UsageError, match="expected mean or standardised"):
         ensemble_scores(models, COLLECTION, RUN, tmp_path / "scores", "median")

@@ -4,9 +4,10 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,6 +26,7 @@ from limbeck.teachers.llm.tasks import Task, run_tasks
 from limbeck.teachers.llm.windows import merge_orders
 
 Result = TypeVar("Result", Ranked, Judged)
+Value = TypeVar("Value")
 
 
 @dataclass
@@ -109,35 +111,44 @@ class Job:
         finish: Callable[[str, list[Result]], dict[str, Any]],
     ) -> Outcome:
         job = self._announce({"task": task, **settings.describe()})
-        tasks: list[Task[Result]] = []
         owners: list[str] = []
-        for query_id in self.run:
-            query, _ = as_data(self.collection.queries[query_id], markers=self.asker.engine.markers)
-            passages = self._passages(query_id, settings.words, outcome)
-            of_query = tasks_of(query_id, query, passages)
-            tasks += of_query
-            owners += [query_id] * len(of_query)
-        open_tasks = Counter(owners)
-        results: dict[str, dict[int, Result]] = {query_id: {} for query_id in open_tasks}
+        open_tasks: dict[str, int] = {}
+        results: dict[str, dict[int, Result]] = {}
+
+        def tasks() -> Iterator[Task[Result]]:
+            for query_id in self.run:
+                query, _ = as_data(self.collection.queries[query_id], markers=self.asker.engine.markers)
+                of_query = tasks_of(query_id, query, self._passages(query_id, settings.words, outcome))
+                open_tasks[query_id], results[query_id] = len(of_query), {}
+                for each in of_query:
+                    owners.append(query_id)
+                    yield each
+
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(
             *columns, console=self.console, transient=True, disable=not (self.console and self.console.is_terminal)
         ) as progress:
-            bar = progress.add_task(f"Ask {self.asker.engine.model}", total=len(tasks))
-            for number, result in run_tasks(tasks, self.concurrency, self.stopping, self._interrupted):
+            bar = progress.add_task(f"Ask {self.asker.engine.model}", total=len(self.run))
+            for number, result in run_tasks(tasks(), self.concurrency, self.stopping, self._interrupted):
                 if isinstance(result, Stopped):
                     outcome.stopped = result
                     continue
-                progress.advance(bar)
                 query_id = owners[number]
                 results[query_id][number] = result
                 open_tasks[query_id] -= 1
                 if not open_tasks[query_id]:
-                    # In the tasks' order: what finishes first must not decide how equal places are summed.
-                    done = [results[query_id][key] for key in sorted(results[query_id])]
+                    progress.advance(bar)
+                    done = [result for _, result in sorted(results.pop(query_id).items(), key=itemgetter(0))]
                     self._finish(job, query_id, done, finish(query_id, done), outcome)
-        outcome.unfinished = [query_id for query_id, left in open_tasks.items() if left]
+        outcome.unfinished = [query_id for query_id in self.run if open_tasks.get(query_id, 1)]
+        outcome.orders = self._in_order(outcome.orders)
+        outcome.grades = self._in_order(outcome.grades)
+        outcome.excluded = self._in_order(outcome.excluded)
         return outcome
+
+    def _in_order(self, found: Mapping[str, Value]) -> dict[str, Value]:
+        """The same in the run's order, whichever call was answered first."""
+        return {query_id: found[query_id] for query_id in self.run if query_id in found}
 
     def _interrupted(self, under_way: int) -> None:
         if self.console and under_way:

@@ -1,7 +1,7 @@
 """Many tasks at once, of which each asks an engine."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -12,12 +12,14 @@ Task = Callable[[], Result]
 
 
 def run_tasks(
-    tasks: Sequence[Task[Result]],
+    tasks: Iterable[Task[Result]],
     concurrency: int,
     stopping: threading.Event,
     interrupted: Callable[[int], None],
 ) -> Iterator[tuple[int, Result | Stopped]]:
     """(number of the task, its result) of each, as they finish; a task that was Stopped gives that as its result.
+
+    Tasks are taken from their source as they can begin.
 
     After the first Stopped, or any other exception, no further task begins; `stopping` is set so that those under way
     make no further call. Calls under way are waited for: they are paid for, and their answers are to be kept. Other
