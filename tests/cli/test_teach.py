@@ -55,6 +55,9 @@ def test_an_llm_orders_and_a_student_learns_from_it(
         by_order = sorted(row.passage_ids, key=lambda docid: -row.teacher_order[row.passage_ids.index(docid)])
         assert by_order == sorted(row.passage_ids, key=documents.__getitem__)
         assert read_run(here / "llm.run")[row.query_id].docids == tuple(by_order)
+    report = limbeck("teach", "report", "l.parquet", "--collection", "mini/train").stdout
+    assert "5 queries that all have" in report
+    assert as_json("teach", "report", "l.parquet", "l.parquet", "--collection", "mini/train")["queries"] == 5
     asked = len(server.requests)
     assert "l.calls.jsonl: 0 calls made, 30 found here; defects of answers: none" in limbeck(*command).stderr
     assert len(server.requests) == asked

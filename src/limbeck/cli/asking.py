@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -88,7 +88,10 @@ class Asking:
                 connections=self.concurrency, stopping=stopping,
             )  # fmt: skip
             concurrency = self.concurrency
-        with CallStore(self.calls) as store:
+        with ExitStack() as stack:
+            if self.endpoint is not None:
+                stack.callback(engine.close)
+            store = stack.enter_context(CallStore(self.calls))
             if store.journal.repaired:
                 warn([f"{self.calls}: the last record was half written and has been removed"])
             asker = Asker(engine, store, Budget(self.cap), stopping)

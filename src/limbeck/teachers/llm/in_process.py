@@ -41,8 +41,8 @@ class InProcess:
 
     @property
     def revision(self) -> str:
-        """The version of its weights."""
-        return self.language_model.version
+        """The version of its weights, and the precision that it computes in."""
+        return f"{self.language_model.version}, {self.language_model.precision}"
 
     @property
     def place(self) -> str:

@@ -24,10 +24,12 @@ class LanguageModel:
 
     name     as the user gave it
     version  `sha256:` and the digest of local weights, or `revision:` and the commit of a Hub model
+    precision  fp32 or bf16
     """
 
     name: str
     version: str
+    precision: str
     model: Any
     tokenizer: Any
 
@@ -69,7 +71,7 @@ class LanguageModel:
             )
         model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
         version = f"sha256:{source}" if isinstance(source, str) else _version(source, config)
-        return cls(name, version, model, tokenizer)
+        return cls(name, version, precision, model, tokenizer)
 
     @cached_property
     def markers(self) -> frozenset[str]:

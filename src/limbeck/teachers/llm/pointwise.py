@@ -36,7 +36,6 @@ class Pointwise:
     language_model: LanguageModel
     template: Template
     max_length: int = 512
-    precision: str = "fp32"
 
     def __post_init__(self) -> None:
         if self.max_length > self.language_model.longest:
@@ -63,7 +62,8 @@ class Pointwise:
     @property
     def settings(self) -> Mapping[str, Any]:
         """Template, length and precision."""
-        return {"template": self.template.digest, "max_length": self.max_length, "precision": self.precision}
+        precision = self.language_model.precision
+        return {"template": self.template.digest, "max_length": self.max_length, "precision": precision}
 
     def score(self, collection: Collection, wanted: Mapping[str, Sequence[str]]) -> dict[str, NDArray[np.float32]]:
         """Logit of the positive word less that of the negative one, float32 [docids], for each query."""
