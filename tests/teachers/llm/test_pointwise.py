@@ -5,6 +5,8 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
     T5Config,
     T5ForConditionalGeneration,
 )
@@ -41,6 +43,22 @@ def seq2seq(chat_model, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def learned_positions(chat_model, tmp_path_factory):
+    """A GPT-2, which would score otherwise if padding moved its positions."""
+    folder = tmp_path_factory.mktemp("gpt2")
+    tokenizer = AutoTokenizer.from_pretrained(chat_model)
+    tokenizer.save_pretrained(folder)
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_embd=16, n_layer=2, n_head=2, n_positions=2048, initializer_range=0.5,
+        eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.eos_token_id,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder
+
+
 def softmax_of_two(logits, tokenizer, positive, negative):
     """As the model cards compute it: the probability of the first word among the two."""
     ids = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in (negative, positive)]
@@ -48,13 +66,18 @@ def softmax_of_two(logits, tokenizer, positive, negative):
 
 
 @pytest.mark.parametrize("budget", [1, 10_000])
-def test_scores_of_a_causal_model_are_the_model_cards(chat_model, model, collection, monkeypatch, budget):
+@pytest.mark.parametrize("positions", ["relative", "learned"])
+def test_scores_of_a_causal_model_are_the_model_cards(
+    chat_model, learned_positions, collection, monkeypatch, budget, positions
+):
+    folder = {"relative": chat_model, "learned": learned_positions}[positions]
+    model = LanguageModel.load(str(folder))
     monkeypatch.setattr(pointwise, "TOKEN_BUDGET", budget)
     teacher = Pointwise(model, read_template("qwen3_reranker"), max_length=1024)
     found = teacher.score(collection, {"q1": ["d3", "d0"], "q2": ["d5"]})
     tokenizer, plain = (
-        AutoTokenizer.from_pretrained(chat_model),
-        AutoModelForCausalLM.from_pretrained(chat_model).eval(),
+        AutoTokenizer.from_pretrained(folder),
+        AutoModelForCausalLM.from_pretrained(folder).eval(),
     )
     for query_id, docids in {"q1": ["d3", "d0"], "q2": ["d5"]}.items():
         for docid, score in zip(docids, found[query_id], strict=True):
