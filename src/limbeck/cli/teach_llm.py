@@ -184,7 +184,9 @@ def status(
         f"of answers{cost}, {found.seconds:.0f} s of answering"
     )
     if found.guessed:
-        typer.echo(f"  {found.guessed} calls without a count of tokens: the most that they may have cost is counted")
+        typer.echo(
+            f"  {found.guessed} calls with a try whose tokens nobody told: the most that they may have been is counted"
+        )
     for reason, count in sorted(found.failures.items()):
         typer.echo(f"  not answered, {count} times: {reason}")
     for job in found.jobs:

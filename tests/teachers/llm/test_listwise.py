@@ -188,6 +188,17 @@ def test_without_a_count_of_tokens_the_most_is_charged(make_job, server, tmp_pat
     assert read_status(tmp_path / "calls.jsonl").guessed == 10
 
 
+def test_a_try_whose_answer_was_lost_is_charged_for(make_job, server, tmp_path):
+    server.reply = lambda body, n: server.by_number(body, n) if n else server.fault(body=b'{"choices": [{"mess')
+    job = make_job()
+    job.rank(ZEPHYR)
+    first = next(record for record in read_journal(tmp_path / "calls.jsonl") if record["kind"] == "call")
+    assert (first["tries"], first["lost_tries"]) == (2, 1)
+    assert sum(job.asker.store.spent()) == 10 * 15 + first["token_bound"]
+    status = read_status(tmp_path / "calls.jsonl")
+    assert (status.guessed, status.prompt_tokens + status.completion_tokens) == (1, sum(job.asker.store.spent()))
+
+
 def test_every_call_is_kept_whole_and_no_key_is(make_job, server, tmp_path, monkeypatch):
     monkeypatch.setenv("LIMBECK_TEST_KEY", "sk-very-secret")
     make_job(revision="2026-11").rank(ZEPHYR)

@@ -51,7 +51,11 @@ class Cap:
 
 
 class Budget:
-    """Lets a call begin only if the cap holds even if this call, and all that are under way, cost the most they can."""
+    """Lets a call begin only if the cap holds even if this call, and all that are under way, cost the most they can.
+
+    A try whose answer is lost on the way, and that is sent again, counts once the call is over: by so much, calls that
+    are then under way may go beyond the cap.
+    """
 
     def __init__(self, cap: Cap) -> None:
         self.cap = cap

@@ -63,9 +63,10 @@ class Usage:
 class Answer:
     """What an engine answered.
 
-    usage     None where the engine does not say
-    served_by what the engine says of itself: the model's exact name, its fingerprint
-    tries     how often it was sent until it was answered
+    usage       None where the engine does not say
+    served_by   what the engine says of itself: the model's exact name, its fingerprint
+    tries       how often it was sent until it was answered
+    lost_tries  how many of these may have been answered, and charged, without the answer arriving
     """
 
     text: str
@@ -74,17 +75,18 @@ class Answer:
     served_by: str = ""
     seconds: float = 0.0
     tries: int = 1
+    lost_tries: int = 0
 
 
 class CallFailed(Exception):
     """An engine gave no answer to one call; others may go better. The text says why.
 
-    `charged_tokens`: what the call may have cost all the same.
+    `lost_tries`: how many tries may have been charged all the same.
     """
 
-    def __init__(self, text: str, charged_tokens: int = 0) -> None:
+    def __init__(self, text: str, lost_tries: int = 0) -> None:
         super().__init__(text)
-        self.charged_tokens = charged_tokens
+        self.lost_tries = lost_tries
 
 
 class Stopped(Exception):

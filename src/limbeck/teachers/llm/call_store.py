@@ -63,7 +63,7 @@ class CallStore:
     def add_failure(self, call: Call, failure: CallFailed, place: str) -> None:
         """Note that a call got no answer."""
         self._append(
-            {"kind": "failure", **_described(call, place), "error": str(failure), "charged": failure.charged_tokens}
+            {"kind": "failure", **_described(call, place), "error": str(failure), "lost_tries": failure.lost_tries}
         )
 
     def add_job(self, job: str, settings: Mapping[str, Any]) -> None:
@@ -98,15 +98,16 @@ class CallStore:
 
 
 def charged(record: Record) -> tuple[int, int]:
-    """Tokens (prompt, answer) that a record stands for; the most it may have cost where nobody said."""
-    if record["kind"] == "call":
-        usage = record["usage"]
-        if usage is None:
-            return record["token_bound"] - record["output_bound"], record["output_bound"]
-        return usage["prompt_tokens"], usage["completion_tokens"]
-    if record["kind"] == "failure" and record["charged"]:
-        return record["charged"] - record["output_bound"], record["output_bound"]
-    return 0, 0
+    """Tokens (prompt, answer) that a record stands for: the most they may have been, where nobody said."""
+    if record["kind"] not in ("call", "failure"):
+        return 0, 0
+    usage, guessed = record.get("usage"), record["lost_tries"]
+    if usage is None:
+        guessed += record["kind"] == "call"
+        usage = {"prompt_tokens": 0, "completion_tokens": 0}
+    most_of_answer = record["output_bound"]
+    most_of_prompt = record["token_bound"] - most_of_answer
+    return usage["prompt_tokens"] + guessed * most_of_prompt, usage["completion_tokens"] + guessed * most_of_answer
 
 
 def _described(call: Call, place: str) -> Record:
@@ -129,7 +130,7 @@ def _answer(record: Record) -> Answer:
     usage = record["usage"]
     return Answer(
         record["text"], record["finish_reason"], usage and Usage(**usage), record["served_by"], record["seconds"],
-        record["tries"],
+        record["tries"], record["lost_tries"],
     )  # fmt: skip
 
 

@@ -76,12 +76,12 @@ class Endpoint:
         """Answer a call, sending it again as long as the failure may pass.
 
         Raises:
-            CallFailed: no answer to this call; what it may have cost is in it.
+            CallFailed: no answer to this call.
             MissingError, UsageError: the endpoint refuses every call: no such model, no right to it, not there.
         """
         body = {"model": self.model, "messages": list(call.messages), "stream": False, **call.parameters}
         content = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
-        draw, began, charged = random.Random(call.key), time.monotonic(), 0
+        draw, began, lost = random.Random(call.key), time.monotonic(), 0
         for tries in range(1, self.retries + 2):
             wait = None
             try:
@@ -89,29 +89,29 @@ class Endpoint:
                     f"{self.address.url}/chat/completions", content=content, headers=self._headers
                 )
             except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-                reason = f"cannot be reached ({error or type(error).__name__})"
+                reason = f"cannot be reached ({str(error) or type(error).__name__})"
             except httpx2.TransportError as error:
                 # It may have been answered, and charged, without our hearing of it.
-                charged += call.token_bound
+                lost += 1
                 reason = f"{type(error).__name__} after {self.timeout:g} s at most"
             else:
                 if response.status_code == 200:
                     try:
-                        return _answer(response.content, time.monotonic() - began, tries)
+                        return _answer(response.content, time.monotonic() - began, tries, lost)
                     except ValueError as error:
-                        charged += call.token_bound
+                        lost += 1
                         reason = f"its answer cannot be read ({error})"
                 else:
                     reason = self._refusal(response)
                     if response.status_code not in PASSING:
-                        raise CallFailed(reason, charged)
+                        raise CallFailed(reason, lost)
                     wait = retry_after(response.headers.get("retry-after"))
             if tries > self.retries:
-                raise CallFailed(f"{reason}; given up after try {tries}", charged)
+                raise CallFailed(f"{reason}; given up after try {tries}", lost)
             if wait is not None and wait > LONGEST_WAIT:
-                raise CallFailed(f"{reason}; it asks to wait {wait:.0f} s", charged)
+                raise CallFailed(f"{reason}; it asks to wait {wait:.0f} s", lost)
             if self.stopping.wait(back_off(tries, self.back_off, draw) if wait is None else wait):
-                raise CallFailed(f"{reason}; interrupted", charged)
+                raise CallFailed(f"{reason}; interrupted", lost)
         raise AssertionError("a call is answered or fails")
 
     def close(self) -> None:
@@ -130,10 +130,9 @@ class Endpoint:
 
     def _refusal(self, response: httpx2.Response) -> str:
         """What the endpoint says, raised where it would say so to every call."""
-        text = " ".join(response.text[:300].split())
         # Some servers repeat the key that they refuse.
-        text = text.replace(self._key, "(key)") if self._key else text
-        reason = f"HTTP {response.status_code}: {text}"
+        text = response.text.replace(self._key, "(key)") if self._key else response.text
+        reason = f"HTTP {response.status_code}: {' '.join(text[:300].split())}"
         place = f"endpoint {self.address.url}"
         if response.status_code in (401, 403):
             known = "the key in it is refused" if self._key else "it is not set"
@@ -145,7 +144,7 @@ class Endpoint:
         return reason
 
 
-def _answer(content: bytes, seconds: float, tries: int) -> Answer:
+def _answer(content: bytes, seconds: float, tries: int, lost: int) -> Answer:
     """What a chat completion holds. ValueError for anything else, such as the first half of one."""
     try:
         found = json.loads(content)
@@ -157,4 +156,4 @@ def _answer(content: bytes, seconds: float, tries: int) -> Answer:
         text = message.get("content") or message.get("refusal") or ""
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(f"no chat completion: {error!r}") from None
-    return Answer(str(text), choice.get("finish_reason"), counts or None, served_by, round(seconds, 3), tries)
+    return Answer(str(text), choice.get("finish_reason"), counts or None, served_by, round(seconds, 3), tries, lost)

@@ -32,9 +32,9 @@ class JobStatus:
 class StoreStatus:
     """A store's calls and jobs. Tokens include those of calls that failed but may have been charged.
 
-    `guessed`: calls whose tokens nobody told, so that the most they may have cost is counted. `cost`: by the prices of
-    the last job that named some; None where none did. `half_written`: the last record is not whole, as a killed
-    process leaves it; the next command removes it.
+    guessed      calls of which a try's tokens are not known, so that the most they may have been is counted
+    cost         by the prices of the last job that named some; None where none did
+    half_written whether the last record is not whole, as a killed process leaves it; the next command removes it
     """
 
     path: str
@@ -70,9 +70,10 @@ def read_status(path: Path) -> StoreStatus:
                 outcomes[record["job"], record["query"]] = record
             elif kind == "failure":
                 status.failures[record["error"].split(":")[0].split(";")[0]] += 1
+                status.guessed += record["lost_tries"] > 0
             elif kind == "call":
                 status.calls += 1
-                status.guessed += record["usage"] is None
+                status.guessed += record["usage"] is None or record["lost_tries"] > 0
                 status.seconds += record["seconds"]
             prompt, completion = charged(record)
         except (KeyError, TypeError) as error:
