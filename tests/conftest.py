@@ -1,9 +1,20 @@
+import json
 import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+Reply = Callable[[dict[str, Any], int], "str | Fault"]
+PASSAGE = re.compile(r"^\[(\d+)\] (.*)$", re.MULTILINE)
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +24,89 @@ def shared_data() -> Path:
     if not (folder / "scifact").is_dir():
         pytest.skip(f"no real collections in {folder}; set LIMBECK_TEST_DATA to their folder")
     return folder
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a server does instead of answering: a status, a pause, or a body of its own."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    pause: float = 0.0
+
+
+@dataclass
+class Server:
+    """The server: `reply` answers a request's body, given how many came before; `requests` are those that came."""
+
+    url: str
+    reply: Reply
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    usage: bool = True
+
+    fault = Fault
+
+    @staticmethod
+    def completion(text: str, body: dict[str, Any], usage: bool = True, finish_reason: str = "stop") -> bytes:
+        """A chat completion as endpoints send it."""
+        counts = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
+        found = {"object": "chat.completion", "model": f"{body['model']}-0613", "choices": [choice]}
+        return json.dumps(found | ({"usage": counts} if usage else {})).encode()
+
+    @staticmethod
+    def passages(body: dict[str, Any]) -> list[tuple[str, str]]:
+        """(identifier, text) of the passages in a request."""
+        prompt = "\n".join(message["content"] for message in body["messages"] if message["role"] == "user")
+        return PASSAGE.findall(prompt)
+
+    @staticmethod
+    def by_number(body: dict[str, Any], _: int = 0) -> str:
+        """Rank passages by the last number in each, largest first: a model that is never wrong."""
+        found = [(int(re.findall(r"\d+", text)[-1]), identifier) for identifier, text in Server.passages(body)]
+        return " > ".join(f"[{identifier}]" for _, identifier in sorted(found, reverse=True))
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that ranks by number until a test gives it another `reply`."""
+    state = Server("", Server.by_number)
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with lock:
+                number = len(state.requests)
+                state.requests.append(body)
+                state.headers.append(dict(self.headers))
+            reply = state.reply(body, number)
+            if isinstance(reply, str):
+                reply = Fault(body=state.completion(reply, body, state.usage))
+            time.sleep(reply.pause)
+            content = reply.body or b'{"error": {"message": "as the test wants it"}}'
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def handle(self) -> None:
+            # The client gave up, as some tests want.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                super().handle()
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{listening.server_address[1]}/v1"
+    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield state
+    listening.shutdown()
+    thread.join()
+    listening.server_close()

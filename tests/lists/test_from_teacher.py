@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from limbeck.lists import lists_from_teacher
+from limbeck.errors import DataError
+from limbeck.lists import candidates_to_teach, lists_from_grades, lists_from_orders, lists_from_teacher
 from limbeck.runs import Run
 
 
@@ -55,3 +56,30 @@ def test_each_score_stands_beside_its_passage(collection, depth):
     lists = lists_from_teacher(collection, RUN, Alphabet(), depth, progress=False)
     for passages, scores in zip(lists.passage_ids, lists.teacher_scores, strict=True):
         assert [f"d{score:.0f}" for score in scores] == passages
+
+
+def test_orders_become_ranks_and_queries_without_one_are_left_out_and_counted(collection):
+    candidates, part = candidates_to_teach(collection, RUN)
+    assert part["q1"].docids == ("d2", "d8", "d1")
+    lists = lists_from_orders(candidates, {"q1": np.array([2.0, 2.0, 1.0])}, "llm", {"queries_excluded": "1"})
+    assert lists.query_ids == ["q1"]
+    assert lists[0].teacher_order.tolist() == [2.5, 2.5, 1]
+    assert lists[0].labels.tolist() == [0, 3, 1]
+    assert (lists.metadata["queries_without_order"], lists.metadata["queries_excluded"]) == ("1", "1")
+    assert lists.metadata["teacher"] == "llm"
+
+
+def test_grades_become_labels_and_passages_without_one_are_left_out_and_counted(collection):
+    candidates, _ = candidates_to_teach(collection, RUN)
+    lists = lists_from_grades(candidates, {"q1": {"d1": 3, "d2": 0}, "q3": {}}, "judge", {})
+    assert lists.passage_ids == [["d2", "d1"]]
+    assert lists[0].labels.tolist() == [0, 3]
+    assert lists.metadata["passages_without_grade"] == "1"
+    assert lists.metadata["queries_without_grade"] == "1"
+    assert lists.signals == {"labels"}
+
+
+def test_nothing_from_a_teacher_is_an_error(collection):
+    candidates, _ = candidates_to_teach(collection, RUN)
+    with pytest.raises(DataError, match="llm gave no order for any of 2 queries"):
+        lists_from_orders(candidates, {}, "llm", {})

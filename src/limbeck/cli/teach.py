@@ -1,27 +1,36 @@
-"""Verbs of teachers: stronger models turn a run's candidates into lists with signals."""
+"""Verbs of teachers that score: stronger models turn a run's candidates into lists with signals."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from limbeck.cli.lists import print_description
-from limbeck.cli.output import CollectionName, Json, load
+from limbeck.cli import teach_llm
+from limbeck.cli.lists import Candidates, Depth, Output, print_description
+from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table, short_names
+from limbeck.cli.teach_ranking import Ranking, write_ranking
+
+Kept = Annotated[Path | None, typer.Option(help="Folder of the kept scores; default: OUTPUT with .scores.")]
+Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    teachers = typer.Typer(help="Teachers: score a run's candidates into training lists.", no_args_is_help=True)
+    teachers = typer.Typer(help="Teachers: turn a run's candidates into training lists.", no_args_is_help=True)
     teachers.command("biencoder")(biencoder)
+    teachers.command("ensemble")(ensemble)
+    teachers.command("pointwise")(pointwise)
+    teach_llm.add_to(teachers)
+    teachers.command("report")(report)
     app.add_typer(teachers, name="teach")
 
 
 def biencoder(
     model: Annotated[str, typer.Option(help="sentence-transformers checkpoint: folder, Hub id or package:NAME/PATH.")],
     collection: CollectionName,
-    run: Annotated[Path, typer.Option(help="Run file with the candidates.")],
-    output: Annotated[Path, typer.Option(help="Lists to write (Parquet).")],
-    depth: Annotated[int | None, typer.Option(min=1, help="Candidates per query; default all.")] = None,
+    run: Candidates,
+    output: Output,
+    depth: Depth = None,
     scale: Annotated[float, typer.Option(help="Factor of the cosine.")] = 1.0,
     json: Json = False,
 ) -> None:
@@ -34,3 +43,111 @@ def biencoder(
     lists = lists_from_teacher(data, read_run(run), BiEncoder.load(model), depth, scale=scale)
     write_lists(lists, output)
     print_description(lists, output, json)
+
+
+def ensemble(
+    model: Annotated[
+        list[str],
+        typer.Option(help="Cross-encoder: folder, Hub id or package:NAME/PATH; give it once for each member."),
+    ],
+    collection: CollectionName,
+    run: Candidates,
+    output: Output,
+    depth: Depth = None,
+    combine: Annotated[
+        str, typer.Option(help="mean of the scores as they are, or standardised for each query first.")
+    ] = "mean",
+    scores: Kept = None,
+    ranking: Ranking = None,
+    max_length: Annotated[int | None, typer.Option(help="Longest pair in tokens; default each model's own.")] = None,
+    precision: Precision = "fp32",
+    json: Json = False,
+) -> None:
+    """Average the scores of cross-encoders. Each member's are kept: only what is new is scored the next time."""
+    from limbeck.lists import candidates_to_teach, lists_from_scores, write_lists
+    from limbeck.runs import read_run
+    from limbeck.teachers import ensemble_scores
+
+    data = load(collection)
+    candidates, part = candidates_to_teach(data, read_run(run), depth)
+    folder = scores or output.with_suffix(".scores")
+    found = ensemble_scores(model, data, part, folder, combine, precision, max_length, errors())
+    details = {"teacher_version": " + ".join(found.versions.values()), "combine": combine, "scores": str(folder)}
+    lists = lists_from_scores(candidates, found.scores, " + ".join(found.versions), details)
+    write_lists(lists, output)
+    write_ranking(lists, ranking)
+    print_description(lists, output, json)
+
+
+def pointwise(
+    model: Annotated[str, typer.Option(help="Language model: folder, Hub id, package:NAME/PATH or a GGUF file.")],
+    collection: CollectionName,
+    run: Candidates,
+    output: Output,
+    prompt: Annotated[str, typer.Option(help="qwen3_reranker, monot5 or a template's .yaml file.")] = "qwen3_reranker",
+    depth: Depth = None,
+    scores: Kept = None,
+    ranking: Ranking = None,
+    max_length: Annotated[int, typer.Option(min=16, help="Longest prompt in tokens; the passage is cut.")] = 512,
+    precision: Precision = "fp32",
+    json: Json = False,
+) -> None:
+    """Score each candidate with a language model in process: the logit of yes less that of no. Scores are kept."""
+    from limbeck.lists import candidates_to_teach, lists_from_scores, write_lists
+    from limbeck.runs import read_run
+    from limbeck.teachers import kept_scores
+    from limbeck.teachers.llm import LanguageModel, Pointwise, read_template
+
+    template = read_template(prompt, "yes-no")
+    data = load(collection)
+    candidates, part = candidates_to_teach(data, read_run(run), depth)
+    teacher = Pointwise(LanguageModel.load(model, precision), template, max_length)
+    folder = scores or output.with_suffix(".scores")
+    found = kept_scores(teacher, data, part, folder, errors())
+    details = {"teacher_version": teacher.version, "prompt": prompt, "prompt_digest": template.digest,
+               "max_length": str(max_length), "precision": precision, "scores": str(folder)}  # fmt: skip
+    lists = lists_from_scores(candidates, found, teacher.name, details)
+    write_lists(lists, output)
+    write_ranking(lists, ranking)
+    print_description(lists, output, json)
+
+
+def report(
+    lists: Annotated[list[Path], typer.Argument(metavar="LISTS...", help="Lists that teachers made, of one run.")],
+    collection: CollectionName,
+    run: Annotated[
+        Path | None, typer.Option(help="Run that the teachers were given; default: the order of the lists' passages.")
+    ] = None,
+    measure: Annotated[str, typer.Option(help="Measure by its ir_measures name.")] = "nDCG@10",
+    json: Json = False,
+) -> None:
+    """Compare teachers: what each is worth, what of the headroom it takes, and how far they agree."""
+    from dataclasses import asdict
+
+    from limbeck.lists import read_lists
+    from limbeck.lists.teacher_quality import report_teachers
+    from limbeck.runs import read_run
+
+    label = short_names([str(path) for path in lists])
+    given = read_run(run) if run else None
+    found = report_teachers(load(collection), {label[str(path)]: read_lists(path) for path in lists}, measure, given)
+    if json:
+        print_json(asdict(found))
+        return
+    print_table(
+        ("teacher", found.measure, "given", "best", "headroom", "τ with input"),
+        [
+            (name, _number(of.measure), _number(of.first_stage), _number(of.best), _number(of.headroom),
+             f"{of.input_tau:+.3f}")
+            for name, of in found.teachers.items()
+        ],
+        f"{collection}: {found.queries} queries that all have; headroom: share of the way from the order that was "
+        "given to the best one of the same candidates",
+    )  # fmt: skip
+    if found.agreement:
+        rows = [(f"{of.first} · {of.second}", f"{of.kendall:+.3f}", f"{of.overlap:.3f}") for of in found.agreement]
+        print_table(("agreement", "Kendall τ", "RBO"), rows)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -1,7 +1,8 @@
 """Judgment files: BEIR's three columns under a header, or TREC's four."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,21 @@ def read_qrels(path: Path) -> Judgments:
     if not judgments.grades:
         raise DataError(f"{path}:1: no judgments in this file; {EXPECTED}")
     return judgments
+
+
+def write_qrels(grades: Mapping[str, Mapping[str, int]], path: Path) -> None:
+    """Write judgments, query id → docid → grade, in BEIR's three columns; complete or not at all."""
+    rows = ["\t".join(BEIR_HEADER)]
+    rows += [
+        f"{query_id}\t{docid}\t{grade}" for query_id, of_query in grades.items() for docid, grade in of_query.items()
+    ]
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text("\n".join(rows) + "\n", encoding="utf-8")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _format(line: str, place: str) -> Split:

@@ -4,7 +4,14 @@ from limbeck.lists.convert import Conversion, convert, provided_signals
 from limbeck.lists.describe import describe, describe_file
 from limbeck.lists.formats import find_format, format_names
 from limbeck.lists.from_run import lists_from_run
-from limbeck.lists.from_teacher import Teacher, lists_from_teacher
+from limbeck.lists.from_teacher import (
+    Teacher,
+    candidates_to_teach,
+    lists_from_grades,
+    lists_from_orders,
+    lists_from_scores,
+    lists_from_teacher,
+)
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
 from limbeck.lists.own_texts import write_own_texts
 from limbeck.lists.parquet import read_lists, write_lists
@@ -21,13 +28,17 @@ __all__ = [
     "Sampler",
     "Teacher",
     "TrainingList",
+    "candidates_to_teach",
     "concatenate",
     "convert",
     "describe",
     "describe_file",
     "find_format",
     "format_names",
+    "lists_from_grades",
+    "lists_from_orders",
     "lists_from_run",
+    "lists_from_scores",
     "lists_from_teacher",
     "provided_signals",
     "read_lists",

@@ -1,15 +1,16 @@
-"""Lists whose teacher scores come from a stronger model."""
+"""Lists whose signals come from a stronger model: its scores, its order, or its grades."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from limbeck.collections import Collection
+from limbeck.errors import DataError
 from limbeck.lists.from_run import lists_from_run
-from limbeck.lists.lists import Lists
-from limbeck.lists.signals import teacher_order_from_scores, with_teacher_scores
+from limbeck.lists.lists import SIGNALS, Lists
+from limbeck.lists.signals import average_ranks, teacher_order_from_scores, with_teacher_scores
 from limbeck.runs import Ranking, Run
 
 
@@ -42,14 +43,95 @@ def lists_from_teacher(
     Passages stay in the run's order. Candidates whose text the collection lacks are left out and counted, as in
     `lists_from_run`, whose errors are raised here too. Metadata names the teacher and the version of its weights.
     """
+    candidates, part = candidates_to_teach(collection, run, depth)
+    scores = teacher.score(collection, part, progress=progress)
+    scaled = {query_id: values * scale for query_id, values in scores.items()}
+    return lists_from_scores(
+        candidates, scaled, teacher.name, {"teacher_version": teacher.version, "teacher_scale": repr(scale)}
+    )
+
+
+def candidates_to_teach(collection: Collection, run: Run, depth: int | None = None) -> tuple[Lists, Run]:
+    """The lists that a teacher is to fill, with labels where there are any, and the part of `run` that they hold.
+
+    Raises what `lists_from_run` raises.
+    """
     candidates = lists_from_run(
         collection, run, depth, labels=bool(collection.qrels), order=False, add_missing_positives=False
     )
-    scores = teacher.score(collection, _run_of(candidates, run), progress=progress)
-    scaled = {query_id: values * scale for query_id, values in scores.items()}
-    lists = teacher_order_from_scores(with_teacher_scores(candidates, scaled, teacher.name))
-    metadata = {**lists.metadata, "teacher_version": teacher.version, "teacher_scale": repr(scale)}
-    return replace(lists, metadata=metadata)
+    return candidates, _run_of(candidates, run)
+
+
+def lists_from_scores(
+    candidates: Lists, scores: Mapping[str, np.ndarray], teacher: str, details: Mapping[str, str]
+) -> Lists:
+    """The candidates with a teacher's scores and the order that these imply; `details` go into the metadata."""
+    lists = teacher_order_from_scores(with_teacher_scores(candidates, scores, teacher))
+    return replace(lists, metadata={**lists.metadata, **details})
+
+
+def lists_from_orders(
+    candidates: Lists, orders: Mapping[str, np.ndarray], teacher: str, details: Mapping[str, str]
+) -> Lists:
+    """The candidates with a teacher's order: query id → values [passages], higher is better, equal ones tie.
+
+    Queries without an order are left out, and counted in the metadata (queries_without_order). DataError where none
+    is left.
+    """
+    rows = [row for row, query_id in enumerate(candidates.query_ids) if query_id in orders]
+    kept = _rows(candidates, rows, "order", teacher)
+    metadata = {
+        **kept.metadata,
+        "teacher": teacher,
+        "order_from": teacher,
+        "queries_without_order": str(len(candidates) - len(rows)),
+        **details,
+    }
+    return replace(
+        kept, teacher_order=[average_ranks(orders[query_id]) for query_id in kept.query_ids], metadata=metadata
+    )
+
+
+def lists_from_grades(
+    candidates: Lists, grades: Mapping[str, Mapping[str, int]], teacher: str, details: Mapping[str, str]
+) -> Lists:
+    """The candidates with a teacher's grades, query id → docid → grade, as labels in place of any others.
+
+    Passages without a grade are left out, never taken for irrelevant; so are queries without any. Metadata counts both
+    (passages_without_grade, queries_without_grade). DataError where none is left.
+    """
+    rows = [row for row, query_id in enumerate(candidates.query_ids) if grades.get(query_id)]
+    kept = _rows(candidates, rows, "grade", teacher)
+    judged = [
+        [docid for docid in passages if docid in grades[query_id]]
+        for query_id, passages in zip(kept.query_ids, kept.passage_ids, strict=True)
+    ]
+    left_out = sum(map(len, kept.passage_ids)) - sum(map(len, judged))
+    labels = [
+        np.array([grades[query_id][docid] for docid in passages], dtype=np.float32)
+        for query_id, passages in zip(kept.query_ids, judged, strict=True)
+    ]
+    metadata = {
+        **kept.metadata,
+        "labels_from": teacher,
+        "passages_without_grade": str(left_out),
+        "queries_without_grade": str(len(candidates) - len(rows)),
+        **details,
+    }
+    return Lists(kept.query_ids, judged, labels=labels, metadata=metadata)
+
+
+def _rows(lists: Lists, rows: Sequence[int], what: str, teacher: str) -> Lists:
+    """The lists at these places."""
+    if not rows:
+        raise DataError(f"{teacher} gave no {what} for any of {len(lists)} queries: no list is left")
+    signals = {name: [values[row] for row in rows] for name in SIGNALS if (values := lists.values(name)) is not None}
+    return Lists(
+        [lists.query_ids[row] for row in rows],
+        [lists.passage_ids[row] for row in rows],
+        metadata=lists.metadata,
+        **signals,
+    )
 
 
 def _run_of(lists: Lists, run: Run) -> Run:

@@ -1,0 +1,127 @@
+"""An ensemble of cross-encoders: their scores are averaged (Hofstätter et al. 2020, arXiv 2010.02666)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from limbeck.collections import Collection
+from limbeck.encoder import CrossEncoder, collection_pairs
+from limbeck.errors import UsageError
+from limbeck.runs import Run
+from limbeck.teachers.kept_scores import Scores, kept_scores
+
+COMBINE = ("mean", "standardised")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A cross-encoder of an ensemble."""
+
+    encoder: CrossEncoder
+    precision: str = "fp32"
+
+    @property
+    def name(self) -> str:
+        """The name that it was loaded by."""
+        return self.encoder.source.name
+
+    @property
+    def version(self) -> str:
+        """`sha256:` and the digest of local weights, or `revision:` and the commit of a Hub model."""
+        source = self.encoder.source
+        if source.sha256:
+            return f"sha256:{source.sha256}"
+        return f"revision:{getattr(self.encoder.model.config, '_commit_hash', None) or 'unknown'}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Lengths and precision."""
+        lengths = {"max_length": self.encoder.max_length, "query_tokens": self.encoder.query_tokens}
+        return lengths | {"precision": self.precision}
+
+    def score(self, collection: Collection, wanted: Mapping[str, Sequence[str]]) -> Scores:
+        """Raw logits of the documents wanted for each query."""
+        pairs = collection_pairs(self.encoder, collection)
+        counts = [len(docids) for docids in wanted.values()]
+        query_rows = np.repeat(pairs.queries.rows(list(wanted)), counts)
+        passage_rows = pairs.passages.rows([docid for docids in wanted.values() for docid in docids])
+        scores = self.encoder.score_rows(pairs, query_rows, passage_rows, self.precision)
+        return dict(zip(wanted, np.split(scores, np.cumsum(counts)[:-1]), strict=True))
+
+
+@dataclass(frozen=True)
+class EnsembleScores:
+    """Scores of an ensemble, and the versions of its members by their names."""
+
+    scores: dict[str, NDArray[np.float64]]
+    versions: dict[str, str]
+
+
+def ensemble_scores(
+    models: Sequence[str],
+    collection: Collection,
+    run: Run,
+    folder: Path,
+    combine: str = "mean",
+    precision: str = "fp32",
+    max_length: int | None = None,
+    console: Console | None = None,
+) -> EnsembleScores:
+    """Query id → the members' mean score, float64 [candidates], aligned with `run[id].docids`.
+
+    Members are scored one after another, one in memory at a time, and their scores kept in `folder`: with other
+    members, or more candidates, only what is new is scored.
+
+    Args:
+        models: cross-encoders with one raw logit: folders, Hub ids or `package:NAME/PATH`.
+        combine: `mean` of the scores as they are, as in the paper, whose members were trained with one objective;
+            `standardised` first takes mean and standard deviation over the query's candidates out of each member's,
+            for members whose scores are of different ranges.
+
+    Raises:
+        UsageError: another `combine`, no member, or one of them twice; and what `CrossEncoder.load` raises.
+    """
+    if combine not in COMBINE:
+        raise UsageError(f"combine is {combine!r}, expected {' or '.join(COMBINE)}")
+    if not models or len(set(models)) < len(models):
+        raise UsageError(f"members {', '.join(models) or 'none'}: expected one or more, each once")
+    found: list[Scores] = []
+    versions: dict[str, str] = {}
+    for name in models:
+        member = Member(_load(name, max_length), precision)
+        versions[name] = member.version
+        found.append(kept_scores(member, collection, run, folder, console))
+    if len(set(versions.values())) < len(versions) and all(v.startswith("sha256:") for v in versions.values()):
+        raise UsageError(f"members {', '.join(models)}: two of them have the same weights, expected each once")
+    return EnsembleScores({query_id: combined([of[query_id] for of in found], combine) for query_id in run}, versions)
+
+
+def _load(name: str, max_length: int | None) -> CrossEncoder:
+    encoder = CrossEncoder.load(name, max_length=max_length)
+    # Without a head in the checkpoint, `load` draws one, and a student would learn from chance.
+    classes = encoder.model.config.architectures or []
+    if not any("SequenceClassification" in each for each in classes):
+        raise UsageError(
+            f"{name}: is a {', '.join(classes) or 'backbone'} without a scoring head, expected a cross-encoder; train "
+            "one with `limbeck train`"
+        )
+    return encoder
+
+
+def combined(scores: Sequence[NDArray[np.floating[Any]]], combine: str) -> NDArray[np.float64]:
+    """The mean, [candidates], of the members' scores of one query, [candidates] each.
+
+    Standardised, a member that scores all candidates alike adds 0.
+    """
+    rows = np.stack([np.asarray(of, dtype=np.float64) for of in scores])
+    if combine == "standardised":
+        spread = rows.std(axis=1, keepdims=True)
+        centred = rows - rows.mean(axis=1, keepdims=True)
+        rows = np.divide(centred, spread, out=np.zeros_like(rows), where=spread > 1e-12)
+    mean: NDArray[np.float64] = rows.mean(axis=0)
+    return mean

@@ -1,0 +1,46 @@
+"""LLMs as teachers: listwise orders, graded judgments, pointwise scores."""
+
+from limbeck.teachers.llm.address import Address
+from limbeck.teachers.llm.asking import Asker
+from limbeck.teachers.llm.budget import Budget, BudgetSpent, Cap, Prices
+from limbeck.teachers.llm.call import Answer, Call, CallFailed, Engine, Stopped, Usage
+from limbeck.teachers.llm.call_store import CallStore
+from limbeck.teachers.llm.endpoint import Endpoint
+from limbeck.teachers.llm.in_process import InProcess
+from limbeck.teachers.llm.job import Job, Outcome
+from limbeck.teachers.llm.judging import Judging
+from limbeck.teachers.llm.language_model import LanguageModel
+from limbeck.teachers.llm.listwise import Listwise
+from limbeck.teachers.llm.pointwise import Pointwise
+from limbeck.teachers.llm.status import JobStatus, StoreStatus, read_status
+from limbeck.teachers.llm.template import Template, known_templates, read_template
+
+__all__ = [
+    "Address",
+    "Answer",
+    "Asker",
+    "Budget",
+    "BudgetSpent",
+    "Call",
+    "CallFailed",
+    "CallStore",
+    "Cap",
+    "Endpoint",
+    "Engine",
+    "InProcess",
+    "Job",
+    "JobStatus",
+    "Judging",
+    "LanguageModel",
+    "Listwise",
+    "Outcome",
+    "Pointwise",
+    "Prices",
+    "Stopped",
+    "StoreStatus",
+    "Template",
+    "Usage",
+    "known_templates",
+    "read_status",
+    "read_template",
+]

@@ -1,0 +1,88 @@
+"""Reading an LLM's answer strictly. What is no complete answer gives none, and says what is wrong with it."""
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+REFUSAL, REPEATED, MISSING, INVENTED, UNORDERED, TRUNCATED, FAILED = (
+    "refusal", "repeated", "missing", "invented", "unordered", "truncated", "call failed",
+)  # fmt: skip
+DEFECTS = {
+    REFUSAL: "no identifier or grade in the answer",
+    REPEATED: "an identifier twice, or several grades",
+    MISSING: "an identifier of the window is not in the answer",
+    INVENTED: "an identifier or grade that was not offered",
+    UNORDERED: "identifiers that are not joined by >",
+    TRUNCATED: "the answer ended at the token limit",
+    FAILED: "the engine gave no answer",
+}
+"""What may be wrong with an answer, and what each means."""
+
+_IDENTIFIER = re.compile(r"\[(\d{1,9})\]")
+_JOINED = re.compile(r"\s*>\s*")
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_GRADE = re.compile(r"##\s*final score:\s*(-?\d+)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ParsedOrder:
+    """Positions counted from 0, best first, each of 0 … n-1 once; or None and what is wrong."""
+
+    order: tuple[int, ...] | None
+    defects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ParsedGrade:
+    """A grade, or None and what is wrong."""
+
+    grade: int | None
+    defects: tuple[str, ...] = ()
+
+
+def parse_order(text: str, count: int, finish_reason: str | None = "stop") -> ParsedOrder:
+    """The order in an answer such as `[2] > [1]`.
+
+    Every identifier from 1 to `count` must be there once, joined by `>`; words before and after are let pass, a second
+    mention is not. A model that repeats the passages gives identifiers that are not joined: no order.
+
+    >>> parse_order("[2] > [3] > [1]", 3).order
+    (1, 2, 0)
+    >>> parse_order("I cannot rank these.", 3)
+    ParsedOrder(order=None, defects=('refusal',))
+    """
+    text = _THOUGHT.sub("", text)
+    found = list(_IDENTIFIER.finditer(text))
+    numbers = [int(match[1]) for match in found]
+    gaps = [text[a.end() : b.start()] for a, b in pairwise(found)]
+    offered = set(range(1, count + 1))
+    checks = {
+        TRUNCATED: finish_reason == "length",
+        REFUSAL: not numbers,
+        REPEATED: len(set(numbers)) < len(numbers),
+        MISSING: bool(numbers) and not offered <= set(numbers),
+        INVENTED: not set(numbers) <= offered,
+        UNORDERED: not all(_JOINED.fullmatch(gap) for gap in gaps),
+    }
+    defects = tuple(name for name, applies in checks.items() if applies)
+    return ParsedOrder(None, defects) if defects else ParsedOrder(tuple(number - 1 for number in numbers))
+
+
+def parse_grade(text: str, best: int = 3, finish_reason: str | None = "stop") -> ParsedGrade:
+    """The grade in an answer such as `##final score: 2`, or one that is nothing but the grade.
+
+    >>> parse_grade("##final score: 2").grade
+    2
+    >>> parse_grade("##final score: 7").defects
+    ('invented',)
+    """
+    text = _THOUGHT.sub("", text)
+    bare = text.strip()
+    numbers = [int(bare)] if re.fullmatch(r"\d{1,9}", bare) else [int(number) for number in _GRADE.findall(text)]
+    if not numbers:
+        return ParsedGrade(None, (TRUNCATED if finish_reason == "length" else REFUSAL,))
+    if len(set(numbers)) > 1:
+        return ParsedGrade(None, (REPEATED,))
+    if not 0 <= numbers[0] <= best:
+        return ParsedGrade(None, (INVENTED,))
+    return ParsedGrade(numbers[0])

@@ -1,0 +1,61 @@
+"""Asking: from the store where an equal call was answered before, else from the engine, within the budget."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from limbeck.teachers.llm.budget import Budget
+from limbeck.teachers.llm.call import Answer, Call, CallFailed, Engine, Stopped
+from limbeck.teachers.llm.call_store import CallStore
+from limbeck.teachers.llm.template import Message
+
+FAILURES_IN_A_ROW = 10
+
+
+class Asker:
+    """Puts prompts to an engine. Safe for threads if the engine is. Once `stopping` is set, no further call begins."""
+
+    def __init__(self, engine: Engine, store: CallStore, budget: Budget, stopping: threading.Event) -> None:
+        self.engine = engine
+        self.store = store
+        self.budget = budget
+        self.stopping = stopping
+        self._failures = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, messages: Sequence[Message], attempt: int, about: Mapping[str, Any]) -> Answer:
+        """The answer to a chat. The seed, where there is one, is moved by `attempt`.
+
+        Raises:
+            CallFailed: the engine gave none.
+            Stopped: the budget is spent, too many calls in a row failed, or `stopping` is set.
+            LimbeckError: no call could be answered, as the endpoint refuses them all.
+        """
+        parameters = dict(self.engine.parameters)
+        if isinstance(parameters.get("seed"), int):
+            parameters["seed"] += attempt
+        call = Call(self.engine.model, self.engine.revision, parameters, tuple(messages), attempt, about)
+        found = self.store.find(call)
+        if found is not None:
+            return found
+        if self.stopping.is_set():
+            raise Stopped("interrupted")
+        with self.budget.reserved(call, self.store.spent):
+            try:
+                answer = self.engine.answer(call)
+            except CallFailed as failure:
+                self.store.add_failure(call, failure, self.engine.place)
+                self._count_failure(failure)
+                raise
+            self.store.add(call, answer, self.engine.place)
+        with self._lock:
+            self._failures = 0
+        return answer
+
+    def _count_failure(self, failure: CallFailed) -> None:
+        if self.stopping.is_set():
+            raise Stopped("interrupted")
+        with self._lock:
+            self._failures += 1
+            if self._failures >= FAILURES_IN_A_ROW:
+                raise Stopped(f"{self._failures} calls in a row were not answered, the last one: {failure}")
