@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from limbeck.encoder.attention import attention_path, can_pack, use_our_attention
 from limbeck.encoder.checkpoint import first_position, longest_input, read_checkpoint, write_checkpoint
 from limbeck.encoder.dropout import use_fast_dropout
+from limbeck.encoder.embedding import touch_used_rows_only
 from limbeck.encoder.last_layer import first_token_only
 from limbeck.encoder.memory import keep_freed_memory
 from limbeck.encoder.moved import moved
@@ -126,6 +127,8 @@ class CrossEncoder:
             raise UsageError(f"{source.name}: a {model.config.model_type} cannot be computed packed; leave packed out")
         if sharded:
             shard(model)
+        else:
+            touch_used_rows_only(model)
         return cls(model, tokenizer, template, max_length, query_tokens, source, packed, processes, sharded)
 
     @property
