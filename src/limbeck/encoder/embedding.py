@@ -1,7 +1,7 @@
 """Word embeddings whose gradient touches only the rows that were looked up.
 
-torch's own makes a gradient as large as the vocabulary for each micro-batch and adds it to the one before: for MiniLM 47
-MB of zeros, written and added, for a few hundred rows.
+torch's own makes a gradient as large as the vocabulary for each micro-batch and adds it to the one before: for MiniLM
+47 MB of zeros, written and added, for a few hundred rows.
 """
 
 from typing import Any
