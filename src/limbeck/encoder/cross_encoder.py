@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from limbeck.encoder.attention import attention_path, can_pack, use_our_attention
 from limbeck.encoder.checkpoint import first_position, longest_input, read_checkpoint, write_checkpoint
+from limbeck.encoder.compiled import compile_layers
 from limbeck.encoder.dropout import use_fast_dropout
 from limbeck.encoder.embedding import touch_used_rows_only
 from limbeck.encoder.last_layer import first_token_only
@@ -69,6 +70,7 @@ class CrossEncoder:
         sha256: str | None = None,
         dropout: float | None = None,
         packed: bool | None = None,
+        compiled: bool = False,
         processes: Processes = ALONE,
         sharded: bool = False,
     ) -> "CrossEncoder":
@@ -86,6 +88,7 @@ class CrossEncoder:
             dropout: share of activations dropped in training, everywhere; default as the configuration says.
             packed: whether to compute without padding; default where the backbone can, on CUDA. Changes speed, not
                 scores.
+            compiled: whether layers go through torch.compile. Changes speed, and what dropout drops.
             processes: those that will score and train together; each loads the model and calls the same methods.
             sharded: whether the weights are divided among the processes, for a model that fits no single device.
 
@@ -125,6 +128,8 @@ class CrossEncoder:
             use_our_attention(model, packed)
         elif packed:
             raise UsageError(f"{source.name}: a {model.config.model_type} cannot be computed packed; leave packed out")
+        if compiled:
+            compile_layers(model)
         if sharded:
             shard(model)
         else:

@@ -15,7 +15,7 @@ _STEPS = 1 << 16
 
 def dropout(values: torch.Tensor, share: float) -> torch.Tensor:
     """Values of which `share` are dropped at random, by torch's default generator, and the others scaled up."""
-    if values.device.type != "cpu":
+    if values.device.type != "cpu" or torch.compiler.is_compiling():
         return torch_dropout(values, share)
     dropped = round(share * _STEPS)
     if not 0 < dropped < _STEPS:

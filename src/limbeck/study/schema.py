@@ -150,6 +150,7 @@ class Optimizer(Section):
     precision: Precision = "fp32"
     token_budget: Count = 2048
     single_pass_tokens: Count = 12288
+    compiled: bool = False
     checkpoint_every: Count = 500
 
 

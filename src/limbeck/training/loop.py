@@ -110,6 +110,7 @@ class _Training:
             seed=plan.seed,
             dropout=backbone.dropout,
             sha256=backbone.sha256,
+            compiled=plan.settings.compiled,
             processes=processes,
             sharded=sharded,
         )

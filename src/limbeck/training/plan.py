@@ -82,6 +82,8 @@ class Settings:
         token_budget: most tokens of one micro-batch, padding included.
         single_pass_tokens: a step of at most this many tokens keeps all its graphs alive and needs one forward only;
             a larger one is scored without graphs first and replayed, in memory that does not grow with the step.
+        compiled: whether the backbone's layers go through torch.compile: for CUDA; on a CPU it is slower (docs/LOG.md).
+            Dropout then drops other elements.
         checkpoint_every: steps between checkpoints.
     """
 
@@ -91,6 +93,7 @@ class Settings:
     precision: str = "fp32"
     token_budget: int = 2048
     single_pass_tokens: int = 12288
+    compiled: bool = False
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
