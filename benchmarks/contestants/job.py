@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+MINI_BATCH = 16
+
+
 @dataclass(frozen=True)
 class Row:
     """One query with its passages and a teacher's scores of them, highest first."""
@@ -28,6 +31,8 @@ class Job:
         dropout: None leaves the model's own.
         objective: RankNet or ADR-MSE.
         rounds: steps to train, or times to re-rank, that are counted.
+        mini_batch_size: pairs that sentence-transformers scores at once in training; None leaves its own default, as
+            many as a step has queries.
     """
 
     work: str
@@ -39,6 +44,7 @@ class Job:
     dropout: float | None = None
     lists_per_step: int = 4
     rounds: int = 5
+    mini_batch_size: int | None = MINI_BATCH
 
     @classmethod
     def read(cls) -> "Job":

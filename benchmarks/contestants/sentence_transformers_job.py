@@ -63,7 +63,7 @@ def training(job: Job) -> None:
         }
     )
     model, clock = load(job), Clock()
-    loss = {"RankNet": RankNetLoss, "ADR-MSE": ADRMSELoss}[job.objective](model)
+    loss = {"RankNet": RankNetLoss, "ADR-MSE": ADRMSELoss}[job.objective](model, mini_batch_size=job.mini_batch_size)
     with tempfile.TemporaryDirectory() as folder:
         arguments = CrossEncoderTrainingArguments(
             output_dir=folder, max_steps=job.rounds + 2, per_device_train_batch_size=job.lists_per_step,

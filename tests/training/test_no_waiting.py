@@ -69,9 +69,3 @@ def test_a_step_asks_its_device_for_nothing(
             work.loss.item()
     assert readings.read() == pytest.approx([float(work.loss), float(norm), readings.read()[2]])
     assert any(not torch.equal(weight, before[name]) for name, weight in student.weights.items())
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_on_cuda_readings_come_through_pinned_memory() -> None:
-    readings = Readings([torch.tensor(2.5, device="cuda"), torch.tensor(3, device="cuda")])
-    assert readings.read() == [2.5, 3.0]

