@@ -39,6 +39,9 @@ def train(
     clip: Annotated[float, typer.Option(help="Largest gradient norm; 0: no clipping.")] = 1.0,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     token_budget: Annotated[int, typer.Option(min=1, help="Most tokens of one micro-batch.")] = 2048,
+    single_pass_tokens: Annotated[
+        int, typer.Option(min=1, help="A step of at most so many tokens keeps all graphs: faster, for more memory.")
+    ] = 12288,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the layers (torch.compile); for CUDA, slower on a CPU.")
     ] = False,
@@ -80,9 +83,7 @@ def train(
         ),
         data,
         seed,
-        Settings(
-            warmup, weight_decay, clip, precision, token_budget, compiled=compiled, checkpoint_every=checkpoint_every
-        ),
+        Settings(warmup, weight_decay, clip, precision, token_budget, single_pass_tokens, compiled, checkpoint_every),
         validation,
     )
     processes = Processes.joined()
