@@ -47,7 +47,7 @@ def retrieve_bm25(
 def rerank(
     model: Annotated[str, typer.Option(help="Cross-encoder: folder, Hub id or package:NAME/PATH.")],
     collection: CollectionName,
-    run: Annotated[Path, typer.Option(help="Run file with the candidates.")],
+    run: Annotated[Path, typer.Option("--run", "--candidates", help="Run file with the candidates.")],
     output: Annotated[Path, typer.Option(help="Run file to write; .gz compresses it.")],
     depth: Annotated[int, typer.Option(min=1, help="Candidates per query.")] = 100,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
@@ -59,7 +59,8 @@ def rerank(
 ) -> None:
     """Re-order a run's candidates with a cross-encoder.
 
-    On several devices: torchrun --nproc-per-node N -m limbeck rerank …
+    On several devices: torchrun --nproc-per-node N -m limbeck rerank --candidates RUN … (torchrun takes --run for its
+    own --run-path).
     """
     from limbeck.encoder import CrossEncoder, Processes
     from limbeck.evaluation import rerank as rerank_run
