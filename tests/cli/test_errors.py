@@ -109,3 +109,11 @@ def test_the_process_itself_ends_with_the_exit_code() -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_verb_that_several_processes_cannot_share_is_refused(
+    limbeck: Limbeck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    result = limbeck("study", "status", "out", code=2)
+    assert "torchrun started 2; only train and rerank share work" in result.stderr
