@@ -16,6 +16,7 @@ from limbeck.errors import DataError, MissingError, UsageError
 from limbeck.lists.fit import Fit
 from limbeck.lists.formats import Format, Row, find_format
 from limbeck.lists.lists import SIGNALS
+from limbeck.lists.parquet import check_target
 from limbeck.lists.parts import Parts, open_parts
 from limbeck.lists.table import signals_of, table_of
 
@@ -165,10 +166,7 @@ def _adds_positives(source: Path, conversion: Conversion) -> bool:
 def _check(source: Path, output: Path, conversion: Conversion, form: Format, collection: Collection | None) -> None:
     if not source.is_file():
         raise MissingError(f"{source}: no such file; expected {form.about}")
-    if not output.parent.is_dir():
-        raise MissingError(f"{output}: its folder {output.parent} is not there; create it first")
-    if output.is_dir():
-        raise UsageError(f"{output}: is a folder, expected a file name such as {output / 'lists.parquet'}")
+    check_target(output)
     if output.exists() and output.samefile(source):
         raise UsageError(f"{output}: is the file to be read; name another one to be written")
     if collection is None and (form.is_text or conversion.labels):

@@ -3,13 +3,12 @@
 import gzip
 import io
 import math
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from limbeck.collections.lines import numbered_lines
-from limbeck.errors import DataError, MissingError
+from limbeck.errors import DataError
+from limbeck.files import written
 from limbeck.runs.ranking import rank
 from limbeck.runs.run import Run
 
@@ -64,24 +63,13 @@ def write_run(run: Run, path: str | Path) -> None:
     that reads back as the same float64. Folders on the way are made. Equal runs give equal bytes.
     """
     path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            if path.name.endswith(".gz"):
-                # No file name and no time in the gzip header, so that equal runs are equal files.
-                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
-                    _write_lines(run, packed)
-            else:
-                _write_lines(run, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except OSError as error:
-        raise MissingError(f"{path}: the run cannot be written here: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            aside.unlink()
+    with written(path) as file:
+        if path.name.endswith(".gz"):
+            # No file name and no time in the gzip header, so that equal runs are equal files.
+            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+                _write_lines(run, packed)
+        else:
+            _write_lines(run, file)
 
 
 def run_name(path: Path) -> str:
