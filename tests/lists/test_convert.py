@@ -222,6 +222,17 @@ def test_texts_get_the_ids_of_the_collection_and_unknown_ones_are_counted(collec
         convert(source, output, Conversion("text-triples"))
 
 
+def test_a_text_twice_in_a_list_counts_once_where_it_stands_first(collection, tmp_path):
+    source, output = tmp_path / "train.jsonl", tmp_path / "lists.parquet"
+    texts = {"query": "query 1", "pos": ["text 1"], "neg": ["text 2", "text 1"]}
+    source.write_text(json.dumps({**texts, "pos_scores": [4.5], "neg_scores": [1, -2]}))
+    convert(source, output, Conversion("flagembedding"), collection)
+    lists = read_lists(output)
+    assert (lists.passage_ids, values(lists.labels)) == ([["d1", "d2"]], [[1, 0]])
+    assert values(lists.teacher_scores) == [[4.5, 1]]
+    assert left_out(lists) == {"texts_twice": "1"}
+
+
 def test_scores_of_a_run_are_kept_where_they_are_asked_for(tmp_path):
     source, output = tmp_path / "teacher.run", tmp_path / "lists.parquet"
     source.write_text("q1 Q0 a 1 2.5 t\nq1 Q0 b 2 -1 t\n")

@@ -69,7 +69,7 @@ class Fit:
         there = [n for n in kept if self._is_there(row.passage_ids[n])]
         self.counts["passages_without_text"] += len(kept) - len(there)
         if self._passages is not None:
-            # Two texts of a list may be one to the collection, which looks past blanks.
+            # A text may come twice, or two be one to the collection, which looks past blanks.
             once = sorted({row.passage_ids[n]: n for n in reversed(there)}.values())
             self.counts["texts_twice"] += len(there) - len(once)
             there = once

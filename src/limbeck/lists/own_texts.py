@@ -27,15 +27,18 @@ def write_own_texts(source: str | Path, format_name: str, folder: str | Path) ->
     form, folder = find_format(format_name), Path(folder)
     if not form.is_text:
         raise UsageError(f"{source}: {format_name} has ids and no texts; name the collection that they are of")
-    seen: set[tuple[str, str]] = set()
+    passages, queries = set[str](), set[str]()
     with writing(folder), written_aside(folder) as aside:
-        with (aside / FILES[0]).open("w") as corpus, (aside / FILES[1]).open("w") as queries:
+        with (aside / FILES[0]).open("w") as corpus_file, (aside / FILES[1]).open("w") as queries_file:
             for row in counted(form.read(Path(source), START), f"Reading {Path(source).name}", "lists"):
-                for file, texts in ((queries, [row.query_id]), (corpus, row.passage_ids)):
+                for file, seen, texts in (
+                    (queries_file, queries, [row.query_id]),
+                    (corpus_file, passages, row.passage_ids),
+                ):
                     for text in map(str.strip, texts):
                         text_id = hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:16]
-                        if text and (file.name, text_id) not in seen:
-                            seen.add((file.name, text_id))
+                        if text and text_id not in seen:
+                            seen.add(text_id)
                             file.write(f"{json.dumps({'_id': text_id, 'title': '', 'text': text})}\n")
         sync(aside)
         if not folder.exists() or not any(folder.iterdir()):

@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from limbeck.collections.lines import Place, placed_lines
+from limbeck.collections.lines import Place, is_encodable, placed_lines
 from limbeck.errors import DataError
+
+_SURROGATE = re.compile(r"\\u[dD]")
 
 
 def columns(path: Path, start: Place, names: tuple[str, ...]) -> Iterator[tuple[Place, list[str]]]:
@@ -24,16 +27,18 @@ def columns(path: Path, start: Place, names: tuple[str, ...]) -> Iterator[tuple[
 
 
 def json_lines(path: Path, start: Place, expected: str, kind: type = dict) -> Iterator[tuple[Place, Any]]:
-    """(place, value) of each line that is not blank; DataError for one that is no JSON or not of `kind`."""
+    """(place, value) of each line that is not blank; DataError for one that is no JSON, no text or not of `kind`."""
     for place, line in placed_lines(path, start):
         if not line.strip():
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}:{place.number}: not JSON ({error}); expected `{expected}` on each line") from None
         if not isinstance(value, kind):
             raise DataError(f"{path}:{place.number}: a {type(value).__name__}; expected `{expected}` on each line")
+        if _SURROGATE.search(line) and not is_encodable(json.dumps(value, ensure_ascii=False)):
+            raise DataError(f"{path}:{place.number}: half a surrogate pair (\\ud800 to \\udfff), which is no text; remove it")
         yield place, value
 
 
