@@ -1,4 +1,4 @@
-"""What readers of text files have in common: lines of so many columns, or of JSON, and numbers in them."""
+"""What readers have in common: lines of so many columns, or of JSON, and the ids and numbers in them."""
 
 import json
 import math
@@ -38,7 +38,7 @@ def json_lines(path: Path, start: Place, expected: str, kind: type = dict) -> It
         if not isinstance(value, kind):
             raise DataError(f"{path}:{place.number}: a {type(value).__name__}; expected `{expected}` on each line")
         if _SURROGATE.search(line) and not is_encodable(json.dumps(value, ensure_ascii=False)):
-            raise DataError(f"{path}:{place.number}: half a surrogate pair (\\ud800 to \\udfff), which is no text; remove it")
+            raise DataError(f"{path}:{place.number}: half a surrogate pair (\\ud800 to \\udfff), which is no text")
         yield place, value
 
 
@@ -54,15 +54,16 @@ def number(text: str, what: str, path: Path, place: Place) -> float:
     return value
 
 
-def json_id(value: Any, what: str, path: Path, place: Place) -> str:
-    """An id that JSON holds as a text or a whole number. DataError names the place."""
+def as_id(value: Any, what: str, path: Path, place: Place) -> str:
+    """An id that JSON or Parquet holds as a text or a whole number. DataError names the place."""
     if isinstance(value, str) or type(value) is int:
         return str(value)
-    raise DataError(f"{path}:{place.number}: {what} is {json.dumps(value)}, expected an id: a text or a whole number")
+    found = json.dumps(value, default=str)
+    raise DataError(f"{path}:{place.number}: {what} is {found}, expected an id: a text or a whole number")
 
 
-def json_number(value: Any, what: str, path: Path, place: Place) -> float:
-    """A finite number that JSON holds. DataError names the place."""
+def as_number(value: Any, what: str, path: Path, place: Place) -> float:
+    """A finite number that JSON or Parquet holds. DataError names the place."""
     if type(value) in (int, float) and math.isfinite(value):
         return float(value)
-    raise DataError(f"{path}:{place.number}: {what} is {json.dumps(value)}, expected a finite number")
+    raise DataError(f"{path}:{place.number}: {what} is {json.dumps(value, default=str)}, expected a finite number")

@@ -6,7 +6,7 @@ from typing import Any
 
 from limbeck.collections.lines import Place
 from limbeck.errors import DataError
-from limbeck.lists.formats.columns import json_lines, json_number
+from limbeck.lists.formats.columns import as_number, json_lines
 from limbeck.lists.formats.format import Format, Row
 
 SHAPE = '{"query": …, "pos": [TEXT, …], "neg": [TEXT, …], "pos_scores": [SCORE, …], "neg_scores": [SCORE, …]}'
@@ -37,7 +37,7 @@ def _scores(value: dict[str, Any], key: str, texts: list[str], path: Path, place
     scores = value[key]
     if not isinstance(scores, list) or len(scores) != len(texts):
         raise DataError(f"{path}:{place.number}: `{key}` is no list of {len(texts)} scores, one for each text")
-    return [json_number(score, "a score", path, place) for score in scores]
+    return [as_number(score, "a score", path, place) for score in scores]
 
 
 FORMAT = Format(f"FlagEmbedding's JSON lines `{SHAPE}`", read, is_text=True)
