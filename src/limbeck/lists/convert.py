@@ -15,6 +15,7 @@ from limbeck.collections.lines import START
 from limbeck.errors import DataError, MissingError, UsageError
 from limbeck.lists.fit import Fit
 from limbeck.lists.formats import Format, Row, find_format
+from limbeck.lists.judgments import require_judgments
 from limbeck.lists.lists import SIGNALS
 from limbeck.lists.parquet import check_target
 from limbeck.lists.parts import Parts, open_parts
@@ -86,12 +87,12 @@ def convert(
     console = console or Console(quiet=True)
     form = find_format(conversion.format)
     _check(source, output, conversion, form, collection)
-    fit = Fit(collection, conversion.depth, conversion.labels, _adds_positives(source, conversion), form.is_text)
     with open_parts(output, _job(source, conversion, collection)) as parts:
         if parts.count:
             console.print(f"{source.name}: goes on after {parts.lists:,} lists", highlight=False)
         else:
             _verify(source, conversion.checksum or form.md5.get(source.name))
+        fit = Fit(collection, conversion.depth, conversion.labels, _adds_positives(source, conversion), form.is_text)
         fit.counts.update(parts.counts)
         _write_parts(source, form, conversion, fit, parts, console)
         if not parts.lists:
@@ -172,11 +173,8 @@ def _check(source: Path, output: Path, conversion: Conversion, form: Format, col
     if collection is None and (form.is_text or conversion.labels):
         why = "holds texts, whose ids a collection has" if form.is_text else "is to take labels from judgments"
         raise UsageError(f"{source}: {why}; name the collection")
-    if collection is not None and conversion.labels and not collection.qrels:
-        raise DataError(
-            f"collection {collection.name} has no judgments, expected some to take labels from; "
-            "name a split that has them, or do not ask for labels"
-        )
+    if collection is not None and conversion.labels:
+        require_judgments(collection)
 
 
 def _job(source: Path, conversion: Conversion, collection: Collection | None) -> dict[str, Any]:
@@ -211,10 +209,10 @@ def _metadata(
         metadata["source_checksum"] = checksum.lower()
     if collection is not None:
         metadata |= {"collection": collection.name, "collection_fingerprint": collection.fingerprint}
+        if conversion.labels:
+            metadata["labels_from"] = f"judgments of {collection.name}"
     if conversion.depth is not None:
         metadata["depth"] = str(conversion.depth)
-    if conversion.labels:
-        metadata["labels_from"] = f"judgments of {collection.name}" if collection else ""
     return metadata | {name: str(count) for name, count in sorted(counts.items())}
 
 
