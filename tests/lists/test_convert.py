@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from limbeck.collections import progress
 from limbeck.errors import DataError, MissingError, UsageError
 from limbeck.lists import Conversion, Lists, convert, format_names, lists_from_run, provided_signals, read_lists
 from limbeck.lists import convert as convert_file
@@ -302,7 +303,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 def test_progress_is_said_on_a_terminal_and_elsewhere(scores, tmp_path, monkeypatch):
     from rich.console import Console
 
-    monkeypatch.setattr(sys.modules[convert_file.__module__], "_QUIET_SECONDS", 0)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0)
     scores.write_text("".join(f"{n}\t-{n}\tq{n}\tp{n}\tn{n}\n" for n in range(300)))
     with (tmp_path / "console").open("w") as file:
         convert(scores, tmp_path / "lists.parquet", HOFSTAETTER, console=Console(file=file, width=200))

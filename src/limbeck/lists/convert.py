@@ -2,8 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from limbeck.collections import Collection
 from limbeck.collections.lines import START
+from limbeck.collections.progress import told
 from limbeck.errors import DataError, MissingError, UsageError
 from limbeck.lists.fit import Fit
 from limbeck.lists.formats import Format, Row, find_format
@@ -23,8 +23,6 @@ from limbeck.lists.table import signals_of, table_of
 
 PASSAGES_PER_PART = 500_000
 """Passages, counted in every list, after which a part is written: what is in memory, and what an interruption costs."""
-
-_QUIET_SECONDS = 15.0  # between two lines where there is no terminal
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _write_parts(source: Path, form: Format, conversion: Conversion, fit: Fit, p
     seen = set(parts.query_ids()) if form.one_list_a_query else set()
     rows: list[Row] = []
     passages = 0
-    for row in _shown(form.read(source, parts.next), source, parts, console):
+    for row in told(form.read(source, parts.next), _how_far(source, parts), console, source.name):
         if passages >= PASSAGES_PER_PART:
             parts.write(table_of(source, rows, has, kept), row.place, fit.counts)
             rows, passages = [], 0
@@ -216,19 +214,13 @@ def _metadata(
     return metadata | {name: str(count) for name, count in sorted(counts.items())}
 
 
-def _shown(rows: Iterator[Row], source: Path, parts: Parts, console: Console) -> Iterator[Row]:
-    """Pass rows on, and say now and then how far the file is read."""
-    size, began, said = source.stat().st_size, time.monotonic(), time.monotonic()
-    with console.status(source.name) if console.is_terminal else nullcontext() as status:
-        for number, row in enumerate(rows, 1):
-            yield row
-            if number % 100 or time.monotonic() - said < (1 if status else _QUIET_SECONDS):
-                continue
-            said = time.monotonic()
-            share = f", {row.place.offset / size:.0%}" if row.place.offset and source.suffix != ".gz" else ""
-            rate = number / (said - began)
-            text = f"{source.name}: {parts.lists:,} lists written{share}, {rate:,.0f} a second"
-            if status:
-                status.update(text)
-            else:
-                console.print(text, highlight=False)
+def _how_far(source: Path, parts: Parts) -> Callable[[int, Row], str]:
+    """From how many lists were read, and the last of them, to what is said."""
+    size, began = source.stat().st_size, time.monotonic()
+
+    def text(number: int, row: Row) -> str:
+        share = f", {row.place.offset / size:.0%}" if row.place.offset and source.suffix != ".gz" else ""
+        rate = number / (time.monotonic() - began)
+        return f"{source.name}: {parts.lists:,} lists written{share}, {rate:,.0f} a second"
+
+    return text
