@@ -86,7 +86,7 @@ def test_a_file_that_is_no_table_of_figures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"other.csv:1: no column collection or value; there are a, b"):
         read_table(tmp_path / "other.csv")
     (tmp_path / "latin.csv").write_bytes(f"{HEAD}caf\xe9,BCE,c0,AP,1,0.5\n".encode("latin-1"))
-    with pytest.raises(DataError, match=r"latin.csv:1: not CSV in UTF-8"):
+    with pytest.raises(DataError, match=r"latin.csv: not CSV in UTF-8"):
         read_table(tmp_path / "latin.csv")
     (tmp_path / "empty.csv").write_text(HEAD)
     with pytest.raises(DataError, match="no row has a value"):

@@ -109,17 +109,15 @@ def _check_files(name: str, config: StudyConfig, sources: Sources) -> Iterator[P
         if not sources.file(path).is_file():
             yield Problem((*key, collection) if collection else key, f'"{path}": no such file in {sources.folder}')
     train = sources.listed(name)
-    if "" in paths and len(train) > 1 and config.lists[name].format != "limbeck":
+    if config.lists[name].format == "limbeck":
+        return
+    if "" in paths and len(train) > 1:
         yield Problem(
             key, f"is one file for {len(train)} training collections; expected a mapping from each to its file"
         )
         return
-    if config.lists[name].format != "limbeck":
-        for collection in train:
-            try:
-                sources.list_file(name, collection)
-            except LimbeckError as error:
-                yield Problem(key, str(error))
+    for collection in train:
+        yield from attempt(key, sources.list_file, name, collection)
 
 
 def _check_ready(key: Key, source: ListSource) -> Iterator[Problem]:

@@ -49,7 +49,7 @@ def read_table(path: Path) -> Table:
                 (f"{path}:{reader.line_num}", {key: value or "" for key, value in row.items() if key}) for row in reader
             ]
         except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{path}:{reader.line_num + 1}: not CSV in UTF-8 ({error}); save it so") from None
+            raise DataError(f"{path}: not CSV in UTF-8 ({error}); save it so") from None
     if absent:
         raise DataError(
             f"{path}:1: no column {' or '.join(absent)}; there are {', '.join(reader.fieldnames or ()) or 'none'}"
