@@ -20,7 +20,8 @@ def read(path: Path, start: Place) -> Iterator[Row]:
     if path.suffix != ".parquet":
         yield from run.read(path, start)
         return
-    absent = [name for name in COLUMNS if name not in column_names(path)]
+    names = column_names(path)
+    absent = [name for name in COLUMNS if name not in names]
     if absent:
         raise DataError(f"{path}: no column {', '.join(absent)}; expected {', '.join(COLUMNS)}")
     rows = parquet_rows(path, start, COLUMNS[:3])
