@@ -35,6 +35,9 @@ def check_lists(
             yield Problem((*key, "teacher"), unknown("teacher", source.teacher, known["teachers"]))
         if source.labels:
             yield from _check_judgments(name, sources)
+        if source.checksum and len(source.path or ()) != 1:
+            text = f"is of one file, but path names {len(source.path or ())}; expected lists for each, or no checksum"
+            yield Problem((*key, "checksum"), text)
         signals = None if key in broken else provided(name, sources)
         if signals is not None and _draws_by_label(name, sources) and "labels" not in signals:
             text = "draws positives and negatives, but the lists carry no labels; add labels: qrels, or draw by size"
