@@ -18,7 +18,7 @@ def claim(output: Path, plan: TrainingPlan, write: bool = True) -> None:
     path, described = output / "plan.json", json.loads(json.dumps(plan.describe()))
     if path.exists():
         try:
-            found = json.loads(path.read_text())
+            found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise DataError(f"{path}: not JSON ({error}); remove {output} to train anew") from error
         if not isinstance(found, dict):

@@ -67,7 +67,7 @@ def train(
     if (output / "summary.json").exists():
         if processes.is_first:
             shutil.rmtree(output / "checkpoints", ignore_errors=True)  # of a process killed at its very end
-        return json.loads((output / "summary.json").read_text())  # type: ignore[no-any-return]
+        return json.loads((output / "summary.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
     if console is None or not processes.is_first:
         console = Console(quiet=True)
     with torch.random.fork_rng():
