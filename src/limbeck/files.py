@@ -1,6 +1,7 @@
 """Files and folders that are there complete or not at all: written aside, then renamed."""
 
 import ctypes
+import fcntl
 import json
 import os
 import shutil
@@ -63,6 +64,19 @@ def written_aside(place: Path) -> Iterator[Path]:
         yield aside
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock file; False if another process does. The system lets go when the holder ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def remove_left(place: Path) -> None:

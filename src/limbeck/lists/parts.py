@@ -1,6 +1,5 @@
 """Lists written part by part, so that a long conversion goes on where it was stopped and needs little memory."""
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 
 from limbeck.collections.lines import START, Place
 from limbeck.errors import UsageError
-from limbeck.files import write_json, written
+from limbeck.files import locked, write_json, written
 from limbeck.lists.fingerprint import Fingerprint
 
 
@@ -77,12 +76,9 @@ def open_parts(output: Path, job: Mapping[str, Any]) -> Iterator[Parts]:
     UsageError while another process is at it.
     """
     folder = output.with_name(f".{output.name}.parts")
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"{output}: another process is writing it; wait for it, or name another file") from None
+    with locked(folder / "lock") as mine:
+        if not mine:
+            raise UsageError(f"{output}: another process is writing it; wait for it, or name another file")
         parts = _found(folder, dict(job))
         try:
             yield parts

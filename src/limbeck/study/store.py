@@ -1,15 +1,14 @@
 """Where a study's results lie on disk. Whatever has its name there is complete: all is written aside, then renamed."""
 
-import fcntl
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from limbeck.errors import DataError, MissingError
+from limbeck.files import locked
 
 
 class Store:
@@ -69,18 +68,9 @@ class Store:
         found: dict[str, Any] = read_json(self.index)
         return found
 
-    @contextmanager
-    def claim(self, cell_id: str) -> Iterator[bool]:
-        """Hold a cell; False if another process does. The system lets go when the holder ends, however it ends."""
-        path = self.cell(cell_id) / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+    def claim(self, cell_id: str) -> AbstractContextManager[bool]:
+        """Hold a cell; False if another process does; see `limbeck.files.locked`."""
+        return locked(self.cell(cell_id) / "lock")
 
     def is_claimed(self, cell_id: str) -> bool:
         """Whether some process works on a cell."""
