@@ -67,7 +67,8 @@ def checked_signal(
 
 def unfit(signal: str, numbers: np.ndarray) -> np.ndarray:
     """Which numbers [n] a signal cannot hold: NaN, infinities, and of labels negative ones."""
-    return ~np.isfinite(numbers) | (numbers < 0) if signal == "labels" else ~np.isfinite(numbers)
+    found: np.ndarray = ~np.isfinite(numbers)
+    return found | (numbers < 0) if signal == "labels" else found
 
 
 def place(row: int, query_ids: Sequence[str], column: str) -> str:
