@@ -122,6 +122,8 @@ def test_a_query_without_candidates_counts_as_zero_and_is_said(runs: Path, limbe
     ("code", "text", "words"),
     [
         (2, "is given twice", ("--collection", "mini/test", "runs/mini/test/bm25.run", "runs/mini/test/bm25.run")),
+        (2, "names a seed twice", ("--collection", "mini/test", "runs/mini/test/bm25.run",
+                                   "runs/mini/test/shuffle1.run,runs/mini/test/shuffle1.run")),
         (2, "names one of mini/test, mini/test twice", ("--collection", "mini/test", "--collection", "mini/test",
                                                         "a.run", "b.run")),
         (2, "write {} where the collection's name", (*TWO, "runs/{}/bm25.run", "runs/mini/test/shuffle1.run")),

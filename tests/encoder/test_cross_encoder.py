@@ -12,7 +12,8 @@ import torch
 from transformers import AutoTokenizer, BertForMaskedLM, BertModel
 from transformers.utils import logging
 
-from limbeck.encoder import CrossEncoder, aside, collection_pairs, quiet
+from limbeck import files
+from limbeck.encoder import CrossEncoder, collection_pairs, quiet
 from limbeck.errors import MissingError, UsageError
 
 Pairs = list[tuple[str, str]]
@@ -207,7 +208,7 @@ def test_a_save_that_fails_leaves_the_older_model_whole(
     target = {"weights": encoder.model, "tokeniser": encoder.tokenizer}.get(broken)
     if target is None:
         # As on a system that cannot let two folders change places in one step.
-        monkeypatch.setattr(aside, "_exchange", lambda *_: False)
+        monkeypatch.setattr(files, "_exchange", lambda *_: False)
         monkeypatch.setattr(os, "replace", fail)
     else:
         monkeypatch.setattr(target, "save_pretrained", fail)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from limbeck.collections import progress
 from limbeck.errors import DataError, MissingError, UsageError
 from limbeck.lists import Conversion, Lists, convert, format_names, lists_from_run, provided_signals, read_lists
 from limbeck.lists import convert as convert_file
@@ -222,6 +223,17 @@ def test_texts_get_the_ids_of_the_collection_and_unknown_ones_are_counted(collec
         convert(source, output, Conversion("text-triples"))
 
 
+def test_a_text_twice_in_a_list_counts_once_where_it_stands_first(collection, tmp_path):
+    source, output = tmp_path / "train.jsonl", tmp_path / "lists.parquet"
+    texts = {"query": "query 1", "pos": ["text 1"], "neg": ["text 2", "text 1"]}
+    source.write_text(json.dumps({**texts, "pos_scores": [4.5], "neg_scores": [1, -2]}))
+    convert(source, output, Conversion("flagembedding"), collection)
+    lists = read_lists(output)
+    assert (lists.passage_ids, values(lists.labels)) == ([["d1", "d2"]], [[1, 0]])
+    assert values(lists.teacher_scores) == [[4.5, 1]]
+    assert left_out(lists) == {"texts_twice": "1"}
+
+
 def test_scores_of_a_run_are_kept_where_they_are_asked_for(tmp_path):
     source, output = tmp_path / "teacher.run", tmp_path / "lists.parquet"
     source.write_text("q1 Q0 a 1 2.5 t\nq1 Q0 b 2 -1 t\n")
@@ -291,7 +303,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 def test_progress_is_said_on_a_terminal_and_elsewhere(scores, tmp_path, monkeypatch):
     from rich.console import Console
 
-    monkeypatch.setattr(sys.modules[convert_file.__module__], "_QUIET_SECONDS", 0)
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0)
     scores.write_text("".join(f"{n}\t-{n}\tq{n}\tp{n}\tn{n}\n" for n in range(300)))
     with (tmp_path / "console").open("w") as file:
         convert(scores, tmp_path / "lists.parquet", HOFSTAETTER, console=Console(file=file, width=200))

@@ -35,7 +35,19 @@ def test_a_damaged_file_leaves_no_half_collection(tmp_path):
     source.write_text(f"{json.dumps(LINES[0])}\n{{\n")
     with pytest.raises(DataError, match=r"train\.jsonl:2: not JSON"):
         write_own_texts(source, "flagembedding", tmp_path / "own")
-    assert list((tmp_path / "own").iterdir()) == []
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_another_collection_is_not_written_over(tmp_path):
+    source, own = tmp_path / "train.jsonl", tmp_path / "own"
+    own.mkdir()
+    source.write_text(f"{json.dumps(LINES[0])}\n")
+    write_own_texts(source, "flagembedding", own)
+    before = (own / "corpus.jsonl").read_bytes()
+    source.write_text(f"{json.dumps(LINES[1])}\n")
+    with pytest.raises(UsageError, match=r"own: holds something else than the texts of .*train\.jsonl; name a new"):
+        write_own_texts(source, "flagembedding", own)
+    assert (own / "corpus.jsonl").read_bytes() == before
 
 
 def test_a_format_with_ids_has_no_texts_of_its_own(tmp_path):

@@ -106,6 +106,7 @@ def test_a_policy_is_known_by_its_name_and_a_wrong_name_gives_the_nearest():
         Sample(depth=50),
         Sample(depth=200, positives=1, negatives=7, positive_from=2),
         Sample(size=8),
+        Sample(depth=1_234_567),
         Sample(depth=50, positives=1, negatives=4, random=3, replacement=True, first=True),
     ],
 )

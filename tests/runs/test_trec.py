@@ -141,7 +141,7 @@ def test_who_reads_the_old_file_keeps_it_whole(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(MissingError, match="cannot be written here"):
+    with pytest.raises(MissingError, match=r"x\.run: cannot be written: File exists"):
         write_run(Run.from_scores("x", {"q": {"a": 1.0}}), tmp_path / "file" / "x.run")
 
 

@@ -85,9 +85,28 @@ def test_a_file_that_is_no_table_of_figures_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match=r"other.csv:1: no column collection or value; there are a, b"):
         read_table(tmp_path / "other.csv")
+    (tmp_path / "latin.csv").write_bytes(f"{HEAD}caf\xe9,BCE,c0,AP,1,0.5\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"latin.csv: not CSV in UTF-8"):
+        read_table(tmp_path / "latin.csv")
     (tmp_path / "empty.csv").write_text(HEAD)
     with pytest.raises(DataError, match="no row has a value"):
         read_table(tmp_path / "empty.csv")
+
+
+def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    path = table(tmp_path / "t.csv")
+    plain = read_table(path)
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert read_table(path) == plain
+
+
+def test_a_value_with_commas_can_be_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    values = [("BCE", "colbert, positives=1", 1), ("InfoNCE", "colbert, positives=1", 2), ("BCE", "bm25", 3)]
+    path.write_text("objective,negatives,collection,value\n" + "".join(f'{o},"{n}",c,{v}\n' for o, n, v in values))
+    words = ["study", "factors", str(path), "--where", "negatives=colbert, positives=1", "--json"]
+    found = json.loads(CliRunner().invoke(app, words).stdout)
+    assert (found["factors"], found["configurations"]) == ({"objective": ["BCE", "InfoNCE"]}, 2)
 
 
 def test_the_verb_prints_shares_effects_and_the_ratio(tmp_path: Path) -> None:

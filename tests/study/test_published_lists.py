@@ -115,6 +115,11 @@ def test_a_policy_is_named_in_the_study(published: Path, study_file: StudyFile, 
         ({"format": "hofstaetter", "path": "scores.tsv"}, "RankNet", "provides labels, teacher_scores; add"),
         ({"format": "triples", "path": "scores.tsv"}, "BCE", "scores.tsv:1: 5 tab-separated columns; expected 3"),
         ({"format": "hofstaetter", "path": "scores.tsv", "checksum": "12"}, "MSE", "source.checksum: "),
+        (
+            {"format": "run", "first_stage": "bm25", "labels": "qrels", "checksum": "0" * 32},
+            "BCE",
+            "source.checksum: is of one file, but path names 0",
+        ),
         ({"format": "run", "path": "llm.run", "labels": "qrels", "sample": "paper-infonse"}, "BCE", "paper-infonce"),
     ],
 )

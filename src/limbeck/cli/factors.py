@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from limbeck.evaluation import FactorAnalysis, Figures
     from limbeck.evaluation.statistics.comparison import Interval
     from limbeck.evaluation.statistics.factors import Effect, Ratio
+    from limbeck.study.factors import Table
 
 
 def factors(
@@ -40,7 +41,8 @@ def factors(
     table = study_table(source) if source.is_dir() else read_table(source)
     if source.is_dir() and measure is None:
         measure = table.rows[0][1]["measure"]
-    chosen = select(table, _conditions([*(where or ()), *([f"measure={measure}"] if measure else [])]))
+    conditions = [*(where or ()), *([f"measure={measure}"] if measure else [])]
+    chosen = select(table, _conditions(conditions, table))
     data = figures(chosen, factor or ())
     found = analyse_factors(data)
     if table.skipped:
@@ -61,19 +63,19 @@ def factors(
     _print(data, found, chosen.rows[0][1].get("measure", "value"))
 
 
-def _conditions(texts: list[str]) -> dict[str, list[str]]:
-    """Column → values that count; those of a column that is named twice are joined."""
+def _conditions(texts: list[str], table: "Table") -> dict[str, list[str]]:
+    """Column → values that count; those of a column that is named twice are joined. A value itself may have commas."""
     found: dict[str, list[str]] = {}
     for text in texts:
         column, sign, values = text.partition("=")
         if not sign:
             raise UsageError(f'--where "{text}"; expected COLUMN=VALUE or COLUMN=VALUE,VALUE')
-        found.setdefault(column, []).extend(values.split(","))
+        there = {row.get(column) for _, row in table.rows}
+        found.setdefault(column, []).extend([values] if values in there else values.split(","))
     return found
 
 
 def _print(data: "Figures", found: "FactorAnalysis", measure: str) -> None:
-
     seeds = sorted({min(map(len, data.values)), max(map(len, data.values))})
     scope = (
         f"{len(data.values)} configurations × {len(data.collections)} collections, seeds: {'–'.join(map(str, seeds))}"

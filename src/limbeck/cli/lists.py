@@ -31,7 +31,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Print what lists hold, and the first few of them."""
-    from limbeck.lists import read_lists
+    from limbeck.lists import SIGNALS, read_lists
 
     found = read_lists(lists)
     print_description(found, lists, json)
@@ -41,11 +41,7 @@ def show(
         row = found[index]
         typer.echo(f"\n{row.query_id}: {len(row)} passages")
         for position, passage_id in enumerate(row.passage_ids[:10]):
-            signals = [
-                f"{name} {values[position]:g}"
-                for name in ("labels", "teacher_scores", "teacher_order")
-                if (values := getattr(row, name)) is not None
-            ]
+            signals = [f"{name} {values[position]:g}" for name in SIGNALS if (values := getattr(row, name)) is not None]
             typer.echo(f"  {passage_id}  {', '.join(signals)}")
 
 

@@ -32,13 +32,13 @@ def name_systems(words: Sequence[str], several: bool) -> list[System]:
     """The systems of these words, labelled by what tells them apart.
 
     Raises:
-        UsageError: fewer than two, one given twice, or without a place for the name of `several` collections.
+        UsageError: fewer than two, one or a seed given twice, or without a place for the name of `several` collections.
     """
     if len(words) < 2:
         raise UsageError("compare needs at least two runs: the baseline first, then the others")
     for word in words:
-        if words.count(word) > 1:
-            raise UsageError(f"{word} is given twice; a run cannot be compared with itself")
+        if words.count(word) > 1 or len(set(seeds(word))) < len(seeds(word)):
+            raise UsageError(f"{word} is given twice, or names a seed twice; a run cannot be compared with itself")
         if several and not all(PLACE in part for part in seeds(word)):
             raise UsageError(
                 f"{word} is one file for several collections; write {PLACE} where the collection's name stands in it, "

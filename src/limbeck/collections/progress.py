@@ -1,13 +1,16 @@
-"""A count while a large source is read: live on a terminal, a line now and then elsewhere."""
+"""How far it is while a large source is read: live on a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Item = TypeVar("Item")
 
 SILENT_UNTIL = 100_000
-STEP = 20_000
+STEP = 100  # items between two looks at the clock
 QUIET_SECONDS = 15.0  # between two lines where there is no terminal
 
 
@@ -20,21 +23,28 @@ def counted(items: Iterable[Item], doing: str, noun: str, total: int | None = No
             break
     else:
         return
-    yield from _shown(iterator, doing, f"of {total:,} {noun}" if total else noun)
-
-
-def _shown(items: Iterator[Item], doing: str, noun: str) -> Iterator[Item]:
     from rich.console import Console
 
-    console = Console(stderr=True)
+    def text(number: int, _: object = None) -> str:
+        return f"{doing}: {SILENT_UNTIL + number:,} {f'of {total:,} {noun}' if total else noun}"
+
+    yield from told(iterator, text, Console(stderr=True), text(0))
+
+
+def told(items: Iterable[Item], text: Callable[[int, Item], str], console: "Console", beginning: str) -> Iterator[Item]:
+    """Pass `items` on, and say now and then what `text` makes of how many have passed and of the last of them.
+
+    Args:
+        beginning: what is said on a terminal until then.
+    """
     said = time.monotonic()
-    with console.status(f"{doing}: {SILENT_UNTIL:,} {noun}") as status:
-        for number, item in enumerate(items, SILENT_UNTIL + 1):
+    with console.status(beginning) as status:
+        for number, item in enumerate(items, 1):
             yield item
-            if number % STEP:
+            if number % STEP or time.monotonic() - said < (1 if console.is_terminal else QUIET_SECONDS):
                 continue
-            text, now = f"{doing}: {number:,} {noun}", time.monotonic()
-            status.update(text)
-            if not console.is_terminal and now - said >= QUIET_SECONDS:
-                console.print(text, highlight=False)
-                said = now
+            said = time.monotonic()
+            if console.is_terminal:
+                status.update(text(number, item))
+            else:
+                console.print(text(number, item), highlight=False)

@@ -1,6 +1,5 @@
 """Judgment files: BEIR's three columns under a header, or TREC's four."""
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from limbeck.collections.lines import id_fault, numbered_lines
 from limbeck.errors import DataError
+from limbeck.files import write_text
 
 BEIR_HEADER = ["query-id", "corpus-id", "score"]
 EXPECTED = (
@@ -75,13 +75,7 @@ def write_qrels(grades: Mapping[str, Mapping[str, int]], path: Path) -> None:
     rows += [
         f"{query_id}\t{docid}\t{grade}" for query_id, of_query in grades.items() for docid, grade in of_query.items()
     ]
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text("\n".join(rows) + "\n", encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_text(path, "\n".join(rows) + "\n")
 
 
 def _format(line: str, place: str) -> Split:

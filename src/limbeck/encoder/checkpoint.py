@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from limbeck.encoder.aside import replace_folder, sync, writing, written_aside
 from limbeck.encoder.quiet import quiet
 from limbeck.encoder.source import ModelSource
 from limbeck.errors import DataError, LimbeckError, MissingError, UsageError
+from limbeck.files import replace_folder, sync, writing, written_aside
 
 IDENTITY = "torch.nn.modules.linear.Identity"  # where sentence-transformers looks for the activation of raw scores
 _REMOTE_CLASSES = {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}

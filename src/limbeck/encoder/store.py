@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from limbeck.collections.progress import counted
-from limbeck.encoder.aside import remove_left, replace_folder, sync, writing, written_aside
 from limbeck.errors import MissingError
+from limbeck.files import remove_left, replace_folder, sync, writing, written_aside
 
 CHUNK = 10_000  # texts handed to the tokeniser at once; it spreads them over threads of its own
 LONGEST_ID = 32  # bytes; a longer id is found by a digest of that length

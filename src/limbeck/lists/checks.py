@@ -50,7 +50,7 @@ def checked_signal(
     first = 0
     for chunk in column.array.chunks:
         numbers = chunk.flatten().to_numpy()
-        bad = ~np.isfinite(numbers) if signal != "labels" else ~(np.isfinite(numbers) & (numbers >= 0))
+        bad = unfit(signal, numbers)
         if bad.any():
             position = int(bad.argmax())
             ends = np.cumsum(chunk.value_lengths().to_numpy())
@@ -63,6 +63,12 @@ def checked_signal(
             )
         first += len(chunk)
     return column
+
+
+def unfit(signal: str, numbers: np.ndarray) -> np.ndarray:
+    """Which numbers [n] a signal cannot hold: NaN, infinities, and of labels negative ones."""
+    found: np.ndarray = ~np.isfinite(numbers)
+    return found | (numbers < 0) if signal == "labels" else found
 
 
 def place(row: int, query_ids: Sequence[str], column: str) -> str:

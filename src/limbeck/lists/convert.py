@@ -2,8 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,18 @@ from rich.console import Console
 
 from limbeck.collections import Collection
 from limbeck.collections.lines import START
+from limbeck.collections.progress import told
 from limbeck.errors import DataError, MissingError, UsageError
 from limbeck.lists.fit import Fit
 from limbeck.lists.formats import Format, Row, find_format
+from limbeck.lists.judgments import require_judgments
 from limbeck.lists.lists import SIGNALS
+from limbeck.lists.parquet import check_target
 from limbeck.lists.parts import Parts, open_parts
 from limbeck.lists.table import signals_of, table_of
 
 PASSAGES_PER_PART = 500_000
 """Passages, counted in every list, after which a part is written: what is in memory, and what an interruption costs."""
-
-_QUIET_SECONDS = 15.0  # between two lines where there is no terminal
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ def convert(
     console = console or Console(quiet=True)
     form = find_format(conversion.format)
     _check(source, output, conversion, form, collection)
-    fit = Fit(collection, conversion.depth, conversion.labels, _adds_positives(source, conversion), form.is_text)
     with open_parts(output, _job(source, conversion, collection)) as parts:
         if parts.count:
             console.print(f"{source.name}: goes on after {parts.lists:,} lists", highlight=False)
         else:
             _verify(source, conversion.checksum or form.md5.get(source.name))
+        fit = Fit(collection, conversion.depth, conversion.labels, _adds_positives(source, conversion), form.is_text)
         fit.counts.update(parts.counts)
         _write_parts(source, form, conversion, fit, parts, console)
         if not parts.lists:
@@ -108,7 +108,7 @@ def _write_parts(source: Path, form: Format, conversion: Conversion, fit: Fit, p
     seen = set(parts.query_ids()) if form.one_list_a_query else set()
     rows: list[Row] = []
     passages = 0
-    for row in _shown(form.read(source, parts.next), source, parts, console):
+    for row in told(form.read(source, parts.next), _how_far(source, parts), console, source.name):
         if passages >= PASSAGES_PER_PART:
             parts.write(table_of(source, rows, has, kept), row.place, fit.counts)
             rows, passages = [], 0
@@ -165,20 +165,14 @@ def _adds_positives(source: Path, conversion: Conversion) -> bool:
 def _check(source: Path, output: Path, conversion: Conversion, form: Format, collection: Collection | None) -> None:
     if not source.is_file():
         raise MissingError(f"{source}: no such file; expected {form.about}")
-    if not output.parent.is_dir():
-        raise MissingError(f"{output}: its folder {output.parent} is not there; create it first")
-    if output.is_dir():
-        raise UsageError(f"{output}: is a folder, expected a file name such as {output / 'lists.parquet'}")
+    check_target(output)
     if output.exists() and output.samefile(source):
         raise UsageError(f"{output}: is the file to be read; name another one to be written")
     if collection is None and (form.is_text or conversion.labels):
         why = "holds texts, whose ids a collection has" if form.is_text else "is to take labels from judgments"
         raise UsageError(f"{source}: {why}; name the collection")
-    if collection is not None and conversion.labels and not collection.qrels:
-        raise DataError(
-            f"collection {collection.name} has no judgments, expected some to take labels from; "
-            "name a split that has them, or do not ask for labels"
-        )
+    if collection is not None and conversion.labels:
+        require_judgments(collection)
 
 
 def _job(source: Path, conversion: Conversion, collection: Collection | None) -> dict[str, Any]:
@@ -213,26 +207,20 @@ def _metadata(
         metadata["source_checksum"] = checksum.lower()
     if collection is not None:
         metadata |= {"collection": collection.name, "collection_fingerprint": collection.fingerprint}
+        if conversion.labels:
+            metadata["labels_from"] = f"judgments of {collection.name}"
     if conversion.depth is not None:
         metadata["depth"] = str(conversion.depth)
-    if conversion.labels:
-        metadata["labels_from"] = f"judgments of {collection.name}" if collection else ""
     return metadata | {name: str(count) for name, count in sorted(counts.items())}
 
 
-def _shown(rows: Iterator[Row], source: Path, parts: Parts, console: Console) -> Iterator[Row]:
-    """Pass rows on, and say now and then how far the file is read."""
-    size, began, said = source.stat().st_size, time.monotonic(), time.monotonic()
-    with console.status(source.name) if console.is_terminal else nullcontext() as status:
-        for number, row in enumerate(rows, 1):
-            yield row
-            if number % 100 or time.monotonic() - said < (1 if status else _QUIET_SECONDS):
-                continue
-            said = time.monotonic()
-            share = f", {row.place.offset / size:.0%}" if row.place.offset and source.suffix != ".gz" else ""
-            rate = number / (said - began)
-            text = f"{source.name}: {parts.lists:,} lists written{share}, {rate:,.0f} a second"
-            if status:
-                status.update(text)
-            else:
-                console.print(text, highlight=False)
+def _how_far(source: Path, parts: Parts) -> Callable[[int, Row], str]:
+    """From how many lists were read, and the last of them, to what is said."""
+    size, began = source.stat().st_size, time.monotonic()
+
+    def text(number: int, row: Row) -> str:
+        share = f", {row.place.offset / size:.0%}" if row.place.offset and source.suffix != ".gz" else ""
+        rate = number / (time.monotonic() - began)
+        return f"{source.name}: {parts.lists:,} lists written{share}, {rate:,.0f} a second"
+
+    return text

@@ -1,12 +1,12 @@
 """Rows of a published file made to fit a collection: ids for texts, its split's queries, its judgments as labels."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 
 from limbeck.collections import Collection
 from limbeck.lists.formats import Row
+from limbeck.lists.judgments import judged_labels, missing_positives
 from limbeck.lists.lists import SIGNALS
 from limbeck.lists.signals import average_ranks
 from limbeck.lists.text_ids import TextIds
@@ -69,7 +69,7 @@ class Fit:
         there = [n for n in kept if self._is_there(row.passage_ids[n])]
         self.counts["passages_without_text"] += len(kept) - len(there)
         if self._passages is not None:
-            # Two texts of a list may be one to the collection, which looks past blanks.
+            # A text may come twice, or two be one to the collection, which looks past blanks.
             once = sorted({row.passage_ids[n]: n for n in reversed(there)}.values())
             self.counts["texts_twice"] += len(there) - len(once)
             there = once
@@ -80,27 +80,15 @@ class Fit:
 
     def _judged(self, row: Row) -> Row:
         assert self.collection is not None
-        grades = self.collection.qrels.get(row.query_id, {})
-        self.counts["lists_without_judgments"] += not grades
+        self.counts["lists_without_judgments"] += not self.collection.qrels.get(row.query_id)
         passages = list(row.passage_ids)
         if self.add_positives:
-            missing = list(self._missing_positives(row.query_id, passages))
-            self.counts["positives_added"] += len(missing)
-            passages += missing
-        return row._replace(
-            passage_ids=passages, labels=[float(max(grades.get(passage, 0), 0)) for passage in passages]
-        )
-
-    def _missing_positives(self, query_id: str, passages: list[str]) -> Iterator[str]:
-        assert self.collection is not None
-        present = {*passages, query_id} if self.collection.drop_query_document else set(passages)
-        grades = self.collection.qrels.get(query_id, {})
-        for passage, grade in sorted(grades.items(), key=lambda judged: (-judged[1], judged[0])):
-            if grade > 0 and passage not in present:
-                if self._texts is None or passage in self._texts:
-                    yield passage
-                else:
-                    self.counts["positives_without_text"] += 1
+            missing = missing_positives(self.collection, row.query_id, passages)
+            there = [passage for passage in missing if self._texts is None or passage in self._texts]
+            self.counts["positives_without_text"] += len(missing) - len(there)
+            self.counts["positives_added"] += len(there)
+            passages += there
+        return row._replace(passage_ids=passages, labels=judged_labels(self.collection, row.query_id, passages))
 
 
 def _choose(row: Row, places: list[int]) -> Row:

@@ -1,12 +1,12 @@
 """Lists from a run's rankings: labels from the collection's judgments, order from the ranks."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 
 from limbeck.collections import Collection
 from limbeck.errors import DataError, UsageError, nearest
+from limbeck.lists.judgments import judged_labels, missing_positives, require_judgments
 from limbeck.lists.lists import Lists
 from limbeck.runs import Run
 
@@ -38,11 +38,8 @@ def lists_from_run(
     """
     if depth is not None and depth < 1:
         raise UsageError(f"depth is {depth}, expected 1 or more passages, or none for all")
-    if labels and not collection.qrels:
-        raise DataError(
-            f"collection {collection.name} has no judgments, expected some to take labels from; "
-            "name a split that has them, or do not ask for labels"
-        )
+    if labels:
+        require_judgments(collection)
     _check_queries(collection, run)
     counts: Counter[str] = Counter()
     query_ids: list[str] = []
@@ -55,18 +52,19 @@ def lists_from_run(
         candidates = _candidates(collection, run, query_id, depth)
         passages = [docid for docid in candidates if docid in collection.documents]
         counts["passages_without_text"] += len(candidates) - len(passages)
-        grades = collection.qrels.get(query_id, {})
         if labels and add_missing_positives and not order:
-            missing = list(_missing_positives(collection, query_id, passages, counts))
-            passages += missing
-            counts["positives_added"] += len(missing)
+            missing = missing_positives(collection, query_id, passages)
+            there = [docid for docid in missing if docid in collection.documents]
+            counts["positives_without_text"] += len(missing) - len(there)
+            counts["positives_added"] += len(there)
+            passages += there
         if not passages:
             counts["queries_without_passages"] += 1
             continue
-        counts["queries_without_judgments"] += labels and not grades
+        counts["queries_without_judgments"] += labels and not collection.qrels.get(query_id)
         query_ids.append(query_id)
         passage_ids.append(passages)
-        label_lists.append(np.array([max(grades.get(p, 0), 0) for p in passages], dtype=np.float32))
+        label_lists.append(np.array(judged_labels(collection, query_id, passages), dtype=np.float32))
     counts["queries_outside_split"] = len(run) - len(collection.query_ids) + counts["queries_without_ranking"]
     if not query_ids:
         raise DataError(
@@ -95,22 +93,6 @@ def _candidates(collection: Collection, run: Run, query_id: str, depth: int | No
     docids = run[query_id].docids
     dropped = query_id if collection.drop_query_document else None
     return [docid for docid in docids if docid != dropped][:depth]
-
-
-def _missing_positives(
-    collection: Collection, query_id: str, passages: list[str], counts: Counter[str]
-) -> Iterator[str]:
-    present = set(passages)
-    if collection.drop_query_document:
-        present.add(query_id)
-    grades = collection.qrels.get(query_id, {})
-    for docid, grade in sorted(grades.items(), key=lambda judged: (-judged[1], judged[0])):
-        if grade <= 0 or docid in present:
-            continue
-        if docid in collection.documents:
-            yield docid
-        else:
-            counts["positives_without_text"] += 1
 
 
 def _metadata(

@@ -9,7 +9,7 @@ import numpy as np
 from limbeck.errors import DataError
 from limbeck.lists.checks import check_passages, checked_signal
 from limbeck.lists.fingerprint import Fingerprint
-from limbeck.lists.ragged import Column, StringLists, Strings
+from limbeck.lists.ragged import Column, StringLists, Strings, joined
 
 SIGNALS = ("labels", "teacher_scores", "teacher_order")
 
@@ -127,15 +127,9 @@ def concatenate(parts: Sequence[Lists]) -> Lists:
                     f'query "{query_id}" is in the lists of {_origin(parts[earlier], earlier)} and of '
                     f"{_origin(part, number)}: expected each query in one part only; leave it out of one, or rename it"
                 )
-    columns = {
-        signal: [values for part in parts for values in part.values(signal) or []] for signal in parts[0].signals
-    }
-    return Lists(
-        [query_id for part in parts for query_id in part.query_ids],
-        [passage_ids for part in parts for passage_ids in part.passage_ids],
-        metadata=_joined_metadata([part.metadata for part in parts]),
-        **columns,
-    )
+    names = ("query_ids", "passage_ids", *parts[0].signals)
+    columns = {name: joined([getattr(part, name) for part in parts]) for name in names}
+    return Lists(**columns, metadata=_joined_metadata([part.metadata for part in parts]))
 
 
 def _joined_metadata(parts: Sequence[Mapping[str, str]]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.errors import DataError, MissingError, UsageError, nearest
+from limbeck.files import written
 from limbeck.lists.lists import SIGNALS, Lists
 from limbeck.lists.ragged import Column, NumberLists, StringLists, Strings
 
@@ -22,21 +23,19 @@ _ROWS_PER_GROUP = 10_000
 
 
 def write_lists(lists: Lists, path: str | os.PathLike[str]) -> None:
-    """Write lists to `path`, whole or not at all: aside first, flushed to disk, then renamed."""
+    """Write lists to `path`, whole or not at all. MissingError or UsageError where that cannot be done."""
     target = Path(path)
-    if not target.parent.is_dir():
-        raise MissingError(f"{target}: its folder {target.parent} is not there; create it first")
-    if target.is_dir():
-        raise UsageError(f"{target}: is a folder, expected a file name such as {target / 'lists.parquet'}")
-    aside = target.with_name(f".{target.name}.{os.getpid()}.aside")
-    try:
-        with aside.open("wb") as file:
-            pq.write_table(_to_table(lists), file, row_group_size=_ROWS_PER_GROUP, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, target)
-    finally:
-        aside.unlink(missing_ok=True)
+    check_target(target)
+    with written(target) as file:
+        pq.write_table(_to_table(lists), file, row_group_size=_ROWS_PER_GROUP, compression="zstd")
+
+
+def check_target(path: Path) -> None:
+    """Raise MissingError or UsageError where no lists can be written."""
+    if not path.parent.is_dir():
+        raise MissingError(f"{path}: its folder {path.parent} is not there; create it first")
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder, expected a file name such as {path / 'lists.parquet'}")
 
 
 def read_lists(path: str | os.PathLike[str]) -> Lists:

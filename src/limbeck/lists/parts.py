@@ -1,8 +1,6 @@
 """Lists written part by part, so that a long conversion goes on where it was stopped and needs little memory."""
 
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ import pyarrow.parquet as pq
 
 from limbeck.collections.lines import START, Place
 from limbeck.errors import UsageError
+from limbeck.files import locked, write_json, written
 from limbeck.lists.fingerprint import Fingerprint
 
 
@@ -37,17 +36,12 @@ class Parts:
 
     def write(self, table: pa.Table, following: Place | None, counts: Mapping[str, int]) -> None:
         """One part more, whole or not at all; the source goes on at `following`."""
-        aside = self.folder / "aside"
-        with aside.open("wb") as file:
+        with written(self._part(self.count)) as file:
             pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, self._part(self.count))
         self.next, self.count, self.lists = following, self.count + 1, self.lists + len(table)
         self.counts = dict(counts)
         state = {name: getattr(self, name) for name in ("job", "next", "count", "lists", "counts")}
-        aside.write_text(json.dumps(state), encoding="utf-8")
-        os.replace(aside, self.folder / "state.json")
+        write_json(self.folder / "state.json", state)
 
     def query_ids(self) -> Iterator[str]:
         """The queries of all lists so far."""
@@ -62,15 +56,10 @@ class Parts:
             fingerprint.add({name: table[name].chunk(0) for name in table.column_names})
         described = {**metadata, "fingerprint": str(fingerprint)}
         schema = pq.read_schema(self._part(0)).with_metadata(described)
-        aside = self.folder / "whole"
-        with aside.open("wb") as file:
-            with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-                for number in range(self.count):
-                    table = self._read(number)
-                    writer.write_table(table.replace_schema_metadata(described), row_group_size=len(table))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, output)
+        with written(output) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            for number in range(self.count):
+                table = self._read(number)
+                writer.write_table(table.replace_schema_metadata(described), row_group_size=len(table))
         shutil.rmtree(self.folder)
 
     def _read(self, number: int) -> pa.Table:
@@ -87,12 +76,9 @@ def open_parts(output: Path, job: Mapping[str, Any]) -> Iterator[Parts]:
     UsageError while another process is at it.
     """
     folder = output.with_name(f".{output.name}.parts")
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"{output}: another process is writing it; wait for it, or name another file") from None
+    with locked(folder / "lock") as mine:
+        if not mine:
+            raise UsageError(f"{output}: another process is writing it; wait for it, or name another file")
         parts = _found(folder, dict(job))
         try:
             yield parts

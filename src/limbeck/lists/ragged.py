@@ -92,6 +92,12 @@ class NumberLists(Column[np.ndarray]):
         return np.split(chunk.flatten().to_numpy(), np.cumsum(chunk.value_lengths().to_numpy())[:-1])
 
 
+def joined(columns: Sequence[Column[Any]]) -> Column[Any]:
+    """Columns of one kind, at least one, as one."""
+    chunks = [chunk for column in columns for chunk in column.array.chunks]
+    return type(columns[0])(pa.chunked_array(chunks, columns[0].array.type))
+
+
 def chunk_lengths(column: Column[Any]) -> np.ndarray:
     """How many values each list of a column of lists has [lists]."""
     chunks = [chunk.value_lengths().to_numpy() for chunk in column.array.chunks]

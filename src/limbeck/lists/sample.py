@@ -111,7 +111,7 @@ def _draw(positions: np.ndarray, count: int, random: np.random.Generator, replac
 
 
 def _text(value: float) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+    return str(value).lower() if isinstance(value, int) else f"{value:g}"
 
 
 def _number(key: str, value: str) -> float:

@@ -92,9 +92,9 @@ class Sampler:
     @cached_property
     def _reasons(self) -> list[str]:
         """Why each list is left out; empty for a usable one."""
-        return [self._reason(self.lists[index].labels) for index in range(len(self.lists))]
+        return [self._reason(labels) for labels in self.lists.labels or ()]
 
-    def _reason(self, labels: np.ndarray | None) -> str:
+    def _reason(self, labels: np.ndarray) -> str:
         positives, negatives = self.sample.pools(labels)
         if not positives.size:
             return "no positive"

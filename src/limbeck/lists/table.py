@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from limbeck.errors import DataError
+from limbeck.lists.checks import unfit
 from limbeck.lists.formats import Row
 from limbeck.lists.lists import SIGNALS
 
@@ -63,7 +64,7 @@ def _values(path: Path, rows: list[Row], signal: str, lengths: np.ndarray, owner
             raise _error(path, row, f"no {signal}, which the first list has; expected them in all or in none")
     with np.errstate(over="ignore"):
         values = np.fromiter(chain.from_iterable(getattr(row, signal) for row in rows), np.float32, lengths.sum())
-    bad = ~np.isfinite(values) if signal != "labels" else ~(np.isfinite(values) & (values >= 0))
+    bad = unfit(signal, values)
     if bad.any():
         place = int(bad.argmax())
         expected = "a finite number ≥ 0" if signal == "labels" else "a finite number that fits 32 bits"

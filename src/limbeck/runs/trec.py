@@ -3,13 +3,12 @@
 import gzip
 import io
 import math
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from limbeck.collections.lines import numbered_lines
-from limbeck.errors import DataError, MissingError
+from limbeck.collections.lines import START, Place, placed_lines
+from limbeck.errors import DataError
+from limbeck.files import written
 from limbeck.runs.ranking import rank
 from limbeck.runs.run import Run
 
@@ -28,24 +27,15 @@ def read_run(path: str | Path) -> Run:
     path = Path(path)
     scores: dict[str, dict[str, float]] = {}
     tag = ""
-    for number, line in numbered_lines(path):
-        columns = line.split()
-        if not columns:
-            continue
-        if len(columns) != 6:
-            raise DataError(
-                f"{path}:{number}: {len(columns)} columns; expected six, `qid Q0 docid rank score tag`, "
-                f"and no whitespace inside any of them"
-            )
-        query_id, _, docid, _, score, line_tag = columns
+    for place, query_id, docid, score, line_tag in candidate_lines(path):
         tag = tag or line_tag
         of_query = scores.setdefault(query_id, {})
         if docid in of_query:
             raise DataError(
-                f'{path}:{number}: document "{docid}" is ranked a second time for query "{query_id}"; '
+                f'{path}:{place.number}: document "{docid}" is ranked a second time for query "{query_id}"; '
                 f"keep one of its lines"
             )
-        of_query[docid] = _score(score, path, number)
+        of_query[docid] = score
     if not scores:
         raise DataError(f"{path}:1: no rankings in this file; expected lines of `qid Q0 docid rank score tag`")
     rankings = {}
@@ -57,6 +47,25 @@ def read_run(path: str | Path) -> Run:
         raise DataError(f"{path}: query {query_id}: {error}") from None
 
 
+def candidate_lines(path: Path, start: Place = START) -> Iterator[tuple[Place, str, str, float, str]]:
+    """(place, query id, docid, score, tag) of each line from `start` on that is not blank.
+
+    Raises MissingError for an absent file, and DataError (`path:line: …`) for a wrong number of columns or a score that
+    is no finite number.
+    """
+    for place, line in placed_lines(path, start):
+        columns = line.split()
+        if not columns:
+            continue
+        if len(columns) != 6:
+            raise DataError(
+                f"{path}:{place.number}: {len(columns)} columns; expected six, `qid Q0 docid rank score tag`, "
+                f"and no whitespace inside any of them"
+            )
+        query_id, _, docid, _, score, tag = columns
+        yield place, query_id, docid, _score(score, path, place.number), tag
+
+
 def write_run(run: Run, path: str | Path) -> None:
     """Write a TREC run, gzipped if the name ends in `.gz`. Reading it back gives an equal run.
 
@@ -64,24 +73,13 @@ def write_run(run: Run, path: str | Path) -> None:
     that reads back as the same float64. Folders on the way are made. Equal runs give equal bytes.
     """
     path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            if path.name.endswith(".gz"):
-                # No file name and no time in the gzip header, so that equal runs are equal files.
-                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
-                    _write_lines(run, packed)
-            else:
-                _write_lines(run, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except OSError as error:
-        raise MissingError(f"{path}: the run cannot be written here: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            aside.unlink()
+    with written(path) as file:
+        if path.name.endswith(".gz"):
+            # No file name and no time in the gzip header, so that equal runs are equal files.
+            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+                _write_lines(run, packed)
+        else:
+            _write_lines(run, file)
 
 
 def run_name(path: Path) -> str:

@@ -35,6 +35,9 @@ def check_lists(
             yield Problem((*key, "teacher"), unknown("teacher", source.teacher, known["teachers"]))
         if source.labels:
             yield from _check_judgments(name, sources)
+        if source.checksum and len(source.path or ()) != 1:
+            text = f"is of one file, but path names {len(source.path or ())}; expected lists for each, or no checksum"
+            yield Problem((*key, "checksum"), text)
         signals = None if key in broken else provided(name, sources)
         if signals is not None and _draws_by_label(name, sources) and "labels" not in signals:
             text = "draws positives and negatives, but the lists carry no labels; add labels: qrels, or draw by size"
@@ -109,17 +112,15 @@ def _check_files(name: str, config: StudyConfig, sources: Sources) -> Iterator[P
         if not sources.file(path).is_file():
             yield Problem((*key, collection) if collection else key, f'"{path}": no such file in {sources.folder}')
     train = sources.listed(name)
-    if "" in paths and len(train) > 1 and config.lists[name].format != "limbeck":
+    if config.lists[name].format == "limbeck":
+        return
+    if "" in paths and len(train) > 1:
         yield Problem(
             key, f"is one file for {len(train)} training collections; expected a mapping from each to its file"
         )
         return
-    if config.lists[name].format != "limbeck":
-        for collection in train:
-            try:
-                sources.list_file(name, collection)
-            except LimbeckError as error:
-                yield Problem(key, str(error))
+    for collection in train:
+        yield from attempt(key, sources.list_file, name, collection)
 
 
 def _check_ready(key: Key, source: ListSource) -> Iterator[Problem]:

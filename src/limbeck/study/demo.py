@@ -9,7 +9,7 @@ import yaml
 
 from limbeck.collections import load_collection
 from limbeck.errors import DataError, MissingError, UsageError
-from limbeck.study.store import write_text
+from limbeck.files import write_text
 
 FEWEST_QUERIES = 10
 MOST_SENTENCES = 2000

@@ -6,8 +6,9 @@ from typing import Any
 
 from limbeck.collections import Collection
 from limbeck.evaluation import canonical, measure_run
+from limbeck.files import write_json
 from limbeck.runs import Run, read_run, write_run
-from limbeck.study.store import read_json, write_json
+from limbeck.study.store import read_json
 
 
 def evaluate(folder: Path, collection: Collection, measures: list[str], make_run: Callable[[], Run]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from limbeck.encoder import CrossEncoder
 from limbeck.errors import LimbeckError
 from limbeck.evaluation import canonical, rerank
+from limbeck.files import write_json, write_text
 from limbeck.lists import Sampler
 from limbeck.objectives import parse
 from limbeck.runs import Run
@@ -22,7 +23,7 @@ from limbeck.study.plan import Cell, StudyPlan, learning_rate, lists_per_step, p
 from limbeck.study.reach import require_models
 from limbeck.study.schema import Stage as StageConfig
 from limbeck.study.status import is_done
-from limbeck.study.store import Store, write_json, write_text
+from limbeck.study.store import Store
 from limbeck.training import Backbone, Stage, TrainingPlan, Validation, train
 
 Means = dict[str, dict[str, float]]

@@ -40,16 +40,20 @@ def read_table(path: Path) -> Table:
     """
     if not path.is_file():
         raise MissingError(f"{path}: no such file; expected a CSV table of figures, or the folder of a finished study")
-    with path.open(newline="", encoding="utf-8") as stream:
+    # Spreadsheets put a byte order mark first.
+    with path.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
-        absent = [name for name in NEEDED if name not in (reader.fieldnames or ())]
-        if absent:
-            raise DataError(
-                f"{path}:1: no column {' or '.join(absent)}; there are {', '.join(reader.fieldnames or ()) or 'none'}"
-            )
-        rows = [
-            (f"{path}:{reader.line_num}", {key: value or "" for key, value in row.items() if key}) for row in reader
-        ]
+        try:
+            absent = [name for name in NEEDED if name not in (reader.fieldnames or ())]
+            rows = [
+                (f"{path}:{reader.line_num}", {key: value or "" for key, value in row.items() if key}) for row in reader
+            ]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{path}: not CSV in UTF-8 ({error}); save it so") from None
+    if absent:
+        raise DataError(
+            f"{path}:1: no column {' or '.join(absent)}; there are {', '.join(reader.fieldnames or ()) or 'none'}"
+        )
     kept = tuple((place, row) for place, row in rows if row["value"].strip())
     if not kept:
         raise DataError(f"{path}: no row has a value")

@@ -5,12 +5,13 @@ from typing import Any
 
 from limbeck import __version__
 from limbeck.evaluation import canonical
+from limbeck.files import write_json, write_text
 from limbeck.objectives import parse
 from limbeck.study.audit import stated_facts
 from limbeck.study.config import Study
 from limbeck.study.plan import Cell, StudyPlan, evaluation_description, learning_rate, lists_per_step
 from limbeck.study.schema import Stage
-from limbeck.study.store import Store, key_of, write_json, write_text
+from limbeck.study.store import Store, key_of
 
 
 def write_index(plan: StudyPlan, store: Store) -> None:

@@ -1,16 +1,14 @@
 """Where a study's results lie on disk. Whatever has its name there is complete: all is written aside, then renamed."""
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from limbeck.errors import DataError, MissingError
+from limbeck.files import locked
 
 
 class Store:
@@ -70,18 +68,9 @@ class Store:
         found: dict[str, Any] = read_json(self.index)
         return found
 
-    @contextmanager
-    def claim(self, cell_id: str) -> Iterator[bool]:
-        """Hold a cell; False if another process does. The system lets go when the holder ends, however it ends."""
-        path = self.cell(cell_id) / "lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+    def claim(self, cell_id: str) -> AbstractContextManager[bool]:
+        """Hold a cell; False if another process does; see `limbeck.files.locked`."""
+        return locked(self.cell(cell_id) / "lock")
 
     def is_claimed(self, cell_id: str) -> bool:
         """Whether some process works on a cell."""
@@ -105,25 +94,3 @@ def read_json(path: Path) -> Any:
         raise MissingError(f"{path}: no such file; run the study again, what is missing is made anew") from None
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not JSON ({error.msg}); remove the file and run again") from None
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file, complete or not at all."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, complete or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except OSError as error:
-        raise MissingError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            aside.unlink()

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from limbeck.encoder.aside import replace_folder, writing
 from limbeck.errors import DataError
+from limbeck.files import replace_folder, writing
 
 KEPT = 2  # the newest and, should it be damaged, the one before it
 

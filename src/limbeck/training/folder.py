@@ -1,12 +1,10 @@
 """The folder of a training: it belongs to one plan."""
 
 import json
-import os
 from pathlib import Path
-from typing import Any
 
-from limbeck.encoder.aside import writing
 from limbeck.errors import DataError, UsageError
+from limbeck.files import write_json
 from limbeck.training.plan import TrainingPlan
 
 
@@ -20,7 +18,7 @@ def claim(output: Path, plan: TrainingPlan, write: bool = True) -> None:
     path, described = output / "plan.json", json.loads(json.dumps(plan.describe()))
     if path.exists():
         try:
-            found = json.loads(path.read_text())
+            found = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise DataError(f"{path}: not JSON ({error}); remove {output} to train anew") from error
         if not isinstance(found, dict):
@@ -35,13 +33,3 @@ def claim(output: Path, plan: TrainingPlan, write: bool = True) -> None:
         raise UsageError(f"{output} is not empty and has no plan.json; give another --output")
     elif write:
         write_json(path, described)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file that is there complete or not at all."""
-    aside = path.with_name(f".{path.name}")
-    with writing(path), aside.open("w") as file:
-        file.write(json.dumps(value, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-        os.replace(aside, path)

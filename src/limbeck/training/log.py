@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from limbeck.encoder.aside import writing
+from limbeck.files import writing
 
 TIME_FIELDS = ("seconds", "pairs_per_second", "tokens_per_second", "flops_utilisation")
 """Fields of a record that differ between two equal trainings."""

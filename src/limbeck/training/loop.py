@@ -14,11 +14,11 @@ import torch
 from rich.console import Console
 
 from limbeck.encoder import ALONE, CrossEncoder, Processes, collection_pairs, product_rate, training_flops
-from limbeck.encoder.aside import remove_left, writing, written_aside
 from limbeck.evaluation import measure_run, rerank
+from limbeck.files import remove_left, write_json, writing, written_aside
 from limbeck.training.batch import assemble
 from limbeck.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from limbeck.training.folder import claim, write_json
+from limbeck.training.folder import claim
 from limbeck.training.log import TrainingLog
 from limbeck.training.plan import TrainingPlan, Validation
 from limbeck.training.progress import StepProgress
@@ -67,7 +67,7 @@ def train(
     if (output / "summary.json").exists():
         if processes.is_first:
             shutil.rmtree(output / "checkpoints", ignore_errors=True)  # of a process killed at its very end
-        return json.loads((output / "summary.json").read_text())  # type: ignore[no-any-return]
+        return json.loads((output / "summary.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
     if console is None or not processes.is_first:
         console = Console(quiet=True)
     with torch.random.fork_rng():

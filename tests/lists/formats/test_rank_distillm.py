@@ -26,6 +26,8 @@ def test_other_columns_and_empty_values_are_named(write, refusal):
     path = write("x.parquet", query=["1"], docno=["2"])
     assert refusal("rank-distillm", path) == f"{path}: no column qid, score, rank; expected qid, docno, score, rank"
     path = write("y.parquet", qid=["1", "1"], docno=["2", None], score=[1.0, 0.5], rank=[1, 2])
-    assert refusal("rank-distillm", path) == f"{path}: row 2: column docno is empty, expected a value"
+    assert refusal("rank-distillm", path) == f"{path}:2: column docno is empty, expected a value"
+    other = write("z.parquet", qid=["1"], docno=["2"], score=["high"], rank=[1])
+    assert refusal("rank-distillm", other) == f'{other}:1: score is "high", expected a finite number'
     path.write_bytes(path.read_bytes()[:-20])
     assert "cannot be read as Parquet" in refusal("rank-distillm", path)

@@ -45,6 +45,12 @@ def test_what_is_of_another_shape_is_named(write, refusal):
     path = write("x.parquet", qid=["1"], text=["x"])
     assert f"{path}: columns qid, text; expected those of a set of sentence-transformers" in refusal(FORMAT, path)
     path = write("y.parquet", query_id=["1", "2"], doc_ids=[["9"], ["8", "7"]], labels=[[1], [0]])
-    assert refusal(FORMAT, path) == f"{path}: row 2: 1 labels for 2 doc_ids; expected as many"
+    assert refusal(FORMAT, path) == f"{path}:2: 1 labels for 2 doc_ids; expected as many"
+    path = write("y.parquet", query_id=["1", "2"], doc_ids=[["9"], ["8", None]])
+    assert refusal(FORMAT, path) == f"{path}:2: a passage is null, expected an id: a text or a whole number"
+    path = write("y.parquet", query_id=["1"], doc_ids=["9 8"])
+    assert refusal(FORMAT, path) == f'{path}:1: doc_ids is "9 8", expected a list'
+    path = write("y.parquet", query_id=["1"], positive_id=["9"], negative_id=["8"], score=["high"])
+    assert refusal(FORMAT, path) == f'{path}:1: score is "high", expected a finite number'
     path = write("z.parquet", query=["what boils"], positive=["Water."], negative=["Iron."])
     assert "expected ids: take the `-ids` set" in refusal(FORMAT, path)

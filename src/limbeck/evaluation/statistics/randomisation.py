@@ -52,7 +52,9 @@ def _sampled(values: Floats, samples: int, seed: int) -> Floats:
     height = max(1, ELEMENTS // max(queries, comparisons))
     for start in range(0, samples, height):
         rows = min(height, samples - start)
-        bits = np.unpackbits(random.integers(0, 256, (rows, -(-queries // 8)), dtype=np.uint8), axis=1)
+        # Whole words: of a part of one the generator would drop the rest, and the draws depend on `height`.
+        words = random.integers(0, 2**32, (rows, -(-queries // 32)), dtype=np.uint32)
+        bits = np.unpackbits(words.view(np.uint8), axis=1)
         positive = bits[:, :queries].astype(np.float64) @ values.T
         count += (np.abs(2 * positive - total) >= extreme).sum(0)
     return (count + 1) / (samples + 1)

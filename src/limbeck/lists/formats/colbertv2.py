@@ -5,7 +5,7 @@ from pathlib import Path
 
 from limbeck.collections.lines import Place
 from limbeck.errors import DataError
-from limbeck.lists.formats.columns import json_id, json_lines, json_number
+from limbeck.lists.formats.columns import as_id, as_number, json_lines
 from limbeck.lists.formats.format import Format, Row
 
 SHAPE = "[qid, [pid, score], [pid, score], …]"
@@ -19,10 +19,10 @@ def read(path: Path, start: Place) -> Iterator[Row]:
             raise DataError(f"{path}:{place.number}: not pairs of passage and score; expected `{SHAPE}`")
         yield Row(
             place,
-            json_id(query_id, "the query", path, place),
-            [json_id(passage, "a passage", path, place) for passage, _ in pairs],
+            as_id(query_id, "the query", path, place),
+            [as_id(passage, "a passage", path, place) for passage, _ in pairs],
             labels=[1.0] + [0.0] * (len(pairs) - 1),
-            teacher_scores=[json_number(score, "a score", path, place) for _, score in pairs],
+            teacher_scores=[as_number(score, "a score", path, place) for _, score in pairs],
         )
 
 

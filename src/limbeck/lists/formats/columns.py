@@ -1,13 +1,16 @@
-"""What readers of text files have in common: lines of so many columns, or of JSON, and numbers in them."""
+"""What readers have in common: lines of so many columns, or of JSON, and the ids and numbers in them."""
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from limbeck.collections.lines import Place, placed_lines
+from limbeck.collections.lines import Place, is_encodable, placed_lines
 from limbeck.errors import DataError
+
+_SURROGATE = re.compile(r"\\u[dD]")
 
 
 def columns(path: Path, start: Place, names: tuple[str, ...]) -> Iterator[tuple[Place, list[str]]]:
@@ -24,16 +27,18 @@ def columns(path: Path, start: Place, names: tuple[str, ...]) -> Iterator[tuple[
 
 
 def json_lines(path: Path, start: Place, expected: str, kind: type = dict) -> Iterator[tuple[Place, Any]]:
-    """(place, value) of each line that is not blank; DataError for one that is no JSON or not of `kind`."""
+    """(place, value) of each line that is not blank; DataError for one that is no JSON, no text or not of `kind`."""
     for place, line in placed_lines(path, start):
         if not line.strip():
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}:{place.number}: not JSON ({error}); expected `{expected}` on each line") from None
         if not isinstance(value, kind):
             raise DataError(f"{path}:{place.number}: a {type(value).__name__}; expected `{expected}` on each line")
+        if _SURROGATE.search(line) and not is_encodable(json.dumps(value, ensure_ascii=False)):
+            raise DataError(f"{path}:{place.number}: half a surrogate pair (\\ud800 to \\udfff), which is no text")
         yield place, value
 
 
@@ -49,15 +54,16 @@ def number(text: str, what: str, path: Path, place: Place) -> float:
     return value
 
 
-def json_id(value: Any, what: str, path: Path, place: Place) -> str:
-    """An id that JSON holds as a text or a whole number. DataError names the place."""
+def as_id(value: Any, what: str, path: Path, place: Place) -> str:
+    """An id that JSON or Parquet holds as a text or a whole number. DataError names the place."""
     if isinstance(value, str) or type(value) is int:
         return str(value)
-    raise DataError(f"{path}:{place.number}: {what} is {json.dumps(value)}, expected an id: a text or a whole number")
+    found = json.dumps(value, default=str)
+    raise DataError(f"{path}:{place.number}: {what} is {found}, expected an id: a text or a whole number")
 
 
-def json_number(value: Any, what: str, path: Path, place: Place) -> float:
-    """A finite number that JSON holds. DataError names the place."""
+def as_number(value: Any, what: str, path: Path, place: Place) -> float:
+    """A finite number that JSON or Parquet holds. DataError names the place."""
     if type(value) in (int, float) and math.isfinite(value):
         return float(value)
-    raise DataError(f"{path}:{place.number}: {what} is {json.dumps(value)}, expected a finite number")
+    raise DataError(f"{path}:{place.number}: {what} is {json.dumps(value, default=str)}, expected a finite number")

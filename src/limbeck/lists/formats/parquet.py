@@ -50,6 +50,6 @@ def _group_rows(
             if number >= start.number:
                 if None in row:
                     absent = names[row.index(None)]
-                    raise DataError(f"{path}: row {number}: column {absent} is empty, expected a value")
+                    raise DataError(f"{path}:{number}: column {absent} is empty, expected a value")
                 yield Place(number), list(row)
             number += 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from limbeck.collections.lines import Place
 from limbeck.errors import DataError
 from limbeck.lists.formats import run
+from limbeck.lists.formats.columns import as_id, as_number
 from limbeck.lists.formats.format import Format, Row
 from limbeck.lists.formats.parquet import column_names, parquet_rows
 
@@ -19,12 +20,17 @@ def read(path: Path, start: Place) -> Iterator[Row]:
     if path.suffix != ".parquet":
         yield from run.read(path, start)
         return
-    absent = [name for name in COLUMNS if name not in column_names(path)]
+    names = column_names(path)
+    absent = [name for name in COLUMNS if name not in names]
     if absent:
         raise DataError(f"{path}: no column {', '.join(absent)}; expected {', '.join(COLUMNS)}")
     rows = parquet_rows(path, start, COLUMNS[:3])
-    for query_id, candidates in groupby(rows, key=lambda row: str(row[1][0])):
-        yield run.ranked(path, query_id, [(place, str(docid), score) for place, (_, docid, score) in candidates])
+    for query_id, candidates in groupby(rows, key=lambda row: as_id(row[1][0], "qid", path, row[0])):
+        scored = [
+            (place, as_id(docid, "docno", path, place), as_number(score, "score", path, place))
+            for place, (_, docid, score) in candidates
+        ]
+        yield run.ranked(path, query_id, scored)
 
 
 FORMAT = Format(

@@ -8,7 +8,7 @@ import numpy as np
 
 from limbeck.collections.lines import Place
 from limbeck.errors import DataError
-from limbeck.lists.formats.columns import json_id, json_lines
+from limbeck.lists.formats.columns import as_id, json_lines
 from limbeck.lists.formats.format import Format, Row
 
 SHAPE = '{"query": {"qid": …, "text": …}, "candidates": [{"docid": …, "score": …, "doc": {…}}, …]}'
@@ -20,9 +20,9 @@ def read(path: Path, start: Place) -> Iterator[Row]:
         query, candidates = value.get("query"), value.get("candidates")
         if not isinstance(query, dict) or not isinstance(candidates, list) or not all(map(_is_candidate, candidates)):
             raise DataError(f"{path}:{place.number}: no query with qid or no candidates with docid; expected `{SHAPE}`")
-        passages = [json_id(candidate["docid"], "docid", path, place) for candidate in candidates]
+        passages = [as_id(candidate["docid"], "docid", path, place) for candidate in candidates]
         order = np.arange(len(passages), 0, -1, dtype=float).tolist()
-        yield Row(place, json_id(query.get("qid"), "qid", path, place), passages, teacher_order=order)
+        yield Row(place, as_id(query.get("qid"), "qid", path, place), passages, teacher_order=order)
 
 
 def _is_candidate(value: Any) -> bool:

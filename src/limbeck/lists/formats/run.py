@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from limbeck.collections.lines import Place, placed_lines
+from limbeck.collections.lines import Place
 from limbeck.errors import DataError
-from limbeck.lists.formats.columns import number
 from limbeck.lists.formats.format import Format, Row
 from limbeck.runs import rank
+from limbeck.runs.trec import candidate_lines
 
 ORDER = frozenset({"teacher_order"})
 
 
 def read(path: Path, start: Place) -> Iterator[Row]:
     """One list a query, whose lines stand together: passages by score and the tie rule, scores, and order."""
-    for query_id, lines in groupby(_candidates(path, start), key=lambda line: line[1]):
-        yield ranked(path, query_id, [(place, docid, score) for place, _, docid, score in lines])
+    for query_id, lines in groupby(candidate_lines(path, start), key=lambda line: line[1]):
+        yield ranked(path, query_id, [(place, docid, score) for place, _, docid, score, _ in lines])
 
 
 def ranked(path: Path, query_id: str, candidates: list[tuple[Place, str, float]]) -> Row:
@@ -37,18 +37,6 @@ def ranked(path: Path, query_id: str, candidates: list[tuple[Place, str, float]]
         raise DataError(f"{path}:{place.number}: query {query_id}: {error}") from None
     order = np.arange(len(docids), 0, -1, dtype=float).tolist()
     return Row(place, query_id, list(ranking.docids), None, ranking.scores.tolist(), order)
-
-
-def _candidates(path: Path, start: Place) -> Iterator[tuple[Place, str, str, float]]:
-    for place, line in placed_lines(path, start):
-        columns = line.split()
-        if len(columns) != 6:
-            if not columns:
-                continue
-            raise DataError(
-                f"{path}:{place.number}: {len(columns)} columns; expected six, `qid Q0 docid rank score tag`"
-            )
-        yield place, columns[0], columns[2], number(columns[4], "the score", path, place)
 
 
 FORMAT = Format("TREC runs `qid Q0 docid rank score tag`", read, keep=ORDER, one_list_a_query=True)

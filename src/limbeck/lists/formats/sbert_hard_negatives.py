@@ -6,7 +6,7 @@ from typing import Any
 
 from limbeck.collections.lines import Place
 from limbeck.errors import DataError
-from limbeck.lists.formats.columns import json_id, json_lines, json_number
+from limbeck.lists.formats.columns import as_id, as_number, json_lines
 from limbeck.lists.formats.format import Format, Row
 
 SHAPE = '{"qid": …, "pos": [{"pid": …, "ce-score": …}], "neg": {"SYSTEM": [{"pid": …, "ce-score": …}]}}'
@@ -15,7 +15,7 @@ SHAPE = '{"qid": …, "pos": [{"pid": …, "ce-score": …}], "neg": {"SYSTEM": 
 def read(path: Path, start: Place) -> Iterator[Row]:
     """One list a line: positives, then every system's negatives in the file's order, each passage once.
 
-    sbert.net's file has a score with every passage, which is the teacher's; the Hub's has ids alone.
+    A score stands with every passage, and is the teacher's, or with none, where ids stand alone.
     """
     for place, value in json_lines(path, start, SHAPE):
         negatives = value.get("neg")
@@ -32,15 +32,15 @@ def read(path: Path, start: Place) -> Iterator[Row]:
                     scores.setdefault(passage_id, score)
         if scores and len(scores) < len(grades):
             raise DataError(f"{path}:{place.number}: some passages have a ce-score and some none; expected all or none")
-        query_id = json_id(value.get("qid"), "qid", path, place)
+        query_id = as_id(value.get("qid"), "qid", path, place)
         yield Row(place, query_id, list(grades), list(grades.values()), [scores[p] for p in grades] if scores else None)
 
 
 def _passage(value: Any, path: Path, place: Place) -> tuple[str, float | None]:
     if not isinstance(value, dict):
-        return json_id(value, "a passage", path, place), None
-    passage_id = json_id(value.get("pid"), "pid", path, place)
-    return passage_id, json_number(value.get("ce-score"), "ce-score", path, place)
+        return as_id(value, "a passage", path, place), None
+    passage_id = as_id(value.get("pid"), "pid", path, place)
+    return passage_id, as_number(value.get("ce-score"), "ce-score", path, place)
 
 
 FORMAT = Format(

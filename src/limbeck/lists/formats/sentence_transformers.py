@@ -10,6 +10,7 @@ import numpy as np
 
 from limbeck.collections.lines import Place
 from limbeck.errors import DataError
+from limbeck.lists.formats.columns import as_id, as_number
 from limbeck.lists.formats.format import Format, Row
 from limbeck.lists.formats.parquet import column_names, parquet_rows
 
@@ -38,7 +39,7 @@ def read(path: Path, start: Place) -> Iterator[Row]:
     elif shape:
         make = _MAKE[shape]
         for place, (query_id, *values) in parquet_rows(path, start, shape):
-            yield make(path, place, str(query_id), values)
+            yield make(path, place, as_id(query_id, "query_id", path, place), values)
     elif names and all(map(_TUPLE.fullmatch, names)) and {"query", "positive"} < set(names):
         yield from _tuples(path, start, tuple(names))
     else:
@@ -50,25 +51,35 @@ def read(path: Path, start: Place) -> Iterator[Row]:
 
 
 def _labelled(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
-    passages, labels = values
+    passages, labels = _ids(values[0], path, place), _list(values[1], "labels", path, place)
     if len(passages) != len(labels):
-        raise DataError(
-            f"{path}: row {place.number}: {len(labels)} labels for {len(passages)} doc_ids; expected as many"
-        )
-    return Row(place, query_id, list(map(str, passages)), labels=list(map(float, labels)))
+        raise DataError(f"{path}:{place.number}: {len(labels)} labels for {len(passages)} doc_ids; expected as many")
+    return Row(place, query_id, passages, labels=[as_number(label, "a label", path, place) for label in labels])
 
 
 def _ordered(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
-    order = np.arange(len(values[0]), 0, -1, dtype=float).tolist()
-    return Row(place, query_id, list(map(str, values[0])), teacher_order=order)
+    passages = _ids(values[0], path, place)
+    order = np.arange(len(passages), 0, -1, dtype=float).tolist()
+    return Row(place, query_id, passages, teacher_order=order)
 
 
 def _triple(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
-    return Row(place, query_id, [str(values[0]), str(values[1])], labels=[1.0, 0.0])
+    return Row(place, query_id, _ids(values, path, place), labels=[1.0, 0.0])
 
 
 def _margin(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
-    return Row(place, query_id, [str(values[0]), str(values[1])], [1.0, 0.0], [float(values[2]), 0.0])
+    margin = as_number(values[2], "score", path, place)
+    return Row(place, query_id, _ids(values[:2], path, place), [1.0, 0.0], [margin, 0.0])
+
+
+def _ids(values: Any, path: Path, place: Place) -> list[str]:
+    return [as_id(value, "a passage", path, place) for value in _list(values, "doc_ids", path, place)]
+
+
+def _list(value: Any, what: str, path: Path, place: Place) -> list[Any]:
+    if not isinstance(value, list):
+        raise DataError(f'{path}:{place.number}: {what} is "{value}", expected a list')
+    return value
 
 
 _MAKE: dict[tuple[str, ...], Callable[[Path, Place, str, list[Any]], Row]] = dict(
@@ -78,27 +89,28 @@ _MAKE: dict[tuple[str, ...], Callable[[Path, Place, str, list[Any]], Row]] = dic
 
 def _scored(path: Path, start: Place, shape: tuple[str, ...]) -> Iterator[Row]:
     rows = parquet_rows(path, start, shape)
-    for query_id, of_query in groupby(rows, key=lambda row: str(row[1][0])):
+    for query_id, of_query in groupby(rows, key=lambda row: as_id(row[1][0], "query_id", path, row[0])):
         scores: dict[str, float] = {}
         first = start
         for place, (_, passage, score) in of_query:
-            if str(passage) in scores:
+            passage_id = as_id(passage, "passage_id", path, place)
+            if passage_id in scores:
                 yield Row(first, query_id, list(scores), teacher_scores=list(scores.values()))
                 scores = {}
             first = place if not scores else first
-            scores[str(passage)] = float(score)
+            scores[passage_id] = as_number(score, "score", path, place)
         yield Row(first, query_id, list(scores), teacher_scores=list(scores.values()))
 
 
 def _tuples(path: Path, start: Place, names: tuple[str, ...]) -> Iterator[Row]:
     ordered = ("query", "positive", *(name for name in names if name.startswith("negative")))
-    for place, (query, *passages) in parquet_rows(path, start, ordered):
-        if not all(isinstance(value, int) or value.isdecimal() for value in (query, *passages)):
+    for place, values in parquet_rows(path, start, ordered):
+        query_id, *passages = _ids(values, path, place)
+        if not all(map(str.isdecimal, (query_id, *passages))):
             raise DataError(
-                f'{path}: row {place.number}: "{query}" or a passage is a text; expected ids: take the `-ids` set'
+                f'{path}:{place.number}: "{query_id}" or a passage is a text; expected ids: take the `-ids` set'
             )
-        labels = [1.0] + [0.0] * (len(passages) - 1)
-        yield Row(place, str(query), list(map(str, passages)), labels=labels)
+        yield Row(place, query_id, passages, labels=[1.0] + [0.0] * (len(passages) - 1))
 
 
 FORMAT = Format("Hub sets of sentence-transformers in Parquet, told by their columns", read)

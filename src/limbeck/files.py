@@ -1,16 +1,54 @@
-"""Folders that are there complete or not at all: written aside, then renamed."""
+"""Files and folders that are there complete or not at all: written aside, then renamed."""
 
 import ctypes
+import fcntl
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BufferedWriter
 from pathlib import Path
+from typing import Any
 
 from limbeck.errors import LimbeckError, MissingError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+
+@contextmanager
+def written(path: Path) -> Iterator[BufferedWriter]:
+    """A stream of bytes that becomes the file `path` on leaving, flushed to disk; nothing is left of a broken-off one.
+
+    Folders on the way are made.
+
+    Raises:
+        MissingError: it cannot be written, as on a full disk; an older file of that name is as it was.
+    """
+    aside = _beside(path)
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(aside, path)
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file, complete or not at all; see `written`."""
+    with written(path) as stream:
+        stream.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, complete or not at all; see `written`."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 @contextmanager
@@ -26,6 +64,19 @@ def written_aside(place: Path) -> Iterator[Path]:
         yield aside
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock file; False if another process does. The system lets go when the holder ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def remove_left(place: Path) -> None:
@@ -80,7 +131,8 @@ def writing(path: Path, remedy: str = "the same command goes on from it") -> Ite
             raise
         reason = getattr(error, "strerror", None) or error
         raise MissingError(
-            f"{path}: cannot be written: {reason}. What was complete before is kept; given room there, {remedy}"
+            f"{path}: cannot be written: {reason}. What was complete before is kept; "
+            f"given room and leave to write there, {remedy}"
         ) from error
 
 

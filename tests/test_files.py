@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from limbeck.encoder import aside
-from limbeck.encoder.aside import remove_left, replace_folder, writing, written_aside
+from limbeck import files
 from limbeck.errors import MissingError
+from limbeck.files import remove_left, replace_folder, write_text, writing, written, written_aside
 
 
 def put(place: Path, text: str) -> None:
@@ -28,7 +28,7 @@ def test_a_folder_takes_the_place_of_another_and_leaves_nothing_beside_it(
     can_exchange: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not can_exchange:
-        monkeypatch.setattr(aside, "_exchange", lambda *_: False)
+        monkeypatch.setattr(files, "_exchange", lambda *_: False)
     for text in ("new", "newer", "newest"):
         put(tmp_path / "place", text)
         assert [path.name for path in tmp_path.iterdir()] == ["place"]
@@ -40,7 +40,7 @@ def test_a_folder_that_is_replaced_is_there_at_every_moment(tmp_path: Path) -> N
     put(place, "0")
     (tmp_path / "one").mkdir()
     (tmp_path / "other").mkdir()
-    if not aside._exchange(tmp_path / "one", tmp_path / "other"):
+    if not files._exchange(tmp_path / "one", tmp_path / "other"):
         pytest.skip("this file system cannot let two folders change places in one step")
     reader = os.fork()
     if not reader:
@@ -52,6 +52,23 @@ def test_a_folder_that_is_replaced_is_there_at_every_moment(tmp_path: Path) -> N
         put(place, str(number))
     (tmp_path / "stop").touch()
     assert os.waitpid(reader, 0)[1] == 0
+
+
+def test_a_file_is_replaced_when_it_is_complete_and_not_before(tmp_path: Path) -> None:
+    place = tmp_path / "folder" / "file"
+
+    def break_off() -> None:
+        with written(place) as stream:
+            stream.write(b"newer")
+            raise KeyboardInterrupt
+
+    for text in ("old", "new"):
+        write_text(place, text)
+        assert place.read_bytes() == text.encode()
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    assert place.read_text() == "new"
+    assert list(place.parent.iterdir()) == [place]
 
 
 def test_only_what_was_written_aside_for_a_place_is_cleared_away(tmp_path: Path) -> None:
@@ -81,7 +98,7 @@ def test_what_cannot_be_written_is_named_with_the_cause_and_the_remedy(
 ) -> None:
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))  # bytes of a file
-        expected = r"/f: cannot be written: .*File too large.*complete before is kept; given room there, try again$"
+        expected = r"/f: cannot be written: .*File too large.*complete before is kept; given room .*, try again$"
         with pytest.raises(MissingError, match=expected), writing(tmp_path / "f", "try again"):
             write(tmp_path / "f")
 
