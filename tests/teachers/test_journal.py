@@ -1,3 +1,5 @@
+import resource
+
 import pytest
 
 from limbeck.errors import DataError, MissingError, UsageError
@@ -29,6 +31,27 @@ def test_a_long_half_written_record_is_removed_whole(tmp_path):
     with Journal(path) as journal:
         assert journal.repaired
     assert path.read_bytes() == b'{"n":1}\n'
+
+
+def test_a_record_that_does_not_fit_on_the_disk_leaves_nothing_behind(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(tmp_path / "j.jsonl") as journal:
+        journal.append({"n": 1})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))  # bytes of a file
+        try:
+            with pytest.raises(MissingError, match=r"j\.jsonl: cannot be written: File too large"):
+                journal.append({"text": "x" * 100})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        journal.append({"n": 2})
+    assert list(read_journal(tmp_path / "j.jsonl")) == [{"n": 1}, {"n": 2}]
+
+
+def test_half_a_surrogate_pair_in_an_answer_is_kept(tmp_path):
+    with Journal(tmp_path / "j.jsonl") as journal:
+        journal.append({"text": "cut \ud83d"})
+    assert list(read_journal(tmp_path / "j.jsonl")) == [{"text": "cut \ud83d"}]
+    assert (tmp_path / "j.jsonl").read_text() == '{"text":"cut \\ud83d"}\n'
 
 
 def test_a_damaged_record_between_others_is_named(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from limbeck.encoder.aside import writing
 from limbeck.errors import DataError, MissingError, UsageError
 
 Record = dict[str, Any]
@@ -52,13 +53,22 @@ class Journal:
         os.close(self._file)
 
     def append(self, record: Record) -> None:
-        """Add a record; on return it is on disk."""
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        with self._lock:
-            view = memoryview(line)
-            while view:
-                view = view[os.write(self._file, view) :]
-            os.fsync(self._file)
+        """Add a record; on return it is on disk. One that cannot be written whole leaves nothing behind.
+
+        MissingError on a full disk, and what else keeps it from being written.
+        """
+        text = json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
+        # Half a surrogate pair, which UTF-8 lacks, may be in a server's JSON; with a backslash it is JSON again.
+        view = memoryview(text.encode(errors="backslashreplace"))
+        with self._lock, writing(self.path):
+            end = os.fstat(self._file).st_size
+            try:
+                while view:
+                    view = view[os.write(self._file, view) :]
+                os.fsync(self._file)
+            except BaseException:
+                os.ftruncate(self._file, end)
+                raise
 
     def _repair(self) -> bool:
         """Cut off what stands behind the last end of a line."""
