@@ -59,7 +59,7 @@ def read_status(path: Path) -> StoreStatus:
     outcomes: dict[tuple[str, str], Record] = {}
     status = StoreStatus(str(path), [])
     prices: Prices | None = None
-    for record in read_journal(path):
+    for number, record in enumerate(read_journal(path), 1):
         try:
             kind = record["kind"]
             if kind == "job":
@@ -78,11 +78,13 @@ def read_status(path: Path) -> StoreStatus:
             prompt, completion = charged(record)
         except (KeyError, TypeError) as error:
             raise DataError(
-                f"{path}: is no store of calls ({error!r}); name the file that `limbeck teach` wrote"
+                f"{path}:{number}: no record of a store of calls ({error!r}); name the file that `limbeck teach` wrote"
             ) from None
         status.prompt_tokens += prompt
         status.completion_tokens += completion
     for (job, _), record in outcomes.items():
+        if job not in jobs:  # its line was removed, as a damaged one is to be
+            continue
         jobs[job].done += record["status"] == "done"
         jobs[job].excluded += record["status"] == "excluded"
         jobs[job].answers += record["answers"]
