@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from limbeck.collections import Collection
+from limbeck.collections.progress import bar
 from limbeck.runs import Run
 from limbeck.teachers.llm.asking import Asker
 from limbeck.teachers.llm.call import Stopped
@@ -124,11 +124,7 @@ class Job:
                     owners.append(query_id)
                     yield each
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(
-            *columns, console=self.console, transient=True, disable=not (self.console and self.console.is_terminal)
-        ) as progress:
-            bar = progress.add_task(f"Ask {self.asker.engine.model}", total=len(self.run))
+        with bar(self.console, f"Ask {self.asker.engine.model}", len(self.run)) as advance:
             for number, result in run_tasks(tasks(), self.concurrency, self.stopping, self._interrupted):
                 if isinstance(result, Stopped):
                     outcome.stopped = result
@@ -137,7 +133,7 @@ class Job:
                 results[query_id][number] = result
                 open_tasks[query_id] -= 1
                 if not open_tasks[query_id]:
-                    progress.advance(bar)
+                    advance(1)
                     done = [result for _, result in sorted(results.pop(query_id).items(), key=itemgetter(0))]
                     self._finish(job, query_id, done, finish(query_id, done), outcome)
         outcome.unfinished = [query_id for query_id in self.run if open_tasks.get(query_id, 1)]

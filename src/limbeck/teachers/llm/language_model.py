@@ -70,7 +70,7 @@ class LanguageModel:
                 f"{min(loading['missing_keys'])}; expected a complete language model"
             )
         model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
-        version = f"sha256:{source}" if isinstance(source, str) else _version(source, config)
+        version = f"sha256:{source}" if isinstance(source, str) else source.version(config)
         return cls(name, version, precision, model, tokenizer)
 
     @cached_property
@@ -83,12 +83,6 @@ class LanguageModel:
         """Tokens that the model has positions for."""
         positions = getattr(self.model.config, "max_position_embeddings", None)
         return int(positions or min(self.tokenizer.model_max_length, 1_000_000))
-
-
-def _version(source: ModelSource, config: Any) -> str:
-    if source.sha256:
-        return f"sha256:{source.sha256}"
-    return f"revision:{getattr(config, '_commit_hash', None) or 'unknown'}"
 
 
 def _place(name: str) -> tuple[str, dict[str, Any], ModelSource | str]:
