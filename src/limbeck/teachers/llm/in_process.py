@@ -58,11 +58,11 @@ class InProcess:
     def answer(self, call: Call) -> Answer:
         """Generate an answer.
 
-        UsageError for a prompt that the model has no positions for.
+        UsageError for a prompt that the model has no positions for, or its chat format no place.
         """
         began = time.monotonic()
         model, tokenizer = self.language_model.model, self.language_model.tokenizer
-        prompt = tokenizer.apply_chat_template(list(call.messages), add_generation_prompt=True, tokenize=False)
+        prompt = self.language_model.prompt(call.messages)
         ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")["input_ids"].to(model.device)
         room = self.language_model.longest - ids.shape[1]
         if room < call.output_bound:

@@ -75,11 +75,11 @@ class Job:
             ask = partial(rank_once, query_id, query, passages, settings, self.asker)
             return [partial(ask, number) for number in range(settings.orders)]
 
-        def finish(query_id: str, results: list[Ranked]) -> dict[str, Any]:
+        def finish(query_id: str, results: list[Ranked]) -> int:
             orders = [ranked.order for ranked in results if ranked.order is not None]
             if orders:
                 outcome.orders[query_id] = merge_orders(orders)
-            return {"orders": len(orders), "of": settings.orders}
+            return len(orders)
 
         return self._run("rank", outcome, settings, tasks, finish)
 
@@ -94,11 +94,11 @@ class Job:
                 for docid, passage in zip(docids, passages, strict=True)
             ]
 
-        def finish(query_id: str, results: list[Judged]) -> dict[str, Any]:
+        def finish(query_id: str, results: list[Judged]) -> int:
             grades = {judged.docid: judged.grade for judged in results if judged.grade is not None}
             if grades:
                 outcome.grades[query_id] = grades
-            return {"grades": len(grades), "of": len(results)}
+            return len(grades)
 
         return self._run("judge", outcome, settings, tasks, finish)
 
@@ -108,8 +108,9 @@ class Job:
         outcome: Outcome,
         settings: Listwise | Judging,
         tasks_of: Callable[[str, str, Sequence[str]], list[Task[Result]]],
-        finish: Callable[[str, list[Result]], dict[str, Any]],
+        finish: Callable[[str, list[Result]], int],
     ) -> Outcome:
+        """Run all queries' tasks; `finish` takes the results of one query, and says how many of them it could use."""
         job = self._announce({"task": task, **settings.describe()})
         owners: list[str] = []
         open_tasks: dict[str, int] = {}
@@ -151,22 +152,24 @@ class Job:
             self.console.print(f"waiting for {under_way} calls under way: they are paid for", style="yellow")
 
     def _finish(
-        self, job: str, query_id: str, results: Sequence[Ranked | Judged], counts: dict[str, Any], outcome: Outcome
+        self, job: str, query_id: str, results: Sequence[Ranked | Judged], usable: int, outcome: Outcome
     ) -> None:
         found: Counter[str] = Counter()
         for result in results:
             found.update(result.defects)
         outcome.defects.update(found)
-        kept = next(iter(counts.values()))
-        if not kept:
+        if not usable:
             outcome.excluded[query_id] = found
-        elif kept < counts["of"]:
+        elif usable < len(results):
             outcome.incomplete.append(query_id)
-        status = "excluded" if not kept else "done"
-        calls = sum(result.calls for result in results)
-        self.asker.store.add_outcome(
-            job, query_id, {"status": status, **counts, "answers": calls, "defects": dict(sorted(found.items()))}
-        )
+        record = {
+            "status": "done" if usable else "excluded",
+            "usable": usable,
+            "of": len(results),
+            "answers": sum(result.calls for result in results),
+            "defects": dict(sorted(found.items())),
+        }
+        self.asker.store.add_outcome(job, query_id, record)
 
     def _announce(self, settings: Mapping[str, Any]) -> str:
         """Note the job in the store; its key."""
