@@ -178,7 +178,7 @@ class BiEncoder:
 def _text(collection: Collection, kind: str, name: str) -> str:
     texts = collection.queries if kind == "query" else collection.documents
     if name not in texts:
-        hint = nearest(name, texts) if kind == "query" else "; leave such candidates out, as `lists_from_teacher` does"
+        hint = nearest(name, texts) if kind == "query" else "; leave such candidates out, as `candidates_to_teach` does"
         raise DataError(f'collection {collection.name} has no text of {kind} "{name}", expected one to embed{hint}')
     return texts[name]
 
