@@ -1,12 +1,12 @@
 """Judgment files: BEIR's three columns under a header, or TREC's four."""
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from limbeck.collections.lines import id_fault, numbered_lines
+from limbeck.collections.whole_file import whole_file
 from limbeck.errors import DataError
 
 BEIR_HEADER = ["query-id", "corpus-id", "score"]
@@ -70,18 +70,16 @@ def read_qrels(path: Path) -> Judgments:
 
 
 def write_qrels(grades: Mapping[str, Mapping[str, int]], path: Path) -> None:
-    """Write judgments, query id → docid → grade, in BEIR's three columns; complete or not at all."""
+    """Write judgments, query id → docid → grade, in BEIR's three columns, gzipped if the name ends in `.gz`.
+
+    The file appears complete or not at all. MissingError where it cannot be written.
+    """
     rows = ["\t".join(BEIR_HEADER)]
     rows += [
         f"{query_id}\t{docid}\t{grade}" for query_id, of_query in grades.items() for docid, grade in of_query.items()
     ]
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text("\n".join(rows) + "\n", encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write("".join(f"{row}\n" for row in rows).encode())
 
 
 def _format(line: str, place: str) -> Split:

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from limbeck.errors import MissingError
+from limbeck.collections.whole_file import whole_file
 from limbeck.report.delimited import to_csv
 from limbeck.report.latex import to_latex
 from limbeck.report.markdown import to_markdown
@@ -27,21 +27,7 @@ def write_report(results: Results, folder: str | os.PathLike[str]) -> list[Path]
         "table.tex": to_latex(results),
         "results.json": json.dumps(plain(results), ensure_ascii=False, indent=1, allow_nan=False) + "\n",
     }
-    return [_write(folder / name, text) for name, text in texts.items()]
-
-
-def _write(path: Path, text: str) -> Path:
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with aside.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise MissingError(f"{path}: the report cannot be written here: {error.strerror or error}") from None
-    return path
+    for name, text in texts.items():
+        with whole_file(folder / name) as file:
+            file.write(text.encode())
+    return [folder / name for name in texts]

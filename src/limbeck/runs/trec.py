@@ -1,15 +1,12 @@
 """TREC run files: six columns `qid Q0 docid rank score tag`, separated by spaces or tabs, plain or gzipped."""
 
-import gzip
-import io
 import math
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from limbeck.collections.lines import numbered_lines
-from limbeck.errors import DataError, MissingError
+from limbeck.collections.whole_file import whole_file
+from limbeck.errors import DataError
 from limbeck.runs.ranking import rank
 from limbeck.runs.run import Run
 
@@ -60,28 +57,12 @@ def read_run(path: str | Path) -> Run:
 def write_run(run: Run, path: str | Path) -> None:
     """Write a TREC run, gzipped if the name ends in `.gz`. Reading it back gives an equal run.
 
-    The file appears complete or not at all: it is written aside, then renamed. Scores are written in the shortest form
-    that reads back as the same float64. Folders on the way are made. Equal runs give equal bytes.
+    The file appears complete or not at all. Scores are written in the shortest form that reads back as the same
+    float64. Folders on the way are made. Equal runs give equal bytes. MissingError where it cannot be written.
     """
-    path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            if path.name.endswith(".gz"):
-                # No file name and no time in the gzip header, so that equal runs are equal files.
-                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
-                    _write_lines(run, packed)
-            else:
-                _write_lines(run, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except OSError as error:
-        raise MissingError(f"{path}: the run cannot be written here: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            aside.unlink()
+    with whole_file(Path(path)) as file:
+        for line in trec_lines(run):
+            file.write(line.encode())
 
 
 def run_name(path: Path) -> str:
@@ -101,11 +82,6 @@ def trec_lines(run: Run) -> Iterator[str]:
     for query_id, ranking in run.items():
         for position, (docid, score) in enumerate(zip(ranking.docids, ranking.scores.tolist(), strict=True), 1):
             yield f"{query_id} Q0 {docid} {position} {score!r} {run.tag}\n"
-
-
-def _write_lines(run: Run, file: io.BufferedIOBase) -> None:
-    for line in trec_lines(run):
-        file.write(line.encode())
 
 
 def _score(text: str, path: Path, number: int) -> float:
