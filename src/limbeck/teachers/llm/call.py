@@ -89,12 +89,14 @@ class Answer:
 class CallFailed(Exception):
     """An engine gave no answer to one call; others may go better. The text says why.
 
-    `lost_tries`: how many tries may have been charged all the same.
+    `lost_tries`: how many tries may have been charged all the same. `refused`: the engine is there, and refuses
+    what is asked: it is too long, say, or a filter holds it back.
     """
 
-    def __init__(self, text: str, lost_tries: int = 0) -> None:
+    def __init__(self, text: str, lost_tries: int = 0, refused: bool = False) -> None:
         super().__init__(text)
         self.lost_tries = lost_tries
+        self.refused = refused
 
 
 class Stopped(Exception):

@@ -108,7 +108,7 @@ class Endpoint:
                 else:
                     reason = self._refusal(response)
                     if response.status_code not in PASSING:
-                        raise CallFailed(reason, lost)
+                        raise CallFailed(reason, lost, refused=True)
                     wait = retry_after(response.headers.get("retry-after"))
             if tries > self.retries:
                 raise CallFailed(f"{reason}; given up after try {tries}", lost)
