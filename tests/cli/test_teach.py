@@ -153,6 +153,8 @@ def test_an_ensemble_teaches_and_keeps_its_members_scores(
         (("--endpoint", "http://127.0.0.1:9", "--prompt", "rank_gtp"), 3, 'did you mean "rank_gpt"'),
         (("--endpoint", "http://127.0.0.1:9", "--budget-money", 1), 2, "--price-in"),
         (("--endpoint", "http://127.0.0.1:9", "--parameter", "top_k"), 2, "expected NAME=JSON"),
+        (("--endpoint", "http://127.0.0.1:9", "--parameter", "n=4"), 2, "expected NAME=JSON"),
+        (("--endpoint", "http://127.0.0.1:9", "--parameter", "max_tokens=null"), 2, "or max_completion_tokens"),
         ((), 3, "wise"),
     ],
 )
