@@ -89,6 +89,16 @@ def test_without_a_single_usable_answer_nothing_is_written(
     assert not Path("l.parquet").exists()
 
 
+def test_why_an_endpoint_refuses_is_told_by_status(words: Any, endpoint: Any, limbeck: Limbeck, server: Any) -> None:
+    server.reply = lambda body, n: server.fault(400, body=b'{"error": "no such parameter: seed"}')
+    found = limbeck("teach", "llm", *endpoint, *words, "--output", "l.parquet", code=5)
+    assert "5 call failed" in found.stderr
+    assert "`limbeck teach status l.calls.jsonl`" in found.stderr
+    shown = limbeck("teach", "status", "l.calls.jsonl").stdout
+    assert "not answered, 5 times: HTTP 400" in shown
+    assert "no such parameter: seed" in shown
+
+
 def test_a_budget_that_ends_early_leaves_the_rest_for_the_next_time(
     words: Any, endpoint: Any, limbeck: Limbeck, server: Any
 ) -> None:
