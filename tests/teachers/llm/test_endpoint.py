@@ -61,6 +61,11 @@ def test_a_timeout_is_tried_again_and_what_it_may_have_cost_is_said(server, endp
     assert failure.value.lost_tries == 2
 
 
+def test_a_gateway_that_stopped_waiting_may_have_let_the_answer_be_charged(server, endpoint):
+    server.reply = lambda body, n: server.by_number(body, n) if n == 2 else server.fault((504, 500)[n])
+    assert endpoint().answer(call()).lost_tries == 1
+
+
 def test_retry_after_is_honoured(server, endpoint):
     server.reply = lambda body, n: server.by_number(body, n) if n else server.fault(429, {"Retry-After": "0.5"})
     began = time.monotonic()

@@ -14,7 +14,7 @@ import httpx2
 from limbeck.errors import MissingError, UsageError
 from limbeck.teachers.llm.address import Address
 from limbeck.teachers.llm.call import Answer, Call, CallFailed, Usage
-from limbeck.teachers.llm.retry import LONGEST_WAIT, PASSING, back_off, retry_after
+from limbeck.teachers.llm.retry import GATEWAY_TIMEOUTS, LONGEST_WAIT, PASSING, back_off, retry_after
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ class Endpoint:
                     reason = self._refusal(response)
                     if response.status_code not in PASSING:
                         raise CallFailed(reason, lost, refused=True)
+                    lost += response.status_code in GATEWAY_TIMEOUTS
                     wait = retry_after(response.headers.get("retry-after"))
             if tries > self.retries:
                 raise CallFailed(f"{reason}; given up after try {tries}", lost)
