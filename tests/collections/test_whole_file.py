@@ -26,5 +26,5 @@ def test_a_file_that_was_not_finished_leaves_the_old_one_and_nothing_beside_it(t
 
 def test_a_place_where_no_file_can_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(MissingError, match=r"file/f\.txt: cannot be written here: Not a directory"):
+    with pytest.raises(MissingError, match=r"file/f\.txt: cannot be written here: File exists"):
         write(tmp_path / "file" / "f.txt", b"new")
