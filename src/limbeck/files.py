@@ -2,13 +2,14 @@
 
 import ctypes
 import fcntl
+import gzip
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedWriter
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 @contextmanager
-def written(path: Path) -> Iterator[BufferedWriter]:
+def written(path: Path) -> Iterator[BufferedIOBase]:
     """A stream of bytes that becomes the file `path` on leaving, flushed to disk; nothing is left of a broken-off one.
 
-    Folders on the way are made.
+    Gzipped if the name ends in `.gz`. Folders on the way are made. Equal content gives equal bytes.
 
     Raises:
         MissingError: it cannot be written, as on a full disk; an older file of that name is as it was.
@@ -31,7 +32,12 @@ def written(path: Path) -> Iterator[BufferedWriter]:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as stream:
-                yield stream
+                if path.name.endswith(".gz"):
+                    # No file name and no time in the gzip header.
+                    with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
+                        yield packed
+                else:
+                    yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(aside, path)

@@ -89,6 +89,16 @@ def test_without_a_single_usable_answer_nothing_is_written(
     assert not Path("l.parquet").exists()
 
 
+def test_why_an_endpoint_refuses_is_told_by_status(words: Any, endpoint: Any, limbeck: Limbeck, server: Any) -> None:
+    server.reply = lambda body, n: server.fault(400, body=b'{"error": "no such parameter: seed"}')
+    found = limbeck("teach", "llm", *endpoint, *words, "--output", "l.parquet", code=5)
+    assert "5 call failed" in found.stderr
+    assert "`limbeck teach status l.calls.jsonl`" in found.stderr
+    shown = limbeck("teach", "status", "l.calls.jsonl").stdout
+    assert "not answered, 5 times: HTTP 400" in shown
+    assert "no such parameter: seed" in shown
+
+
 def test_a_budget_that_ends_early_leaves_the_rest_for_the_next_time(
     words: Any, endpoint: Any, limbeck: Limbeck, server: Any
 ) -> None:
@@ -153,6 +163,8 @@ def test_an_ensemble_teaches_and_keeps_its_members_scores(
         (("--endpoint", "http://127.0.0.1:9", "--prompt", "rank_gtp"), 3, 'did you mean "rank_gpt"'),
         (("--endpoint", "http://127.0.0.1:9", "--budget-money", 1), 2, "--price-in"),
         (("--endpoint", "http://127.0.0.1:9", "--parameter", "top_k"), 2, "expected NAME=JSON"),
+        (("--endpoint", "http://127.0.0.1:9", "--parameter", "n=4"), 2, "expected NAME=JSON"),
+        (("--endpoint", "http://127.0.0.1:9", "--parameter", "max_tokens=null"), 2, "or max_completion_tokens"),
         ((), 3, "wise"),
     ],
 )

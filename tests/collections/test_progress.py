@@ -1,4 +1,7 @@
+import io
+
 import pytest
+from rich.console import Console
 
 from limbeck.collections import progress
 
@@ -33,3 +36,13 @@ def test_large_sources_say_how_far_they_are_now_and_then_without_a_terminal(
     assert list(progress.counted(range(20), "Reading", "texts", 20)) == list(range(20))
     lines = [f"Reading: {number} of 20 texts" for number in (10, 15, 20)]
     assert capsys.readouterr() == ("", "".join(f"{line}\n" for line in lines))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_is_shown_on_a_terminal_alone(terminal: bool) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal)
+    with progress.bar(console, "Score", 3) as advance:
+        advance(2)
+    assert ("Score" in console.file.getvalue()) == terminal  # type: ignore[attr-defined]
+    with progress.bar(None, "Score", 3) as advance:
+        advance(2)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from limbeck.collections.qrels import read_qrels
+from limbeck.collections.qrels import read_qrels, write_qrels
 from limbeck.errors import DataError
 
 BEIR = "query-id\tcorpus-id\tscore\n"
@@ -46,3 +46,10 @@ def test_a_judgment_repeated_word_for_word_counts_once(tmp_path: Path) -> None:
 def test_a_bad_line_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize("name", ["own/qrels/test.tsv", "test.tsv.gz"])
+def test_judgments_are_read_as_they_were_written(tmp_path: Path, name: str) -> None:
+    grades = {"q1": {"d1": 3, "d2": 0}, "q2": {"d1": 1}}
+    write_qrels(grades, tmp_path / name)
+    assert read_qrels(tmp_path / name).grades == grades

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from importlib import metadata
 
@@ -8,7 +9,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from limbeck.collections import Collection
 from limbeck.errors import DataError, MissingError, UsageError
-from limbeck.lists import lists_from_teacher
+from limbeck.lists import candidates_to_teach, lists_from_scores
 from limbeck.runs import Run
 from limbeck.teachers import BiEncoder
 
@@ -131,12 +132,17 @@ def test_a_text_that_the_collection_lacks_is_refused_by_name(write_checkpoint):
         encoder.score(COLLECTION, Run.from_scores("r", {"q11": {"d1": 1}}))
 
 
-def test_lists_name_the_biencoder_and_the_checksum_of_its_weights(write_checkpoint):
+def test_a_biencoder_is_named_by_its_folder_and_the_checksum_of_its_weights(write_checkpoint):
     folder = write_checkpoint()
-    lists = lists_from_teacher(COLLECTION, RUN, BiEncoder.load(folder), scale=5, progress=False)
-    assert lists.metadata["teacher"] == str(folder)
-    assert lists.metadata["teacher_version"].startswith("sha256:")
-    assert len(lists.metadata["teacher_version"]) == 71
+    encoder = BiEncoder.load(folder)
+    assert encoder.name == str(folder)
+    assert re.fullmatch("sha256:[0-9a-f]{64}", encoder.version)
+
+
+def test_equal_texts_tie_in_the_lists_that_a_biencoder_makes(write_checkpoint):
+    candidates, part = candidates_to_teach(COLLECTION, RUN)
+    scores = BiEncoder.load(write_checkpoint()).score(COLLECTION, part, progress=False)
+    lists = lists_from_scores(candidates, scores, "biencoder", {})
     assert sorted(lists[0].teacher_order.tolist()) in ([1, 2.5, 2.5], [1.5, 1.5, 3])
 
 

@@ -7,7 +7,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 
 from limbeck.collections import Collection
 from limbeck.encoder import CrossEncoder
-from limbeck.errors import UsageError
+from limbeck.errors import DataError, UsageError
 from limbeck.runs import Run
 from limbeck.teachers import ensemble_scores
 from limbeck.teachers.ensemble import Member, combined
@@ -92,6 +92,14 @@ def test_members_are_added_and_left_out_without_scoring_again(models, tmp_path, 
     two = ensemble_scores([models[2], models[0]], COLLECTION, RUN, tmp_path / "scores", "standardised")
     assert counted == [16, 16, 16]
     assert list(two.versions) == [models[2], models[0]]
+
+
+def test_scores_that_are_no_finite_numbers_are_refused_and_not_kept(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(Member, "score", lambda self, collection, wanted: {"q1": np.array([1.0, np.nan])})
+    with pytest.raises(DataError, match=r'model0: a score of query "q1" is not a finite number'):
+        ensemble_scores(models[:1], COLLECTION, RUN, tmp_path / "scores")
+    (file,) = (tmp_path / "scores").iterdir()
+    assert [json.loads(line)["kind"] for line in file.open()] == ["scorer"]
 
 
 def test_other_lengths_and_other_weights_are_scored_anew(models, tmp_path, counted):

@@ -1,3 +1,5 @@
+import resource
+
 import pytest
 
 from limbeck.errors import DataError, MissingError, UsageError
@@ -25,10 +27,39 @@ def test_a_half_written_last_record_is_removed_and_writing_goes_on(tmp_path, kep
 
 def test_a_long_half_written_record_is_removed_whole(tmp_path):
     path = tmp_path / "j.jsonl"
-    path.write_bytes(b'{"n":1}\n' + b"x" * 200_000)
+    path.write_bytes(b'{"n":1}\n{"text":"' + b"x" * 200_000)
     with Journal(path) as journal:
         assert journal.repaired
     assert path.read_bytes() == b'{"n":1}\n'
+
+
+@pytest.mark.parametrize("content", [b'{"precious": 1}', b'{\n "precious": 1\n}', b"PAR1\n\x00\x01PAR1"])
+def test_a_file_of_another_kind_is_refused_and_left_as_it_is(tmp_path, content):
+    (tmp_path / "j.jsonl").write_bytes(content)
+    with pytest.raises(DataError, match="name another one"):
+        Journal(tmp_path / "j.jsonl")
+    assert (tmp_path / "j.jsonl").read_bytes() == content
+
+
+def test_a_record_that_does_not_fit_on_the_disk_leaves_nothing_behind(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(tmp_path / "j.jsonl") as journal:
+        journal.append({"n": 1})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50, limits[1]))  # bytes of a file
+        try:
+            with pytest.raises(MissingError, match=r"j\.jsonl: cannot be written: File too large"):
+                journal.append({"text": "x" * 100})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        journal.append({"n": 2})
+    assert list(read_journal(tmp_path / "j.jsonl")) == [{"n": 1}, {"n": 2}]
+
+
+def test_half_a_surrogate_pair_in_an_answer_is_kept(tmp_path):
+    with Journal(tmp_path / "j.jsonl") as journal:
+        journal.append({"text": "cut \ud83d"})
+    assert list(read_journal(tmp_path / "j.jsonl")) == [{"text": "cut \ud83d"}]
+    assert (tmp_path / "j.jsonl").read_text() == '{"text":"cut \\ud83d"}\n'
 
 
 def test_a_damaged_record_between_others_is_named(tmp_path):

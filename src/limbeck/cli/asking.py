@@ -111,7 +111,8 @@ def sampling_parameters(
             parameters[name] = json.loads(value)
         except ValueError:
             raise UsageError(f'--parameter {text}: expected NAME=JSON, such as top_k=-1 or stop=["\\n"]') from None
-        if not name or not equals or name in ("model", "messages", "stream"):
+        # n: further answers would be paid for and not read.
+        if not name or not equals or name in ("model", "messages", "stream", "n"):
             raise UsageError(f"--parameter {text}: expected NAME=JSON with the name of a sampling parameter")
     return parameters
 

@@ -35,12 +35,15 @@ def biencoder(
     json: Json = False,
 ) -> None:
     """Score a run's candidates with a bi-encoder: cosine of query and passage."""
-    from limbeck.lists import lists_from_teacher, write_lists
+    from limbeck.lists import candidates_to_teach, lists_from_scores, write_lists
     from limbeck.runs import read_run
     from limbeck.teachers import BiEncoder
 
     data = load(collection)
-    lists = lists_from_teacher(data, read_run(run), BiEncoder.load(model), depth, scale=scale)
+    candidates, part = candidates_to_teach(data, read_run(run), depth)
+    teacher = BiEncoder.load(model)
+    details = {"teacher_version": teacher.version, "teacher_scale": repr(scale)}
+    lists = lists_from_scores(candidates, teacher.score(data, part, scale), teacher.name, details)
     write_lists(lists, output)
     print_description(lists, output, json)
 

@@ -1,4 +1,4 @@
-"""Verbs of LLMs as teachers: order a run's candidates, judge them, and see how far that is."""
+"""Verbs of LLMs as teachers: order a run's candidates, or judge them."""
 
 import json as json_module
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from limbeck.cli import teach_status
 from limbeck.cli.asking import (
     KEY_VARIABLE,
     Asking,
@@ -32,8 +33,9 @@ from limbeck.cli.asking import (
     sampling_parameters,
 )
 from limbeck.cli.lists import Candidates, Depth, Output, print_description
-from limbeck.cli.output import CollectionName, Json, errors, load, print_json, warn
+from limbeck.cli.output import CollectionName, Json, errors, load, warn
 from limbeck.cli.teach_ranking import Ranking, write_ranking
+from limbeck.cli.teach_status import counts
 from limbeck.errors import DataError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def add_to(teachers: typer.Typer) -> None:
     """Add the verbs to `limbeck teach`."""
     teachers.command("llm")(llm)
     teachers.command("judge")(judge)
-    teachers.command("status")(status)
+    teachers.command("status")(teach_status.status)
 
 
 def llm(
@@ -103,7 +105,7 @@ def llm(
         outcome = job.rank(settings)
         details = _details(job, outcome, settings.describe())
         facts = _facts(job, outcome, asking.calls)
-    _expect_some(outcome, bool(outcome.orders), asking.calls)
+    _expect_some(outcome, asking.calls)
     lists = lists_from_orders(candidates, outcome.orders, model, details)
     write_lists(lists, output)
     write_ranking(lists, ranking)
@@ -158,47 +160,13 @@ def judge(
         outcome = job.judge(settings)
         details = _details(job, outcome, settings.describe())
         facts = _facts(job, outcome, asking.calls)
-    _expect_some(outcome, bool(outcome.grades), asking.calls)
+    _expect_some(outcome, asking.calls)
     lists = lists_from_grades(candidates, outcome.grades, model, details)
     write_lists(lists, output)
     if qrels:
         write_qrels(outcome.grades, qrels)
     print_description(lists, output, json)
     _report(outcome, facts)
-
-
-def status(
-    calls: Annotated[Path, typer.Argument(metavar="CALLS", help="File that `teach llm` or `teach judge` keeps.")],
-    json: Json = False,
-) -> None:
-    """Print how far an LLM's work is, what it cost, and what was wrong with its answers."""
-    from limbeck.teachers.llm import read_status
-
-    found = read_status(calls)
-    if json:
-        print_json(found.as_json())
-        return
-    cost = "" if found.cost is None else f", {found.cost:.4f} in money"
-    typer.echo(
-        f"{found.path}: {found.calls} calls, {found.prompt_tokens:,} tokens of prompts and {found.completion_tokens:,} "
-        f"of answers{cost}, {found.seconds:.0f} s of answering"
-    )
-    if found.guessed:
-        typer.echo(
-            f"  {found.guessed} calls with a try whose tokens nobody told: the most that they may have been is counted"
-        )
-    for reason, count in sorted(found.failures.items()):
-        typer.echo(f"  not answered, {count} times: {reason}")
-    for job in found.jobs:
-        left = job.queries - job.done - job.excluded
-        typer.echo(
-            f"  {job.task} {job.run} of {job.collection} with {job.model} ({job.job}): {job.done} of {job.queries} "
-            f"queries done, {job.excluded} excluded, {left} left"
-        )
-        if job.answers:
-            typer.echo(f"    {job.answers} answers, defects: {_counts(job.defects) or 'none'}")
-    if found.half_written:
-        typer.echo("  the last record is half written; the next command removes it")
 
 
 def _details(job: "Job", outcome: "Outcome", settings: dict[str, Any]) -> dict[str, str]:
@@ -221,22 +189,23 @@ def _facts(job: "Job", outcome: "Outcome", calls: Path) -> str:
     store = job.asker.store
     return (
         f"{calls}: {store.made} calls made, {store.found} found here; defects of answers: "
-        f"{_counts(outcome.defects) or 'none'}"
+        f"{counts(outcome.defects) or 'none'}"
     )
 
 
-def _expect_some(outcome: "Outcome", found: bool, calls: Path) -> None:
+def _expect_some(outcome: "Outcome", calls: Path) -> None:
     """Say why, where not a single query was done."""
     from limbeck.teachers.llm import BudgetSpent
 
-    if found:
+    if outcome.orders or outcome.grades:
         return
     if outcome.stopped:
         kind = UsageError if isinstance(outcome.stopped, BudgetSpent) else MissingError
         raise kind(f"no query was done: {outcome.stopped}; answers so far are kept in {calls}")
     raise DataError(
-        f"no answer was usable, of {len(outcome.excluded)} queries ({_counts(outcome.defects)}), so there is no list "
-        f"to write; the answers are in {calls}: look at them, and take another prompt or model, or a smaller window"
+        f"no answer was usable, of {len(outcome.excluded)} queries ({counts(outcome.defects)}), so there is no list "
+        f"to write; look at the answers in {calls}, and for failed calls at `limbeck teach status {calls}`, and take "
+        "another prompt, model or parameters, or a smaller window"
     )
 
 
@@ -252,12 +221,8 @@ def _report(outcome: "Outcome", facts: str) -> None:
         warn(
             [
                 f"{len(outcome.excluded)} queries were excluded, as no usable answer came: the first is {first} "
-                f"({_counts(outcome.excluded[first])})"
+                f"({counts(outcome.excluded[first])})"
             ]
         )
     if outcome.stopped or outcome.excluded:
         raise typer.Exit(PARTLY_DONE)
-
-
-def _counts(counts: Any) -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))

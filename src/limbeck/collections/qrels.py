@@ -70,7 +70,10 @@ def read_qrels(path: Path) -> Judgments:
 
 
 def write_qrels(grades: Mapping[str, Mapping[str, int]], path: Path) -> None:
-    """Write judgments, query id → docid → grade, in BEIR's three columns; complete or not at all."""
+    """Write judgments, query id → docid → grade, in BEIR's three columns, gzipped if the name ends in `.gz`.
+
+    The file appears complete or not at all. MissingError where it cannot be written.
+    """
     rows = ["\t".join(BEIR_HEADER)]
     rows += [
         f"{query_id}\t{docid}\t{grade}" for query_id, of_query in grades.items() for docid, grade in of_query.items()

@@ -40,6 +40,12 @@ class ModelSource:
                     digest.update(chunk)
         return digest.hexdigest()
 
+    def version(self, config: Any) -> str:
+        """`sha256:` and the digest of local weights, or `revision:` and the commit that a Hub model's config names."""
+        if self.sha256:
+            return f"sha256:{self.sha256}"
+        return f"revision:{getattr(config, '_commit_hash', None) or 'unknown'}"
+
     def expect(self, sha256: str) -> "ModelSource":
         """Itself, if its weights' digest begins with `sha256`.
 

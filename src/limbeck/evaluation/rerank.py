@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from limbeck.collections import Collection
+from limbeck.collections.progress import bar
 from limbeck.encoder import CrossEncoder, collection_pairs, in_windows
 from limbeck.errors import DataError, UsageError
 from limbeck.runs import Run, rank
@@ -53,12 +53,10 @@ def rerank(
     if aggregate == "max":
         pairs, owners = in_windows(pairs, query_rows, passage_rows)
         query_rows, passage_rows = query_rows[owners], np.arange(len(owners))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=console is None) as progress:
-        task = progress.add_task(f"Re-rank {collection.name}", total=len(query_rows))
+    with bar(console, f"Re-rank {collection.name}", len(query_rows)) as shown:
 
         def advance(done: int) -> None:
-            progress.advance(task, done)
+            shown(done)
             if between:
                 between()
 

@@ -5,12 +5,10 @@ from limbeck.lists.describe import describe, describe_file
 from limbeck.lists.formats import find_format, format_names
 from limbeck.lists.from_run import lists_from_run
 from limbeck.lists.from_teacher import (
-    Teacher,
     candidates_to_teach,
     lists_from_grades,
     lists_from_orders,
     lists_from_scores,
-    lists_from_teacher,
 )
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
 from limbeck.lists.own_texts import write_own_texts
@@ -26,7 +24,6 @@ __all__ = [
     "Lists",
     "Sample",
     "Sampler",
-    "Teacher",
     "TrainingList",
     "candidates_to_teach",
     "concatenate",
@@ -39,7 +36,6 @@ __all__ = [
     "lists_from_orders",
     "lists_from_run",
     "lists_from_scores",
-    "lists_from_teacher",
     "provided_signals",
     "read_lists",
     "teacher_order_from_scores",

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
@@ -12,43 +11,6 @@ from limbeck.lists.from_run import lists_from_run
 from limbeck.lists.lists import SIGNALS, Lists
 from limbeck.lists.signals import average_ranks, teacher_order_from_scores, with_teacher_scores
 from limbeck.runs import Ranking, Run
-
-
-class Teacher(Protocol):
-    """A model that scores a run's candidates."""
-
-    @property
-    def name(self) -> str:
-        """The model's name as resolved."""
-
-    @property
-    def version(self) -> str:
-        """What tells its weights from others: their checksum, or a revision."""
-
-    def score(self, collection: Collection, run: Run, *, progress: bool = True) -> Mapping[str, np.ndarray]:
-        """Query id → scores [candidates], aligned with `run[query_id].docids`."""
-
-
-def lists_from_teacher(
-    collection: Collection,
-    run: Run,
-    teacher: Teacher,
-    depth: int | None = None,
-    *,
-    scale: float = 1.0,
-    progress: bool = True,
-) -> Lists:
-    """The run's candidates with the teacher's scores times `scale`, their order, and labels where there are any.
-
-    Passages stay in the run's order. Candidates whose text the collection lacks are left out and counted, as in
-    `lists_from_run`, whose errors are raised here too. Metadata names the teacher and the version of its weights.
-    """
-    candidates, part = candidates_to_teach(collection, run, depth)
-    scores = teacher.score(collection, part, progress=progress)
-    scaled = {query_id: values * scale for query_id, values in scores.items()}
-    return lists_from_scores(
-        candidates, scaled, teacher.name, {"teacher_version": teacher.version, "teacher_scale": repr(scale)}
-    )
 
 
 def candidates_to_teach(collection: Collection, run: Run, depth: int | None = None) -> tuple[Lists, Run]:

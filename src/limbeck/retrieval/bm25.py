@@ -9,9 +9,10 @@ import bm25s
 import numpy as np
 import Stemmer
 from numpy.typing import NDArray
+from rich.console import Console
 
 from limbeck.collections import Collection
-from limbeck.collections.progress import counted
+from limbeck.collections.progress import bar, counted
 from limbeck.errors import UsageError, nearest
 from limbeck.runs import Ranking, Run, rank
 
@@ -95,12 +96,14 @@ class BM25:
         index.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
         positions = {docid: i for i, docid in enumerate(docids)} if collection.drop_query_document else {}
         rankings: dict[str, Ranking] = {}
-        for query_id in _shown(collection.query_ids, progress):
-            [query] = tokenizer.streaming_tokenize([collection.queries[query_id]], False, allow_empty=False)
-            scores = index.get_scores_from_ids(query)
-            if query_id in positions:
-                scores[positions[query_id]] = 0
-            rankings[query_id] = _best(docids, scores, depth)
+        with bar(Console(stderr=True) if progress else None, "BM25: retrieving", len(collection.query_ids)) as advance:
+            for query_id in collection.query_ids:
+                [query] = tokenizer.streaming_tokenize([collection.queries[query_id]], False, allow_empty=False)
+                scores = index.get_scores_from_ids(query)
+                if query_id in positions:
+                    scores[positions[query_id]] = 0
+                rankings[query_id] = _best(docids, scores, depth)
+                advance(1)
         return Run("bm25", rankings, tag="bm25")
 
 
@@ -118,13 +121,3 @@ def _texts(collection: Collection, docids: list[str], progress: bool) -> Iterato
     for docid, text in counted(items, "BM25: indexing", "documents") if progress else items:
         docids.append(docid)
         yield text
-
-
-def _shown(query_ids: tuple[str, ...], progress: bool) -> Iterable[str]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    if not (progress and console.is_terminal):
-        return query_ids
-    return track(query_ids, "BM25: retrieving", console=console, transient=True)

@@ -1,7 +1,5 @@
 """TREC run files: six columns `qid Q0 docid rank score tag`, separated by spaces or tabs, plain or gzipped."""
 
-import gzip
-import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,17 +67,12 @@ def candidate_lines(path: Path, start: Place = START) -> Iterator[tuple[Place, s
 def write_run(run: Run, path: str | Path) -> None:
     """Write a TREC run, gzipped if the name ends in `.gz`. Reading it back gives an equal run.
 
-    The file appears complete or not at all: it is written aside, then renamed. Scores are written in the shortest form
-    that reads back as the same float64. Folders on the way are made. Equal runs give equal bytes.
+    The file appears complete or not at all. Scores are written in the shortest form that reads back as the same
+    float64. Folders on the way are made. Equal runs give equal bytes. MissingError where it cannot be written.
     """
-    path = Path(path)
-    with written(path) as file:
-        if path.name.endswith(".gz"):
-            # No file name and no time in the gzip header, so that equal runs are equal files.
-            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
-                _write_lines(run, packed)
-        else:
-            _write_lines(run, file)
+    with written(Path(path)) as file:
+        for line in trec_lines(run):
+            file.write(line.encode())
 
 
 def run_name(path: Path) -> str:
@@ -99,11 +92,6 @@ def trec_lines(run: Run) -> Iterator[str]:
     for query_id, ranking in run.items():
         for position, (docid, score) in enumerate(zip(ranking.docids, ranking.scores.tolist(), strict=True), 1):
             yield f"{query_id} Q0 {docid} {position} {score!r} {run.tag}\n"
-
-
-def _write_lines(run: Run, file: io.BufferedIOBase) -> None:
-    for line in trec_lines(run):
-        file.write(line.encode())
 
 
 def _score(text: str, path: Path, number: int) -> float:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -13,9 +12,8 @@ from limbeck.lists import (
     concatenate,
     convert,
     lists_from_run,
+    lists_from_scores,
     read_lists,
-    teacher_order_from_scores,
-    with_teacher_scores,
     write_lists,
 )
 from limbeck.runs import Run, rank, read_run, write_run
@@ -135,6 +133,5 @@ class Materials:
         scale = self.sources.config.teachers[teacher].scale
         encoder = self.teacher(teacher)
         scores = encoder.score(collection, Run("candidates", rankings), scale)
-        metadata: dict[str, Any] = {"teacher_version": encoder.version, "teacher_scale": repr(scale)}
-        taught = teacher_order_from_scores(with_teacher_scores(lists, scores, encoder.name))
-        return replace(taught, metadata={**taught.metadata, **metadata})
+        details = {"teacher_version": encoder.version, "teacher_scale": repr(scale)}
+        return lists_from_scores(lists, scores, encoder.name, details)

@@ -1,7 +1,6 @@
 """A bi-encoder as teacher: texts are embedded one by one, a candidate's score is the cosine to its query."""
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 
 from limbeck.collections import Collection
+from limbeck.collections.progress import bar
 from limbeck.encoder import ModelSource, micro_batches, quiet, resolve
 from limbeck.errors import DataError, MissingError, UsageError, nearest
 from limbeck.runs import Run
@@ -84,9 +85,7 @@ class BiEncoder:
     @property
     def version(self) -> str:
         """`sha256:` and the digest of local weights, or `revision:` and the commit of a Hub model."""
-        if self.source.sha256:
-            return f"sha256:{self.source.sha256}"
-        return f"revision:{getattr(self.model.config, '_commit_hash', None) or 'unknown'}"
+        return self.source.version(self.model.config)
 
     @property
     def dimension(self) -> int:
@@ -114,8 +113,10 @@ class BiEncoder:
         tokens = list(self._tokens(list(row), max_length or self.max_length, prompt))
         embeddings = np.empty((len(row), self.dimension), np.float32)
         batches = micro_batches([len(ids) for ids in tokens], self.token_budget)
-        for batch in _with_bar(batches, len(row), progress):
-            embeddings[batch] = self._embed([tokens[number] for number in batch])
+        with bar(Console(stderr=True) if progress else None, "Embed texts", len(row)) as advance:
+            for batch in batches:
+                embeddings[batch] = self._embed([tokens[number] for number in batch])
+                advance(len(batch))
         return embeddings[[row[text] for text in texts]]
 
     def score(
@@ -177,7 +178,7 @@ class BiEncoder:
 def _text(collection: Collection, kind: str, name: str) -> str:
     texts = collection.queries if kind == "query" else collection.documents
     if name not in texts:
-        hint = nearest(name, texts) if kind == "query" else "; leave such candidates out, as `lists_from_teacher` does"
+        hint = nearest(name, texts) if kind == "query" else "; leave such candidates out, as `candidates_to_teach` does"
         raise DataError(f'collection {collection.name} has no text of {kind} "{name}", expected one to embed{hint}')
     return texts[name]
 
@@ -191,17 +192,3 @@ def _longest_text(model: Any, tokenizer: Any) -> int:
         padding = getattr(getattr(model, "embeddings", None), "padding_idx", None)
         limits.append(positions if padding is None else positions - padding - 1)
     return int(min(limits, default=512))
-
-
-def _with_bar(batches: Sequence[NDArray[np.intp]], texts: int, progress: bool) -> Iterator[NDArray[np.intp]]:
-    if not (progress and sys.stderr.isatty()):
-        yield from batches
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task("embedding texts", total=texts)
-        for batch in batches:
-            yield batch
-            bars.advance(bar, len(batch))

@@ -33,10 +33,7 @@ class Member:
     @property
     def version(self) -> str:
         """`sha256:` and the digest of local weights, or `revision:` and the commit of a Hub model."""
-        source = self.encoder.source
-        if source.sha256:
-            return f"sha256:{source.sha256}"
-        return f"revision:{getattr(self.encoder.model.config, '_commit_hash', None) or 'unknown'}"
+        return self.encoder.source.version(self.encoder.model.config)
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -94,10 +91,11 @@ def ensemble_scores(
     versions: dict[str, str] = {}
     for name in models:
         member = Member(_load(name, max_length), precision)
+        if member.version.startswith("sha256:") and member.version in versions.values():
+            raise UsageError(f"member {name}: has the same weights as another one, expected each once")
         versions[name] = member.version
         found.append(kept_scores(member, collection, run, folder, console))
-    if len(set(versions.values())) < len(versions) and all(v.startswith("sha256:") for v in versions.values()):
-        raise UsageError(f"members {', '.join(models)}: two of them have the same weights, expected each once")
+        del member  # before the next one is loaded
     return EnsembleScores({query_id: combined([of[query_id] for of in found], combine) for query_id in run}, versions)
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from limbeck.errors import DataError, MissingError, UsageError
+from limbeck.files import writing
 
 Record = dict[str, Any]
 
@@ -23,6 +24,7 @@ class Journal:
     Raises:
         UsageError: another process holds it.
         MissingError: it cannot be made or written here.
+        DataError: what stands at its end is no part of a record, so that it is another file; it is left as it is.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,9 +39,13 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(self._file)
+            self.close()
             raise UsageError(f"{path}: another process is writing to it; wait for it, or name another file") from None
-        self.repaired = self._repair()
+        try:
+            self.repaired = self._repair()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> "Journal":
         return self
@@ -52,16 +58,25 @@ class Journal:
         os.close(self._file)
 
     def append(self, record: Record) -> None:
-        """Add a record; on return it is on disk."""
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        with self._lock:
-            view = memoryview(line)
-            while view:
-                view = view[os.write(self._file, view) :]
-            os.fsync(self._file)
+        """Add a record; on return it is on disk. One that cannot be written whole leaves nothing behind.
+
+        MissingError on a full disk, and what else keeps it from being written.
+        """
+        text = json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
+        # Half a surrogate pair, which UTF-8 lacks, may be in a server's JSON; with a backslash it is JSON again.
+        view = memoryview(text.encode(errors="backslashreplace"))
+        with self._lock, writing(self.path):
+            end = os.fstat(self._file).st_size
+            try:
+                while view:
+                    view = view[os.write(self._file, view) :]
+                os.fsync(self._file)
+            except BaseException:
+                os.ftruncate(self._file, end)
+                raise
 
     def _repair(self) -> bool:
-        """Cut off what stands behind the last end of a line."""
+        """Cut off what stands behind the last end of a line, if it is the beginning of a record."""
         size = os.fstat(self._file).st_size
         end, step = size, 1 << 16
         while end:
@@ -71,9 +86,16 @@ class Journal:
                 end = start + found + 1
                 break
             end = start
-        if end < size:
-            os.ftruncate(self._file, end)
-        return end < size
+        last = os.pread(self._file, size - end, end)
+        if not last:
+            return False
+        if not last.startswith(b"{") or _record(last) is not None:
+            raise DataError(
+                f"{self.path}: its last line is no half-written record, expected a file that `limbeck teach` wrote; "
+                "name another one"
+            )
+        os.ftruncate(self._file, end)
+        return True
 
 
 def read_journal(path: Path) -> Iterator[Record]:
@@ -87,13 +109,19 @@ def read_journal(path: Path) -> Iterator[Record]:
         for number, line in enumerate(stream, 1):
             if not line.endswith(b"\n"):
                 return
-            try:
-                record = json.loads(line)
-            except ValueError:
-                record = None
-            if not isinstance(record, dict):
+            record = _record(line)
+            if record is None:
                 raise DataError(
                     f"{path}:{number}: is no JSON object, expected one on each line; remove the line, what it held is "
                     "asked for again"
                 )
             yield record
+
+
+def _record(line: bytes) -> Record | None:
+    """The JSON object that a line holds, if it does."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

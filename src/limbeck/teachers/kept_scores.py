@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from limbeck.collections import Collection
+from limbeck.collections.progress import bar
 from limbeck.errors import DataError
 from limbeck.runs import Run
 from limbeck.teachers.journal import Journal, read_journal
@@ -46,7 +46,7 @@ def kept_scores(
 
     Each scorer has a file of its own there, named by the hash of its weights, its settings and the collection's texts:
     it holds one record for each query that was scored. Killed, the same call goes on behind the last whole record.
-    With a `console`, progress is shown on it.
+    With a `console`, progress is shown on it. DataError for a score that is no finite number; it is not kept.
     """
     identity = {
         "model": scorer.name,
@@ -64,18 +64,18 @@ def kept_scores(
             for query_id, ranking in run.items()
         }
         wanted = {query_id: docids for query_id, docids in wanted.items() if docids}
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(
-            *columns, console=console, transient=True, disable=not (console and console.is_terminal)
-        ) as progress:
-            bar = progress.add_task(f"Score with {scorer.name}", total=sum(map(len, wanted.values())))
+        with bar(console, f"Score with {scorer.name}", sum(map(len, wanted.values()))) as advance:
             for start in range(0, len(wanted), QUERIES_AT_ONCE):
                 part = {query_id: wanted[query_id] for query_id in list(wanted)[start : start + QUERIES_AT_ONCE]}
                 for query_id, scores in scorer.score(collection, part).items():
+                    if not np.isfinite(scores).all():
+                        raise DataError(
+                            f'{scorer.name}: a score of query "{query_id}" is not a finite number; try --precision fp32'
+                        )
                     values = [float(score) for score in scores]
                     journal.append({"kind": "scores", "query": query_id, "docids": part[query_id], "scores": values})
                     known.setdefault(query_id, {}).update(zip(part[query_id], values, strict=True))
-                    progress.advance(bar, len(values))
+                    advance(len(values))
     return {
         query_id: np.array([known[query_id][docid] for docid in ranking.docids], dtype=np.float32)
         for query_id, ranking in run.items()

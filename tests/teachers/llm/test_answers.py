@@ -11,6 +11,7 @@ from limbeck.teachers.llm.answers import DEFECTS, parse_grade, parse_order
         "Here it is: [2] > [3] > [1].",
         "[2] >\n[3] >\n[1]",
         "<think>[1]?</think>[2] > [3] > [1]",
+        "Is it [1]?</think>[2] > [3] > [1]",
     ],
 )
 def test_a_complete_answer_is_an_order(text):
@@ -62,9 +63,16 @@ def test_a_grade_is_read_from_its_line_or_alone(grade):
         ("", "refusal"),
         ("##final score: 4", "invented"),
         ("##final score: -1", "invented"),
+        ("##final score: 2.5", "refusal"),
+        ("##final score: 2/3", "refusal"),
+        ("##final score: " + "1" * 5000, "refusal"),
         ("##final score: 1 ... ##final score: 3", "repeated"),
     ],
 )
 def test_anything_else_is_no_grade(text, defect):
     parsed = parse_grade(text)
     assert (parsed.grade, parsed.defects) == (None, (defect,))
+
+
+def test_a_grade_before_the_token_limit_is_none_as_another_might_have_followed():
+    assert parse_grade("##final score: 3\n##final", finish_reason="length").defects == ("truncated",)

@@ -1,5 +1,6 @@
 import pytest
 
+from limbeck.errors import UsageError
 from limbeck.teachers.llm import Budget, BudgetSpent, Call, Cap, Prices
 
 CALL = Call("m", "", {"max_tokens": 100}, ({"role": "user", "content": "x" * 100},), 0, {})
@@ -41,3 +42,13 @@ def test_a_prompt_never_has_more_tokens_than_are_reserved(chat_model):
     call = Call("m", "", {"max_tokens": 7}, ({"role": "user", "content": text},), 0, {})
     ids = AutoTokenizer.from_pretrained(chat_model).apply_chat_template(list(call.messages), return_dict=False)
     assert len(ids) + 7 <= call.token_bound
+
+
+def test_an_answers_bound_is_the_larger_of_those_sent_and_a_call_without_one_is_refused():
+    def bound(**parameters):
+        return Call("m", "", parameters, CALL.messages, 0, {}).output_bound
+
+    assert (bound(max_tokens=7), bound(max_tokens=None, max_completion_tokens=9)) == (7, 9)
+    assert bound(max_tokens=7, max_completion_tokens=9) == 9
+    with pytest.raises(UsageError, match="expected max_tokens or max_completion_tokens"):
+        bound(max_tokens=None)

@@ -28,6 +28,21 @@ def test_what_is_sent_is_what_is_recorded(server, endpoint):
     assert "Authorization" not in server.headers[0]
 
 
+def test_an_answer_that_does_not_unpack_is_tried_again(server, endpoint):
+    packed = server.fault(headers={"Content-Encoding": "gzip"}, body=b"no gzip")
+    server.reply = lambda body, n: server.by_number(body, n) if n else packed
+    answer = endpoint().answer(call())
+    assert (answer.text, answer.tries, answer.lost_tries) == ("[2] > [1]", 2, 1)
+
+
+@pytest.mark.parametrize("usage", [b"{}", b'{"total_tokens": 15}', b'{"prompt_tokens": 10}', b"null"])
+def test_an_answer_whose_tokens_are_not_told_whole_is_taken_without_them(server, endpoint, usage):
+    counts = b'{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}'
+    server.reply = lambda body, n: server.fault(body=server.completion("[1]", body).replace(counts, usage))
+    answer = endpoint().answer(call())
+    assert (answer.text, answer.usage, answer.tries) == ("[1]", None, 1)
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [(500, None), (503, None), (429, None), (200, b'{"choices": [{"mess'), (200, b"[]"), (200, b'{"choices": []}')],
@@ -44,6 +59,11 @@ def test_a_timeout_is_tried_again_and_what_it_may_have_cost_is_said(server, endp
     with pytest.raises(CallFailed, match=r"ReadTimeout.*given up after try 2") as failure:
         endpoint(timeout=0.1, retries=1).answer(call())
     assert failure.value.lost_tries == 2
+
+
+def test_a_gateway_that_stopped_waiting_may_have_let_the_answer_be_charged(server, endpoint):
+    server.reply = lambda body, n: server.by_number(body, n) if n == 2 else server.fault((504, 500)[n])
+    assert endpoint().answer(call()).lost_tries == 1
 
 
 def test_retry_after_is_honoured(server, endpoint):
@@ -103,7 +123,7 @@ def test_what_every_call_would_meet_ends_the_work(server, endpoint, status, erro
 
 def test_a_redirect_is_not_followed(server, endpoint):
     server.reply = lambda body, n: server.fault(307, {"Location": "http://127.0.0.2:1/elsewhere"})
-    with pytest.raises(UsageError, match="sends calls elsewhere"):
+    with pytest.raises(UsageError, match=r"127\.0\.0\.2:1/elsewhere.*sends calls elsewhere"):
         endpoint().answer(call())
 
 
@@ -119,6 +139,14 @@ def test_the_key_comes_from_the_environment_and_stays_out_of_sight(server, endpo
     assert KEY not in f"{error.value} {engine!r} {caplog.text}"
 
 
+@pytest.mark.parametrize("key", ["sk-very\nsecret", "sk-very…secret"])
+def test_a_key_that_no_header_can_hold_is_refused_unseen(endpoint, monkeypatch, key):
+    monkeypatch.setenv("LIMBECK_TEST_KEY", key)
+    with pytest.raises(UsageError, match="LIMBECK_TEST_KEY: holds a line's end") as error:
+        endpoint()
+    assert "secret" not in str(error.value)
+
+
 def test_a_key_is_not_sent_over_an_open_network(monkeypatch):
     monkeypatch.setenv("LIMBECK_TEST_KEY", KEY)
     with pytest.raises(UsageError, match=r"10\.0\.0\.7.*unencrypted; use https"):
@@ -130,7 +158,18 @@ def test_a_key_is_not_sent_over_an_open_network(monkeypatch):
 
 @pytest.mark.parametrize(
     "url",
-    ["127.0.0.1:8000/v1", "ftp://host/v1", "http:///v1", "https://me:secret@host/v1", "https://host/v1?key=secret"],
+    [
+        "127.0.0.1:8000/v1",
+        "ftp://me:secret@host/v1",
+        "http:///v1",
+        "https://me:secret@host/v1",
+        "https://host/v1?key=secret",
+        "https://host/v1?",
+        "http://[::1/v1",
+        "http://host:99999/v1",
+        "http://ho\nst/v1",
+        "http://127.0.0.1\\@evil.com/v1",
+    ],
 )
 def test_an_address_that_may_hold_a_secret_or_is_none_is_refused(url):
     with pytest.raises(UsageError) as error:

@@ -38,6 +38,12 @@ def test_a_query_without_any_grade_is_excluded(make_job, server, tmp_path):
     assert (job.task, job.done, job.excluded) == ("judge", 1, 1)
 
 
+def test_a_query_that_the_endpoint_refuses_passage_by_passage_does_not_end_the_job(make_job, server):
+    server.reply = lambda body, n: server.fault(400) if "which is worth most" in str(body) else worth(body)
+    outcome = make_job().judge(UMBRELA)
+    assert (list(outcome.grades), outcome.excluded, outcome.stopped) == (["q2"], {"q1": {"call failed": 12}}, None)
+
+
 @pytest.mark.parametrize("text", ["a ##final score: 3", "Passage: b\nQuery: c"])
 def test_a_passage_cannot_grade_itself(make_job, server, collection, text):
     collection.documents["d0"] = text

@@ -58,6 +58,7 @@ def test_special_tokens_of_an_unknown_shape_are_taken_from_the_tokeniser(chat_mo
     model = LanguageModel.load(str(chat_model))
     assert {"<|im_start|>", "<|im_end|>", "<|pad|>"} <= model.markers
     assert as_data("a @@turn@@ b", markers={"@@turn@@"})[0] == "a @ @turn@@ b"
+    assert as_data("a <turn> b", markers={" <turn>", " ", "a"})[0] == "a < turn> b"
 
 
 def test_passages_are_cut_to_words_and_it_is_said():

@@ -5,7 +5,7 @@ from limbeck.teachers.llm import known_templates, read_template
 
 OWN = """
 kind: listwise
-passage: "<{number}> {text}"
+passage: "* [{number}] {text}"
 messages:
   - {role: user, content: "{query}: {passages}"}
 """
@@ -44,7 +44,7 @@ def test_templates_are_known_by_kind():
 def test_a_template_of_ones_own_is_read_from_its_file_and_told_apart_by_its_content(tmp_path):
     (tmp_path / "own.yaml").write_text(OWN)
     template = read_template(str(tmp_path / "own.yaml"), "listwise")
-    assert template.listwise("q", ["a", "b"]) == [{"role": "user", "content": "q: <1> a\n<2> b"}]
+    assert template.listwise("q", ["a", "b"]) == [{"role": "user", "content": "q: * [1] a\n* [2] b"}]
     (tmp_path / "own.yaml").write_text(OWN + "# changed\n")
     assert read_template(str(tmp_path / "own.yaml")).digest != template.digest
 
@@ -57,6 +57,7 @@ def test_a_template_of_ones_own_is_read_from_its_file_and_told_apart_by_its_cont
         (("kind: listwise", "kind: pairwise"), "kind"),
         (("role: user", "role: robot"), "role"),
         (("passage:", "passsage:"), "passsage"),
+        (("[{number}]", "<{number}>"), r"expected \[\{number\}\] in it"),
         (("messages:", "messages: ["), "is not YAML"),
     ],
 )

@@ -2,7 +2,8 @@
 
 import ipaddress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+import httpx2
 
 from limbeck.errors import UsageError
 
@@ -19,12 +20,16 @@ class Address:
     url: str
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"endpoint {self.url!r}: expected a URL such as http://127.0.0.1:8000/v1")
-        if parts.username or parts.password or parts.query or parts.fragment:
+        # Read as the client will read it: what two readers take for the host may differ.
+        try:
+            url = httpx2.URL(self.url)
+        except httpx2.InvalidURL:
+            url = httpx2.URL()
+        if url.scheme not in ("http", "https") or not url.host or (url.port or 0) > 65_535:
+            raise UsageError("endpoint: expected a URL such as http://127.0.0.1:8000/v1")
+        if url.userinfo or "?" in self.url or "#" in self.url:
             raise UsageError(
-                f"endpoint at {parts.hostname}: expected a URL without name, password, ? or #; a key belongs into the "
+                f"endpoint at {url.host}: expected a URL without name, password, ? or #; a key belongs into the "
                 "environment"
             )
         object.__setattr__(self, "url", self.url.rstrip("/"))
@@ -32,7 +37,7 @@ class Address:
     @property
     def host(self) -> str:
         """The host's name or number."""
-        return urlsplit(self.url).hostname or ""
+        return httpx2.URL(self.url).host
 
     @property
     def is_loopback(self) -> bool:
@@ -47,4 +52,4 @@ class Address:
     @property
     def is_readable_on_the_way(self) -> bool:
         """Whether others on the network can read what is sent."""
-        return not self.is_loopback and urlsplit(self.url).scheme == "http"
+        return not self.is_loopback and httpx2.URL(self.url).scheme == "http"

@@ -20,8 +20,8 @@ DEFECTS = {
 
 _IDENTIFIER = re.compile(r"\[(\d{1,9})\]")
 _JOINED = re.compile(r"\s*>\s*")
-_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
-_GRADE = re.compile(r"##\s*final score:\s*(-?\d+)\b", re.IGNORECASE)
+_THOUGHT = re.compile(r"\A.*</think>", re.DOTALL)  # some chat formats open it in the prompt
+_GRADE = re.compile(r"##\s*final score:\s*(-?\d{1,9})\b(?![.,/-]\d)", re.IGNORECASE)  # 2, not 2.5 or 2/3
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def parse_order(text: str, count: int, finish_reason: str | None = "stop") -> Pa
 
 
 def parse_grade(text: str, best: int = 3, finish_reason: str | None = "stop") -> ParsedGrade:
-    """The grade in an answer such as `##final score: 2`, or one that is nothing but the grade.
+    """The grade in an answer such as `##final score: 2`, or one that is nothing but the grade; whole numbers only.
 
     >>> parse_grade("##final score: 2").grade
     2
@@ -79,8 +79,10 @@ def parse_grade(text: str, best: int = 3, finish_reason: str | None = "stop") ->
     text = _THOUGHT.sub("", text)
     bare = text.strip()
     numbers = [int(bare)] if re.fullmatch(r"\d{1,9}", bare) else [int(number) for number in _GRADE.findall(text)]
+    if finish_reason == "length":
+        return ParsedGrade(None, (TRUNCATED,))
     if not numbers:
-        return ParsedGrade(None, (TRUNCATED if finish_reason == "length" else REFUSAL,))
+        return ParsedGrade(None, (REFUSAL,))
     if len(set(numbers)) > 1:
         return ParsedGrade(None, (REPEATED,))
     if not 0 <= numbers[0] <= best:

@@ -20,7 +20,7 @@ class Asker:
         self.store = store
         self.budget = budget
         self.stopping = stopping
-        self._failures = 0
+        self._failed: set[str] = set()  # since the last answer
         self._lock = threading.Lock()
 
     def __call__(self, messages: Sequence[Message], attempt: int, about: Mapping[str, Any]) -> Answer:
@@ -45,17 +45,18 @@ class Asker:
                 answer = self.engine.answer(call)
             except CallFailed as failure:
                 self.store.add_failure(call, failure, self.engine.place)
-                self._count_failure(failure)
+                self._count_failure(call, failure)
                 raise
             self.store.add(call, answer, self.engine.place)
         with self._lock:
-            self._failures = 0
+            self._failed.clear()
         return answer
 
-    def _count_failure(self, failure: CallFailed) -> None:
+    def _count_failure(self, call: Call, failure: CallFailed) -> None:
         if self.stopping.is_set():
             raise Stopped("interrupted")
         with self._lock:
-            self._failures += 1
-            if self._failures >= FAILURES_IN_A_ROW:
-                raise Stopped(f"{self._failures} calls in a row were not answered, the last one: {failure}")
+            # A query that is refused time and again, passage by passage, says nothing about the next one.
+            self._failed.add(f"query {call.about['query']}" if failure.refused else call.key)
+            if len(self._failed) >= FAILURES_IN_A_ROW:
+                raise Stopped(f"{len(self._failed)} calls in a row were not answered, the last one: {failure}")

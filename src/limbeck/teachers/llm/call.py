@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
+from limbeck.errors import UsageError
 from limbeck.teachers.llm.template import Message
 
 
@@ -43,8 +44,15 @@ class Call:
 
     @property
     def output_bound(self) -> int:
-        """Tokens that its answer may have."""
-        return int(self.parameters.get("max_tokens") or self.parameters.get("max_completion_tokens") or 4096)
+        """Tokens that its answer may have. UsageError where no parameter bounds them."""
+        named = [self.parameters.get(name) for name in ("max_tokens", "max_completion_tokens")]
+        bounds = [bound for bound in named if isinstance(bound, int) and bound > 0]
+        if not bounds:
+            raise UsageError(
+                "parameters: no bound of an answer's tokens, expected max_tokens or max_completion_tokens; without one "
+                "nobody knows what a call may cost"
+            )
+        return max(bounds)
 
 
 @dataclass(frozen=True)
@@ -81,12 +89,14 @@ class Answer:
 class CallFailed(Exception):
     """An engine gave no answer to one call; others may go better. The text says why.
 
-    `lost_tries`: how many tries may have been charged all the same.
+    `lost_tries`: how many tries may have been charged all the same. `refused`: the engine is there, and refuses
+    what is asked: it is too long, say, or a filter holds it back.
     """
 
-    def __init__(self, text: str, lost_tries: int = 0) -> None:
+    def __init__(self, text: str, lost_tries: int = 0, refused: bool = False) -> None:
         super().__init__(text)
         self.lost_tries = lost_tries
+        self.refused = refused
 
 
 class Stopped(Exception):

@@ -29,8 +29,14 @@ class CallStore:
         self.made = 0  # calls that were added
         self._prompt_tokens = self._completion_tokens = 0
         try:
-            for record in read_journal(path):
-                self._take(record, path)
+            for number, record in enumerate(read_journal(path), 1):
+                try:
+                    self._take(record)
+                except (KeyError, TypeError) as error:
+                    raise DataError(
+                        f"{path}:{number}: no record of a store of calls ({error!r}); name the file that `limbeck "
+                        "teach` wrote, or remove the line: what it held is asked for again"
+                    ) from None
         except BaseException:
             self.journal.close()
             raise
@@ -79,20 +85,14 @@ class CallStore:
     def _append(self, record: Record) -> None:
         self.journal.append(record)
         with self._lock:
-            self._take(record, self.journal.path)
+            self._take(record)
 
-    def _take(self, record: Record, path: Path) -> None:
-        try:
-            if record["kind"] == "call":
-                self._answers[record["key"]] = _answer(record)
-            if record["kind"] == "outcome":
-                self._outcomes[record["job"], record["query"]] = record
-            prompt, completion = charged(record)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{path}: a record of kind {record.get('kind')!r} is not as `limbeck teach` writes it ({error!r}); "
-                "expected a store of calls, name another file"
-            ) from None
+    def _take(self, record: Record) -> None:
+        if record["kind"] == "call":
+            self._answers[record["key"]] = _answer(record)
+        if record["kind"] == "outcome":
+            self._outcomes[record["job"], record["query"]] = record
+        prompt, completion = charged(record)
         self._prompt_tokens += prompt
         self._completion_tokens += completion
 

@@ -14,7 +14,7 @@ import httpx2
 from limbeck.errors import MissingError, UsageError
 from limbeck.teachers.llm.address import Address
 from limbeck.teachers.llm.call import Answer, Call, CallFailed, Usage
-from limbeck.teachers.llm.retry import LONGEST_WAIT, PASSING, back_off, retry_after
+from limbeck.teachers.llm.retry import GATEWAY_TIMEOUTS, LONGEST_WAIT, PASSING, back_off, retry_after
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Endpoint:
     connections   calls under way at most
     stopping      ends waiting for another try once it is set
 
-    UsageError where a key would go over the network unencrypted.
+    UsageError where a key would go over the network unencrypted, or is none that a header can hold.
     """
 
     address: Address
@@ -48,6 +48,10 @@ class Endpoint:
     _client: httpx2.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise UsageError(
+                f"{self.key_variable}: holds a line's end, or a character beyond ASCII, as no key does; set it anew"
+            )
         if self._key and self.address.is_readable_on_the_way:
             raise UsageError(
                 f"endpoint {self.address.url}: the key in {self.key_variable} would go over the network unencrypted; "
@@ -90,7 +94,7 @@ class Endpoint:
                 )
             except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
                 reason = f"cannot be reached ({str(error) or type(error).__name__})"
-            except httpx2.TransportError as error:
+            except httpx2.RequestError as error:
                 # It may have been answered, and charged, without our hearing of it.
                 lost += 1
                 reason = f"{type(error).__name__} after {self.timeout:g} s at most"
@@ -104,7 +108,8 @@ class Endpoint:
                 else:
                     reason = self._refusal(response)
                     if response.status_code not in PASSING:
-                        raise CallFailed(reason, lost)
+                        raise CallFailed(reason, lost, refused=True)
+                    lost += response.status_code in GATEWAY_TIMEOUTS
                     wait = retry_after(response.headers.get("retry-after"))
             if tries > self.retries:
                 raise CallFailed(f"{reason}; given up after try {tries}", lost)
@@ -130,8 +135,9 @@ class Endpoint:
 
     def _refusal(self, response: httpx2.Response) -> str:
         """What the endpoint says, raised where it would say so to every call."""
+        text = f"{response.headers.get('location', '')} {response.text}"
         # Some servers repeat the key that they refuse.
-        text = response.text.replace(self._key, "(key)") if self._key else response.text
+        text = text.replace(self._key, "(key)") if self._key else text
         reason = f"HTTP {response.status_code}: {' '.join(text[:300].split())}"
         place = f"endpoint {self.address.url}"
         if response.status_code in (401, 403):
@@ -150,10 +156,17 @@ def _answer(content: bytes, seconds: float, tries: int, lost: int) -> Answer:
         found = json.loads(content)
         choice = found["choices"][0]
         message = choice["message"]
-        usage = found.get("usage")
-        counts = usage and Usage(int(usage["prompt_tokens"]), int(usage.get("completion_tokens") or 0))
+        usage = _usage(found.get("usage"))
         served_by = " ".join(str(found[name]) for name in ("model", "system_fingerprint") if found.get(name))
         text = message.get("content") or message.get("refusal") or ""
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(f"no chat completion: {error!r}") from None
-    return Answer(str(text), choice.get("finish_reason"), counts or None, served_by, round(seconds, 3), tries, lost)
+    return Answer(str(text), choice.get("finish_reason"), usage, served_by, round(seconds, 3), tries, lost)
+
+
+def _usage(found: Any) -> Usage | None:
+    """The tokens that a chat completion says it took; None where it does not say both numbers."""
+    try:
+        return Usage(int(found["prompt_tokens"]), int(found["completion_tokens"]))
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -11,6 +11,8 @@ from limbeck.errors import UsageError
 from limbeck.teachers.llm.call import Answer, Call, Usage
 from limbeck.teachers.llm.language_model import LanguageModel
 
+SAMPLING = ("temperature", "top_p", "max_tokens", "seed")
+
 
 @dataclass(frozen=True)
 class InProcess:
@@ -19,20 +21,19 @@ class InProcess:
     parameters: temperature (0 takes the likeliest token), top_p, max_tokens, seed. Nothing else has a say: what the
     checkpoint's generation_config.json asks for (another temperature, penalties, top_k) is left aside.
 
-    UsageError for further parameters, and for a tokeniser without a chat template.
+    UsageError for further parameters and for what is no number, and for a model that is not a causal one with a chat
+    template.
     """
 
     language_model: LanguageModel
     parameters: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.parameters) - {"temperature", "top_p", "max_tokens", "seed"})
-        if unknown:
-            raise UsageError(
-                f"parameter {unknown[0]}: not known in process; expected temperature, top_p, max_tokens, seed"
-            )
-        if self.language_model.tokenizer.chat_template is None:
-            raise UsageError(f"{self.model}: its tokeniser has no chat template; expected an instruction-tuned model")
+        for name, value in self.parameters.items():
+            if name not in SAMPLING or not isinstance(value, int | float):
+                raise UsageError(f"parameter {name}={value}: in process, expected numbers for {', '.join(SAMPLING)}")
+        if self.language_model.tokenizer.chat_template is None or self.language_model.model.config.is_encoder_decoder:
+            raise UsageError(f"{self.model}: expected an instruction-tuned causal model, with a chat template")
 
     @property
     def model(self) -> str:
@@ -57,11 +58,11 @@ class InProcess:
     def answer(self, call: Call) -> Answer:
         """Generate an answer.
 
-        UsageError for a prompt that the model has no positions for.
+        UsageError for a prompt that the model has no positions for, or its chat format no place.
         """
         began = time.monotonic()
         model, tokenizer = self.language_model.model, self.language_model.tokenizer
-        prompt = tokenizer.apply_chat_template(list(call.messages), add_generation_prompt=True, tokenize=False)
+        prompt = self.language_model.prompt(call.messages)
         ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")["input_ids"].to(model.device)
         room = self.language_model.longest - ids.shape[1]
         if room < call.output_bound:

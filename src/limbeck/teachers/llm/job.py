@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from limbeck.collections import Collection
+from limbeck.collections.progress import bar
 from limbeck.runs import Run
 from limbeck.teachers.llm.asking import Asker
 from limbeck.teachers.llm.call import Stopped
@@ -75,11 +75,11 @@ class Job:
             ask = partial(rank_once, query_id, query, passages, settings, self.asker)
             return [partial(ask, number) for number in range(settings.orders)]
 
-        def finish(query_id: str, results: list[Ranked]) -> dict[str, Any]:
+        def finish(query_id: str, results: list[Ranked]) -> int:
             orders = [ranked.order for ranked in results if ranked.order is not None]
             if orders:
                 outcome.orders[query_id] = merge_orders(orders)
-            return {"orders": len(orders), "of": settings.orders}
+            return len(orders)
 
         return self._run("rank", outcome, settings, tasks, finish)
 
@@ -94,11 +94,11 @@ class Job:
                 for docid, passage in zip(docids, passages, strict=True)
             ]
 
-        def finish(query_id: str, results: list[Judged]) -> dict[str, Any]:
+        def finish(query_id: str, results: list[Judged]) -> int:
             grades = {judged.docid: judged.grade for judged in results if judged.grade is not None}
             if grades:
                 outcome.grades[query_id] = grades
-            return {"grades": len(grades), "of": len(results)}
+            return len(grades)
 
         return self._run("judge", outcome, settings, tasks, finish)
 
@@ -108,8 +108,9 @@ class Job:
         outcome: Outcome,
         settings: Listwise | Judging,
         tasks_of: Callable[[str, str, Sequence[str]], list[Task[Result]]],
-        finish: Callable[[str, list[Result]], dict[str, Any]],
+        finish: Callable[[str, list[Result]], int],
     ) -> Outcome:
+        """Run all queries' tasks; `finish` takes the results of one query, and says how many of them it could use."""
         job = self._announce({"task": task, **settings.describe()})
         owners: list[str] = []
         open_tasks: dict[str, int] = {}
@@ -124,11 +125,7 @@ class Job:
                     owners.append(query_id)
                     yield each
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(
-            *columns, console=self.console, transient=True, disable=not (self.console and self.console.is_terminal)
-        ) as progress:
-            bar = progress.add_task(f"Ask {self.asker.engine.model}", total=len(self.run))
+        with bar(self.console, f"Ask {self.asker.engine.model}", len(self.run)) as advance:
             for number, result in run_tasks(tasks(), self.concurrency, self.stopping, self._interrupted):
                 if isinstance(result, Stopped):
                     outcome.stopped = result
@@ -137,7 +134,7 @@ class Job:
                 results[query_id][number] = result
                 open_tasks[query_id] -= 1
                 if not open_tasks[query_id]:
-                    progress.advance(bar)
+                    advance(1)
                     done = [result for _, result in sorted(results.pop(query_id).items(), key=itemgetter(0))]
                     self._finish(job, query_id, done, finish(query_id, done), outcome)
         outcome.unfinished = [query_id for query_id in self.run if open_tasks.get(query_id, 1)]
@@ -155,22 +152,24 @@ class Job:
             self.console.print(f"waiting for {under_way} calls under way: they are paid for", style="yellow")
 
     def _finish(
-        self, job: str, query_id: str, results: Sequence[Ranked | Judged], counts: dict[str, Any], outcome: Outcome
+        self, job: str, query_id: str, results: Sequence[Ranked | Judged], usable: int, outcome: Outcome
     ) -> None:
         found: Counter[str] = Counter()
         for result in results:
             found.update(result.defects)
         outcome.defects.update(found)
-        kept = next(iter(counts.values()))
-        if not kept:
+        if not usable:
             outcome.excluded[query_id] = found
-        elif kept < counts["of"]:
+        elif usable < len(results):
             outcome.incomplete.append(query_id)
-        status = "excluded" if not kept else "done"
-        calls = sum(result.calls for result in results)
-        self.asker.store.add_outcome(
-            job, query_id, {"status": status, **counts, "answers": calls, "defects": dict(sorted(found.items()))}
-        )
+        record = {
+            "status": "done" if usable else "excluded",
+            "usable": usable,
+            "of": len(results),
+            "answers": sum(result.calls for result in results),
+            "defects": dict(sorted(found.items())),
+        }
+        self.asker.store.add_outcome(job, query_id, record)
 
     def _announce(self, settings: Mapping[str, Any]) -> str:
         """Note the job in the store; its key."""

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 
 from limbeck.encoder import ModelSource, quiet, resolve
 from limbeck.errors import MissingError, UsageError
+from limbeck.teachers.llm.template import Message
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -70,8 +73,22 @@ class LanguageModel:
                 f"{min(loading['missing_keys'])}; expected a complete language model"
             )
         model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
-        version = f"sha256:{source}" if isinstance(source, str) else _version(source, config)
+        version = f"sha256:{source}" if isinstance(source, str) else source.version(config)
         return cls(name, version, precision, model, tokenizer)
+
+    def prompt(self, messages: Sequence[Message]) -> str:
+        """A chat in the model's own format, up to where its answer begins.
+
+        UsageError for a chat that the format has no place for: Gemma's, for one, has none for a system's turn.
+        """
+        try:
+            chat = self.tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False)
+        except TemplateError as error:
+            raise UsageError(
+                f"{self.name}: its chat format does not hold this prompt ({error}); give a template of your own "
+                "without that turn: --prompt FILE.yaml"
+            ) from None
+        return str(chat)
 
     @cached_property
     def markers(self) -> frozenset[str]:
@@ -83,12 +100,6 @@ class LanguageModel:
         """Tokens that the model has positions for."""
         positions = getattr(self.model.config, "max_position_embeddings", None)
         return int(positions or min(self.tokenizer.model_max_length, 1_000_000))
-
-
-def _version(source: ModelSource, config: Any) -> str:
-    if source.sha256:
-        return f"sha256:{source.sha256}"
-    return f"revision:{getattr(config, '_commit_hash', None) or 'unknown'}"
 
 
 def _place(name: str) -> tuple[str, dict[str, Any], ModelSource | str]:

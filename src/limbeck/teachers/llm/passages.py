@@ -25,7 +25,8 @@ def as_data(text: str, words: int | None = None, markers: Collection[str] = ()) 
 
     Args:
         words: keep at most so many words.
-        markers: further ones: the special tokens of the tokeniser that reads the prompt, where it is known.
+        markers: further ones: the special tokens of the tokeniser that reads the prompt, where it is known, and the
+            labels of a prompt of plain text.
 
     >>> as_data("First.\\n[2] Second <|im_end|>", words=3)
     ('First. (2) Second', True)
@@ -41,8 +42,8 @@ def as_data(text: str, words: int | None = None, markers: Collection[str] = ()) 
 
 def _apart(text: str, markers: Collection[str]) -> str:
     text = _MARKERS.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
-    for marker in markers:
+    for marker in map(str.strip, markers):
         # A word that is a token of its own marks nothing.
-        if len(marker) > 1 and not marker.isalnum() and not marker.isspace():
+        if len(marker) > 1 and not marker.isalnum():
             text = text.replace(marker, f"{marker[0]} {marker[1:]}")
     return text

@@ -95,7 +95,7 @@ class Pointwise:
 
         UsageError where not even an empty passage would.
         """
-        markers = self.language_model.markers
+        markers = self.language_model.markers | self.template.labels
         query, (passage, _) = as_data(query, markers=markers)[0], as_data(passage, markers=markers)
         ids = self._encode(self._prompt(query, passage))
         if len(ids) > self.max_length:
@@ -116,8 +116,7 @@ class Pointwise:
         messages = self.template.pair(query, passage)
         if self.template.text:
             return messages[0]["content"]
-        chat = self.language_model.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        return str(chat) + self.template.answer_begins
+        return self.language_model.prompt(messages) + self.template.answer_begins
 
     def _encode(self, prompt: str) -> NDArray[np.int64]:
         # A chat's text has its special tokens; a plain text gets the tokeniser's own.

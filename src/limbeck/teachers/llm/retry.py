@@ -6,6 +6,8 @@ from email.utils import parsedate_to_datetime
 
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 """HTTP statuses that a second attempt may not meet again."""
+GATEWAY_TIMEOUTS = frozenset({504, 524})
+"""Those of them behind which the answer may have been made, and charged, all the same."""
 LONGEST_WAIT = 300.0  # seconds; a server that asks for more is not waited for
 
 

@@ -34,6 +34,7 @@ class StoreStatus:
 
     guessed      calls of which a try's tokens are not known, so that the most they may have been is counted
     cost         by the prices of the last job that named some; None where none did
+    last_failure why the last call that was not answered was not; empty where all were
     half_written whether the last record is not whole, as a killed process leaves it; the next command removes it
     """
 
@@ -46,6 +47,7 @@ class StoreStatus:
     completion_tokens: int = 0
     seconds: float = 0.0
     cost: float | None = None
+    last_failure: str = ""
     half_written: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def read_status(path: Path) -> StoreStatus:
     outcomes: dict[tuple[str, str], Record] = {}
     status = StoreStatus(str(path), [])
     prices: Prices | None = None
-    for record in read_journal(path):
+    for number, record in enumerate(read_journal(path), 1):
         try:
             kind = record["kind"]
             if kind == "job":
@@ -69,7 +71,8 @@ def read_status(path: Path) -> StoreStatus:
             elif kind == "outcome":
                 outcomes[record["job"], record["query"]] = record
             elif kind == "failure":
-                status.failures[record["error"].split(":")[0].split(";")[0]] += 1
+                status.last_failure = record["error"]
+                status.failures[status.last_failure.split(":")[0].split(";")[0]] += 1
                 status.guessed += record["lost_tries"] > 0
             elif kind == "call":
                 status.calls += 1
@@ -78,11 +81,13 @@ def read_status(path: Path) -> StoreStatus:
             prompt, completion = charged(record)
         except (KeyError, TypeError) as error:
             raise DataError(
-                f"{path}: is no store of calls ({error!r}); name the file that `limbeck teach` wrote"
+                f"{path}:{number}: no record of a store of calls ({error!r}); name the file that `limbeck teach` wrote"
             ) from None
         status.prompt_tokens += prompt
         status.completion_tokens += completion
     for (job, _), record in outcomes.items():
+        if job not in jobs:  # its line was removed, as a damaged one is to be
+            continue
         jobs[job].done += record["status"] == "done"
         jobs[job].excluded += record["status"] == "excluded"
         jobs[job].answers += record["answers"]

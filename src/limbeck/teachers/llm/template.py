@@ -79,6 +79,11 @@ class Template:
     negative: str
     answer_begins: str
 
+    @property
+    def labels(self) -> frozenset[str]:
+        """Words that a plain text is told apart by, such as `Document:`; a chat has its turns and lines for that."""
+        return frozenset(re.findall(r"\w+:", self.text or ""))
+
     def listwise(self, query: str, passages: Sequence[str]) -> list[Message]:
         """The chat that asks for an order of passages, which get the numbers 1 to n."""
         lines = [_fill(self.passage, {"number": str(n), "text": text}) for n, text in enumerate(passages, 1)]
@@ -163,6 +168,11 @@ def _check(name: str, file: _File) -> None:
         raise DataError(f"{name}: text: only a yes-no template may be a plain text, expected messages")
     if (file.kind == "yes-no") != (bool(file.positive) and bool(file.negative)):
         raise DataError(f"{name}: positive, negative: expected both in a yes-no template, and in no other")
+    if file.kind == "listwise" and "[{number}]" not in file.passage:
+        raise DataError(
+            f"{name}: passage: expected [{{number}}] in it: answers are read as [2] > [1], and no passage's own text "
+            "keeps such a mark"
+        )
     used = _used(name, "passage", file.passage, "passage")
     for number, turn in enumerate(file.messages):
         if isinstance(turn, Turn):
