@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from limbeck.collections import Collection
 from limbeck.collections.progress import counted
 from limbeck.errors import UsageError, nearest
+from limbeck.retrieval.best import best, require_depth
+from limbeck.retrieval.progress import shown
 from limbeck.runs import Ranking, Run, rank
 
 STOPWORDS = (
@@ -79,8 +81,7 @@ class BM25:
             depth: ≥ 1.
             progress: whether to show progress on stderr, where that is a terminal.
         """
-        if depth < 1:
-            raise UsageError(f"BM25: the depth is {depth}; expected 1 or more")
+        require_depth("BM25", depth)
         tokenizer = bm25s.tokenization.Tokenizer(
             stopwords=self.stopwords, stemmer=Stemmer.Stemmer(self.stemmer) if self.stemmer else None
         )
@@ -95,7 +96,8 @@ class BM25:
         index.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
         positions = {docid: i for i, docid in enumerate(docids)} if collection.drop_query_document else {}
         rankings: dict[str, Ranking] = {}
-        for query_id in _shown(collection.query_ids, progress):
+        shown_ids = shown(collection.query_ids, "BM25: retrieving", "queries", len(collection.query_ids), progress)
+        for query_id in shown_ids:
             [query] = tokenizer.streaming_tokenize([collection.queries[query_id]], False, allow_empty=False)
             scores = index.get_scores_from_ids(query)
             if query_id in positions:
@@ -106,10 +108,7 @@ class BM25:
 
 def _best(docids: list[str], scores: NDArray[Any], depth: int) -> Ranking:
     hits = np.flatnonzero(scores > 0)
-    if len(hits) > depth:
-        # All that tie with the last one are kept, so that the tie rule decides among them and not their position.
-        last = np.partition(scores[hits], len(hits) - depth)[len(hits) - depth]
-        hits = hits[scores[hits] >= last]
+    hits = hits[best(scores[hits], depth)]
     return rank([docids[i] for i in hits], scores[hits]).cut(depth)
 
 
@@ -118,13 +117,3 @@ def _texts(collection: Collection, docids: list[str], progress: bool) -> Iterato
     for docid, text in counted(items, "BM25: indexing", "documents") if progress else items:
         docids.append(docid)
         yield text
-
-
-def _shown(query_ids: tuple[str, ...], progress: bool) -> Iterable[str]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    if not (progress and console.is_terminal):
-        return query_ids
-    return track(query_ids, "BM25: retrieving", console=console, transient=True)
