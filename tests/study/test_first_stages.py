@@ -11,7 +11,7 @@ from limbeck.collections import load_collection
 from limbeck.errors import MissingError
 from limbeck.retrieval import BM25, Dense
 from limbeck.runs import Fusion
-from limbeck.study import load_study
+from limbeck.study import StudyError, load_study
 from limbeck.study.materials import Materials
 from limbeck.study.reach import require_models
 from limbeck.study.store import Store
@@ -76,14 +76,13 @@ def test_a_fused_first_stage_of_given_runs_must_cover_its_collections(
     }
     tiny["evaluation"]["first_stage"] = "both"
     tiny["validation"]["first_stage"] = "bm25"
-    with pytest.raises(Exception, match=r'evaluation.first_stage: first stage "given" has no run for mini/test'):
+    with pytest.raises(StudyError, match=r'evaluation.first_stage: first stage "given" has no run for mini/test'):
         load_study(study_file(tiny))
 
 
 def test_models_of_first_stages_that_cannot_be_had_are_named_before_anything_runs(
     study_file: Callable[..., Path], tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     tiny["first_stages"] = {"splade": {"splade": {"model": "naver/no-such-splade"}}}
     with pytest.raises(MissingError, match="naver/no-such-splade"):

@@ -89,9 +89,9 @@ def _near(queries: Floats, documents: Floats, floor: Floats, depth: int) -> Iter
     It rounds by place, so what comes near the floor, or the last of the best here, is kept to be compared exactly.
     """
     scores = queries @ documents.T
-    # Twice the largest error of such a sum (Higham 2002, Section 3.1).
+    # Twice the largest error of such a sum (Higham 2002, Section 3.1), and once that of rounding to float32.
     lengths = np.linalg.norm(queries, axis=1) * np.linalg.norm(documents, axis=1).max(initial=0)
-    slack = np.finfo(np.float32).eps * queries.shape[1] * lengths
+    slack = np.finfo(np.float32).eps * (queries.shape[1] + 1) * lengths
     for query in np.flatnonzero(scores.max(axis=1) >= floor - slack):
         found = scores[query]
         near = np.flatnonzero(found >= floor[query] - slack[query])

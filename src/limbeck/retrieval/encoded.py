@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from rich.console import Console
@@ -48,7 +49,7 @@ class Encoded:
         for path in self.paths:
             try:
                 part = self.form.load(path)
-            except (OSError, ValueError, EOFError, KeyError) as error:
+            except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
                 raise DataError(
                     f"{path}: cannot be read ({error}); remove the folder it is in, its texts are then encoded again"
                 ) from None

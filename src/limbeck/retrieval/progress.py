@@ -15,8 +15,11 @@ def shown(items: Iterable[Item], doing: str, noun: str, total: int, progress: bo
     from rich.progress import track
 
     console = Console(stderr=True)
-    if not progress or console.is_terminal:
-        yield from track(items, doing, total, console=console, transient=True, disable=not progress)
+    if not progress:
+        yield from items
+        return
+    if console.is_terminal:
+        yield from track(items, doing, total, console=console, transient=True)
         return
     said = time.monotonic()
     for number, item in enumerate(items, 1):

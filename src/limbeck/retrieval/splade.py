@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def _compare(queries: Any, index: Any, floor: NDArray[np.float32]) -> Hits:
     Always in the order of the query's terms, so that equal documents get equal scores wherever they stand.
     """
     scores = queries @ index
-    for query, (start, end) in enumerate(zip(scores.indptr, scores.indptr[1:], strict=False)):
+    for query, (start, end) in enumerate(pairwise(scores.indptr.tolist())):
         columns, values = scores.indices[start:end], scores.data[start:end]
         kept = values >= floor[query]
         if kept.any():
