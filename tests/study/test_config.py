@@ -139,6 +139,8 @@ def test_exponents_without_a_point_are_learning_rates(study_file: Callable[..., 
             lambda s: s.update(first_stages={"x": {"dense": {"model": "./bert", "sha256": "ffff"}}}),
             r"x.dense.sha256: .*expected one that begins with",
         ),
+        (lambda s: s.update(first_stages={"x": {"splade": {"max_length": 9}}}), r"x.splade.model: is missing"),
+        (lambda s: s.update(first_stages={"x": {"fuse": {"stages": ["bm25"]}}}), r"x.fuse: .*at least two runs, 1 giv"),
         (
             lambda s: s.update(first_stages={"x": {"fuse": {"stages": ["bm25", "bm52"]}}}),
             r'x.fuse.stages: "bm52" is no first stage .*did you mean "bm25"',

@@ -30,7 +30,7 @@ def check_references(config: StudyConfig, values: Any, faults: list[Problem], so
     known["first_stages"] |= {BM25_NAME}
     return [
         *_check_collections(config, values, sources),
-        *_check_first_stages(config, known["first_stages"], sources),
+        *_check_first_stages(config, known["first_stages"], broken, sources),
         *check_models(config, broken, sources),
         *check_lists(config, known, broken, sources),
         *check_recipes(config, values, known["lists"], broken, sources),
@@ -99,11 +99,11 @@ def _build_fusion(parameters: FusionParameters) -> None:
     Fusion(parameters.method, parameters.k, tuple(parameters.weights)).expect(len(parameters.stages))
 
 
-def _check_first_stages(config: StudyConfig, known: set[str], sources: Sources) -> Iterator[Problem]:
+def _check_first_stages(config: StudyConfig, known: set[str], broken: set[Key], sources: Sources) -> Iterator[Problem]:
     for name, stage in config.first_stages.items():
         key: Key = ("first_stages", name)
         given = [kind for kind in FirstStage.model_fields if getattr(stage, kind) is not None]
-        if len(given) != 1:
+        if len(given) != 1 and key not in broken:
             kinds = ", ".join(FirstStage.model_fields)
             yield Problem(
                 key, f"is {' and '.join(given) or 'nothing'}; expected one of {kinds}, as in {{bm25: {{k1: 0.9}}}}"

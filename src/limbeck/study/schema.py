@@ -84,7 +84,7 @@ class DenseParameters(Section):
 class FusionParameters(Section):
     """As of `limbeck.runs.Fusion`, of other first stages, each retrieved to the depth that is asked of it."""
 
-    stages: Annotated[list[str], Field(min_length=2)]
+    stages: list[str]
     method: Literal["rrf", "interpolate"] = "rrf"
     k: Amount = 60
     weights: list[Amount] = []
