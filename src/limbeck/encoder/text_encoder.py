@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from limbeck.encoder.checkpoint import first_position
+from limbeck.encoder.memory import keep_freed_memory
 from limbeck.encoder.packing import micro_batches
 from limbeck.encoder.quiet import quiet
 from limbeck.encoder.sentence_layout import SentenceLayout
@@ -135,6 +136,8 @@ def read_text_model(
             f"is {absent[0]}; expected its complete weights"
         )
     model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+    if model.device.type == "cpu":
+        keep_freed_memory()
     longest = _longest_text(model, tokenizer)
     return model, tokenizer, min(limit or longest, longest)
 

@@ -90,7 +90,7 @@ def test_real_weights_expand_a_text_to_terms_that_it_lacks():
     texts = ["the car was repaired by a mechanic", "the bank raised its rates"]
     weights = encoder.encode(texts)
     np.testing.assert_allclose(weights.toarray(), reference(encoder.source.path, texts, 512), atol=1e-4)
-    car, vehicle = encoder.tokenizer.convert_tokens_to_ids(["car", "vehicle"])
+    car, engine = encoder.tokenizer.convert_tokens_to_ids(["car", "engine"])
     assert weights[0, car] > 1
-    assert weights[0, vehicle] > weights[1, vehicle]
+    assert weights[0, engine] > 1 > weights[1, engine]
     assert (np.diff(weights.indptr) < encoder.vocabulary / 20).all()
