@@ -28,10 +28,10 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def words() -> Collection:
-    """40 documents, two of them equal to another one, and ten queries, two of which are documents as well."""
+    """40 documents, the last two of them equal to the two before, and ten queries, two of them documents."""
     draw = random.Random(4)
     documents = {f"d{n}": " ".join(draw.choices(WORDS, k=draw.randint(1, 9))) for n in range(38)}
-    documents |= {"d38": documents["d3"], "d39": documents["d20"]}
+    documents |= {"d38": documents["d36"], "d39": documents["d37"]}
     queries = {f"q{n}": " ".join(draw.sample(WORDS, 3)) for n in range(8)}
     queries |= {"d3": documents["d3"], "d20": documents["d20"]}
     return Collection("words", documents, queries, {}, tuple(queries))

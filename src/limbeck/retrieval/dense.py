@@ -40,7 +40,7 @@ class Dense:
         """The best `depth` documents for each of the collection's `query_ids`.
 
         Embeddings are kept in limbeck's cache, so that the same documents are encoded once for each model; encoding
-        that was interrupted goes on. Equal documents get equal scores.
+        that was interrupted goes on. Equal embeddings get equal scores.
 
         Args:
             depth: ≥ 1.

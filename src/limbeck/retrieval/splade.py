@@ -63,7 +63,7 @@ class Splade:
 def _compare(queries: Any, index: Any, floor: NDArray[np.float32]) -> Hits:
     """Term at a time: scipy adds up, for each query, the postings of its terms times their weights.
 
-    Always in the order of the query's terms, so that equal documents get equal scores wherever they stand.
+    Always in the order of the query's terms, so that equal weights get equal scores wherever they stand.
     """
     scores = queries @ index
     for query, (start, end) in enumerate(pairwise(scores.indptr.tolist())):
