@@ -1,11 +1,13 @@
 """Each verb, end to end, on a collection it has never seen."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import BertConfig, BertForMaskedLM
 from typer.testing import Result
 
 from limbeck.lists import read_lists
@@ -212,3 +214,39 @@ def test_doctor_exits_3_where_a_package_is_missing(
     monkeypatch.setattr(doctor, "PACKAGES", (*doctor.PACKAGES, "no-such-package-at-all"))
     assert as_json("doctor", code=3)["missing"] == ["no-such-package-at-all"]
     assert "pip install no-such-package-at-all" in limbeck("doctor", code=3).stdout
+
+
+def test_runs_are_fused(runs: Path, limbeck: Limbeck, as_json: AsJson) -> None:
+    limbeck("retrieve", "dense", "--model", "bert", "--collection", "mini/test", "--depth", 5, "--output", "dense.run")
+    facts = as_json("retrieve", "fuse", "test.run", "dense.run", "--output", "both.run", "--depth", 7)
+    bm25, dense, both = (read_run(runs / f"{name}.run") for name in ("test", "dense", "both"))
+    assert facts["queries"] == 4
+    assert facts["candidates"] == sum(map(len, both.values())) == 28
+    assert facts["queries_not_in_all_runs"] == 0
+    for query, ranking in both.items():
+        assert set(ranking.docids) <= {*bm25[query].docids, *dense[query].docids}
+        assert ranking.scores[0] <= 2 / 61
+    (runs / "part.run").write_text("q8 Q0 d1 1 2.5 x\n")
+    words = ("retrieve", "fuse", "test.run", "part.run", "--output", "other.run", "--method", "interpolate")
+    assert "; 3 queries are not in all runs" in limbeck(*words, "--weight", 1, "--weight", 4).stdout
+    assert read_run(runs / "other.run")["q8"].docids[0] == "d1"
+    assert "1 weights for 2 runs" in limbeck(*words, "--weight", 1, code=2).stderr
+    assert 'did you mean "rrf"' in limbeck(*words[:-1], "rfr", code=2).stderr
+
+
+def test_first_stages_with_a_model_write_runs(here: Path, limbeck: Limbeck, as_json: AsJson) -> None:
+    words = ("--collection", "mini/test", "--depth", 5, "--output", "a.run")
+    facts = as_json("retrieve", "dense", "--model", "bert", *words, "--similarity", "dot", "--max-length", 12)
+    assert facts == {"output": "a.run", "queries": 4, "candidates": 20, "queries_without": 0}
+    assert (
+        "max_length is 99" in limbeck("retrieve", "dense", "--model", "bert", *words, "--max-length", 99, code=2).stderr
+    )
+    assert "similarity" in limbeck("retrieve", "dense", "--model", "bert", *words, "--similarity", "l2", code=2).stderr
+    assert "absent: no such folder" in limbeck("retrieve", "dense", "--model", "./absent", *words, code=3).stderr
+    # The model of this folder has no head that gives logits.
+    assert "cls.predictions" in limbeck("retrieve", "splade", "--model", "bert", *words, code=2).stderr
+    shutil.copytree("bert", "masked")
+    BertForMaskedLM(BertConfig.from_pretrained("bert")).save_pretrained("masked")
+    facts = as_json("retrieve", "splade", "--model", "masked", *words)
+    assert facts["queries"] == 4
+    assert read_run(here / "a.run").tag == "splade"

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from limbeck import __version__
-from limbeck.cli import compare, demo, doctor, lists, runs, study, teach, train
+from limbeck.cli import compare, demo, doctor, lists, retrieve, runs, study, teach, train
 from limbeck.cli.output import errors
 from limbeck.errors import LimbeckError, UsageError
 
@@ -43,6 +43,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 demo.add_to(app)
+retrieve.add_to(app)
 runs.add_to(app)
 compare.add_to(app)
 teach.add_to(app)

@@ -1,4 +1,4 @@
-"""Verbs on runs: retrieve, rerank, evaluate."""
+"""Verbs on runs: rerank, evaluate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,32 +16,8 @@ DEFAULT_MEASURES = ("nDCG@10", "RR@10")
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command."""
-    retrieval = typer.Typer(help="First stages: rank a collection's documents.", no_args_is_help=True)
-    retrieval.command("bm25")(retrieve_bm25)
-    app.add_typer(retrieval, name="retrieve")
     app.command("rerank")(rerank)
     app.command("evaluate", context_settings={"allow_extra_args": True})(evaluate)
-
-
-def retrieve_bm25(
-    collection: CollectionName,
-    output: Annotated[Path, typer.Option(help="Run file to write; .gz compresses it.")],
-    depth: Annotated[int, typer.Option(min=1, help="Candidates per query.")] = 100,
-    k1: Annotated[float, typer.Option(help="Saturation of term frequency.")] = 0.9,
-    b: Annotated[float, typer.Option(help="Strength of length normalisation.")] = 0.4,
-    stemmer: Annotated[str, typer.Option(help="Snowball stemmer's language, or none.")] = "english",
-    stopwords: Annotated[str, typer.Option(help="Stop word list's language, or none.")] = "english",
-    json: Json = False,
-) -> None:
-    """Rank a collection's documents with BM25."""
-    from limbeck.retrieval import BM25
-    from limbeck.runs import write_run
-
-    data = load(collection)
-    first_stage = BM25(k1=k1, b=b, stemmer=_or_none(stemmer), stopwords=_or_none(stopwords))
-    run = first_stage.retrieve(data, depth=depth)
-    write_run(run, output)
-    _report_run(run, data, output, json)
 
 
 def rerank(
@@ -76,7 +52,7 @@ def rerank(
     ranked = rerank_run(encoder, data, candidates, depth, precision, output.name, console, aggregate)
     if processes.is_first:
         write_run(ranked, output)
-        _report_run(ranked, data, output, json)
+        report_run(ranked, data, output, json)
 
 
 def evaluate(
@@ -152,7 +128,8 @@ def _write_per_query(path: Path, evaluations: dict[str, Any]) -> None:
                 writer.writerows((run, name, query_id, value) for query_id, value in found.values[name].items())
 
 
-def _report_run(run: Any, collection: Any, output: Path, as_json: bool) -> None:
+def report_run(run: Any, collection: Any, output: Path, as_json: bool) -> None:
+    """Print how much a run holds of a collection's queries."""
     candidates = sum(len(ranking) for ranking in run.values())
     absent = len([query_id for query_id in collection.query_ids if query_id not in run])
     if as_json:
@@ -160,7 +137,3 @@ def _report_run(run: Any, collection: Any, output: Path, as_json: bool) -> None:
     else:
         note = f"; {absent} queries got no candidate" if absent else ""
         typer.echo(f"{output}: {candidates} candidates of {len(run)} queries{note}")
-
-
-def _or_none(language: str) -> str | None:
-    return None if language == "none" else language

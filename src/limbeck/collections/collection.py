@@ -37,13 +37,17 @@ class Collection:
     documents_identity: str | None = None
 
     @cached_property
+    def documents_fingerprint(self) -> str:
+        """16 hex digits of SHA-256 over the documents: what their embeddings depend on."""
+        digest = hashlib.sha256()
+        self._add_documents(digest)
+        return digest.hexdigest()[:16]
+
+    @cached_property
     def texts_fingerprint(self) -> str:
         """16 hex digits of SHA-256 over documents and queries, whatever the split: what tokens depend on."""
         digest = hashlib.sha256()
-        if self.documents_identity is None:
-            _add(digest, "documents", *(piece for item in self.documents.items() for piece in item))
-        else:
-            _add(digest, "identity", self.documents_identity)
+        self._add_documents(digest)
         _add(digest, "queries", *(piece for item in self.queries.items() for piece in item))
         return digest.hexdigest()[:16]
 
@@ -58,6 +62,12 @@ class Collection:
                 _add(digest, docid, grade)
         _add(digest, "measured", self.relevance_level, self.drop_query_document)
         return digest.hexdigest()[:16]
+
+    def _add_documents(self, digest: "hashlib._Hash") -> None:
+        if self.documents_identity is None:
+            _add(digest, "documents", *(piece for item in self.documents.items() for piece in item))
+        else:
+            _add(digest, "identity", self.documents_identity)
 
 
 def _add(digest: "hashlib._Hash", *values: object) -> None:

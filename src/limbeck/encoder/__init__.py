@@ -1,5 +1,6 @@
 """The cross-encoder: backbone and scoring head, token store, packing, load and save."""
 
+from limbeck.encoder.biencoder import BiEncoder
 from limbeck.encoder.cross_encoder import CrossEncoder, autocast
 from limbeck.encoder.flops import product_rate, training_flops
 from limbeck.encoder.moved import moved
@@ -7,8 +8,11 @@ from limbeck.encoder.packing import micro_batches, padding_share
 from limbeck.encoder.pairs import Pairs
 from limbeck.encoder.processes import ALONE, Processes, started
 from limbeck.encoder.quiet import quiet
+from limbeck.encoder.sentence_layout import SentenceLayout, read_sentence_layout
 from limbeck.encoder.sharding import part_like, whole
 from limbeck.encoder.source import ModelSource, resolve
+from limbeck.encoder.splade import SpladeEncoder
+from limbeck.encoder.splade_layout import SpladeLayout, read_splade_layout
 from limbeck.encoder.store import TokenStore, cache_folder, tokenizer_fingerprint
 from limbeck.encoder.template import PairTemplate
 from limbeck.encoder.texts import collection_pairs
@@ -16,11 +20,15 @@ from limbeck.encoder.windows import in_windows
 
 __all__ = [
     "ALONE",
+    "BiEncoder",
     "CrossEncoder",
     "ModelSource",
     "PairTemplate",
     "Pairs",
     "Processes",
+    "SentenceLayout",
+    "SpladeEncoder",
+    "SpladeLayout",
     "TokenStore",
     "autocast",
     "cache_folder",
@@ -32,6 +40,8 @@ __all__ = [
     "part_like",
     "product_rate",
     "quiet",
+    "read_sentence_layout",
+    "read_splade_layout",
     "resolve",
     "started",
     "tokenizer_fingerprint",

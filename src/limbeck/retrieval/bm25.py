@@ -9,11 +9,12 @@ import bm25s
 import numpy as np
 import Stemmer
 from numpy.typing import NDArray
-from rich.console import Console
 
 from limbeck.collections import Collection
-from limbeck.collections.progress import bar, counted
+from limbeck.collections.progress import counted
 from limbeck.errors import UsageError, nearest
+from limbeck.retrieval.best import best, require_depth
+from limbeck.retrieval.progress import shown
 from limbeck.runs import Ranking, Run, rank
 
 STOPWORDS = (
@@ -80,8 +81,7 @@ class BM25:
             depth: ≥ 1.
             progress: whether to show progress on stderr, where that is a terminal.
         """
-        if depth < 1:
-            raise UsageError(f"BM25: the depth is {depth}; expected 1 or more")
+        require_depth("BM25", depth)
         tokenizer = bm25s.tokenization.Tokenizer(
             stopwords=self.stopwords, stemmer=Stemmer.Stemmer(self.stemmer) if self.stemmer else None
         )
@@ -96,23 +96,19 @@ class BM25:
         index.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
         positions = {docid: i for i, docid in enumerate(docids)} if collection.drop_query_document else {}
         rankings: dict[str, Ranking] = {}
-        with bar(Console(stderr=True) if progress else None, "BM25: retrieving", len(collection.query_ids)) as advance:
-            for query_id in collection.query_ids:
-                [query] = tokenizer.streaming_tokenize([collection.queries[query_id]], False, allow_empty=False)
-                scores = index.get_scores_from_ids(query)
-                if query_id in positions:
-                    scores[positions[query_id]] = 0
-                rankings[query_id] = _best(docids, scores, depth)
-                advance(1)
+        shown_ids = shown(collection.query_ids, "BM25: retrieving", "queries", len(collection.query_ids), progress)
+        for query_id in shown_ids:
+            [query] = tokenizer.streaming_tokenize([collection.queries[query_id]], False, allow_empty=False)
+            scores = index.get_scores_from_ids(query)
+            if query_id in positions:
+                scores[positions[query_id]] = 0
+            rankings[query_id] = _best(docids, scores, depth)
         return Run("bm25", rankings, tag="bm25")
 
 
 def _best(docids: list[str], scores: NDArray[Any], depth: int) -> Ranking:
     hits = np.flatnonzero(scores > 0)
-    if len(hits) > depth:
-        # All that tie with the last one are kept, so that the tie rule decides among them and not their position.
-        last = np.partition(scores[hits], len(hits) - depth)[len(hits) - depth]
-        hits = hits[scores[hits] >= last]
+    hits = hits[best(scores[hits], depth)]
     return rank([docids[i] for i in hits], scores[hits]).cut(depth)
 
 

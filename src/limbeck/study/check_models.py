@@ -13,14 +13,19 @@ from limbeck.study.yaml_file import Key, Problem
 
 
 def check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Iterator[Problem]:
-    """Problems of `backbones` and `teachers`, some of which are `broken` otherwise.
+    """Problems of `first_stages`' models, `backbones` and `teachers`, some of which are `broken` otherwise.
 
     A Hub id is taken at its word: nothing is fetched here.
     """
+    key: Key
+    for name, stage in config.first_stages.items():
+        if stage.encoder:
+            key = ("first_stages", name, "splade" if stage.splade else "dense")
+            yield from _check(key, "model", stage.encoder.model, stage.encoder.sha256, sources)
     for name, teacher in config.teachers.items():
         yield from _check(("teachers", name), "biencoder", teacher.biencoder, teacher.sha256, sources)
     for name, backbone in config.backbones.items():
-        key: Key = ("backbones", name)
+        key = ("backbones", name)
         if not backbone.model:
             if key not in broken:
                 known = known_backbones()

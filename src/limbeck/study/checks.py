@@ -8,11 +8,12 @@ from limbeck.collections.load import without_suffixes
 from limbeck.collections.suites import require_licensed_corpus
 from limbeck.evaluation import canonical
 from limbeck.retrieval import BM25
+from limbeck.runs import Fusion
 from limbeck.study.check_lists import check_lists
 from limbeck.study.check_models import check_models
 from limbeck.study.check_recipes import check_recipes
 from limbeck.study.problems import attempt, unknown
-from limbeck.study.schema import BM25Parameters, StudyConfig
+from limbeck.study.schema import BM25Parameters, FirstStage, FusionParameters, StudyConfig
 from limbeck.study.sources import BM25_NAME, Sources
 from limbeck.study.yaml_file import Key, Problem
 
@@ -29,7 +30,7 @@ def check_references(config: StudyConfig, values: Any, faults: list[Problem], so
     known["first_stages"] |= {BM25_NAME}
     return [
         *_check_collections(config, values, sources),
-        *_check_first_stages(config, known["first_stages"], sources),
+        *_check_first_stages(config, known["first_stages"], broken, sources),
         *check_models(config, broken, sources),
         *check_lists(config, known, broken, sources),
         *check_recipes(config, values, known["lists"], broken, sources),
@@ -94,13 +95,29 @@ def _build(parameters: BM25Parameters) -> None:
     BM25(**parameters.model_dump())
 
 
-def _check_first_stages(config: StudyConfig, known: set[str], sources: Sources) -> Iterator[Problem]:
+def _build_fusion(parameters: FusionParameters) -> None:
+    Fusion(parameters.method, parameters.k, tuple(parameters.weights)).expect(len(parameters.stages))
+
+
+def _check_first_stages(config: StudyConfig, known: set[str], broken: set[Key], sources: Sources) -> Iterator[Problem]:
     for name, stage in config.first_stages.items():
         key: Key = ("first_stages", name)
-        if (stage.bm25 is None) == (stage.runs is None):
-            yield Problem(key, "is neither or both of bm25 and runs; expected one of them, as in {bm25: {k1: 0.9}}")
+        given = [kind for kind in FirstStage.model_fields if getattr(stage, kind) is not None]
+        if len(given) != 1 and key not in broken:
+            kinds = ", ".join(FirstStage.model_fields)
+            yield Problem(
+                key, f"is {' and '.join(given) or 'nothing'}; expected one of {kinds}, as in {{bm25: {{k1: 0.9}}}}"
+            )
         if stage.bm25 is not None:
             yield from attempt((*key, "bm25"), _build, stage.bm25)
+        if stage.fuse is not None:
+            yield from attempt((*key, "fuse"), _build_fusion, stage.fuse)
+            for part in stage.fuse.stages:
+                if part not in known:
+                    yield Problem((*key, "fuse", "stages"), unknown("first stage", part, known))
+                elif part in config.first_stages and config.first_stages[part].fuse is not None:
+                    text = f'"{part}" is fused itself; expected first stages that are not: name their parts here'
+                    yield Problem((*key, "fuse", "stages"), text)
         for collection, path in (stage.runs or {}).items():
             if not sources.file(path).is_file():
                 yield Problem((*key, "runs", collection), f'"{path}": no such file in {sources.folder}')
@@ -118,9 +135,11 @@ def _check_first_stages(config: StudyConfig, known: set[str], sources: Sources) 
     for key, name, collections in uses:
         if name not in known:
             yield Problem(key, unknown("first stage", name, known))
-        elif name in config.first_stages and config.first_stages[name].runs is not None:
-            for collection in collections:
-                yield from attempt(key, sources.run_file, name, collection)
+            continue
+        for part in sources.fused(name):
+            if part in config.first_stages and config.first_stages[part].runs is not None:
+                for collection in collections:
+                    yield from attempt(key, sources.run_file, part, collection)
 
 
 def _check_seeds(config: StudyConfig) -> Iterator[Problem]:

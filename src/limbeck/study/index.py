@@ -31,7 +31,6 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
     study = plan.study
     config, sources = study.config, study.sources
     tests = [sources.collection(name) for name in config.collections.test]
-    bm25 = sources.bm25(config.evaluation.first_stage)
     return {
         "name": study.name,
         "limbeck_version": __version__,
@@ -48,7 +47,7 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
         ],
         "first_stage": {
             "name": config.evaluation.first_stage,
-            "description": str(bm25) if bm25 else "given runs",
+            "description": sources.stage_description(config.evaluation.first_stage),
             "depth": config.evaluation.depth,
             "evaluations": {test.name: first_stage_key(study, test.name) for test in tests},
         },

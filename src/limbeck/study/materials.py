@@ -36,8 +36,8 @@ class Materials:
 
     def run(self, first_stage: str, collection: str, depth: int) -> Run:
         """A first stage's first `depth` candidates for a collection's queries."""
-        bm25 = self.sources.bm25(first_stage)
-        if bm25 is None:
+        fusion, retriever = self.sources.fusion(first_stage), self.sources.retriever(first_stage)
+        if not (fusion or retriever):
             return replace(read_run(self.sources.run_file(first_stage, collection)).cut(depth), name=first_stage)
         loaded = self.sources.collection(collection)
         key = key_of(
@@ -51,7 +51,11 @@ class Materials:
         path = self.store.run(key)
         if not path.exists():
             self.console.print(f"{first_stage}: {depth} candidates for {collection}", highlight=False)
-            write_run(bm25.retrieve(loaded, depth), path)
+            if fusion:
+                parts = [self.run(name, collection, depth) for name in self.sources.fused(first_stage)]
+                write_run(fusion.fuse(parts).cut(depth), path)
+            elif retriever:
+                write_run(retriever.retrieve(loaded, depth), path)
         return replace(read_run(path), name=first_stage)
 
     def teacher(self, name: str) -> BiEncoder:

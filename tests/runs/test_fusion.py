@@ -1,0 +1,75 @@
+import itertools
+
+import pytest
+
+from limbeck.errors import UsageError
+from limbeck.runs import Fusion, Run
+
+A = Run.from_scores("a", {"q1": {"x": 9.0, "y": 5.0, "z": 1.0}, "q2": {"x": 3.0}})
+B = Run.from_scores("b", {"q1": {"y": 0.75, "w": 0.5, "x": 0.25}, "q3": {"v": 1.0, "u": 1.0}})
+
+
+def scores(run: Run, query_id: str) -> dict[str, float]:
+    return dict(zip(run[query_id].docids, run[query_id].scores.tolist(), strict=True))
+
+
+def test_reciprocal_ranks_are_added() -> None:
+    fused = Fusion().fuse([A, B])
+    assert scores(fused, "q1") == pytest.approx(
+        {"x": 1 / 61 + 1 / 63, "y": 1 / 62 + 1 / 61, "z": 1 / 63, "w": 1 / 62}, rel=1e-12
+    )
+    assert fused["q1"].docids == ("y", "x", "w", "z")
+    assert scores(Fusion(k=0).fuse([A, B]), "q1")["x"] == pytest.approx(1 + 1 / 3)
+
+
+def test_ranks_of_ties_are_those_of_the_tie_rule() -> None:
+    assert Fusion().fuse([A, B])["q3"].docids == ("v", "u")
+
+
+def test_queries_of_any_run_are_in_the_fused_one() -> None:
+    fused = Fusion().fuse([A, B])
+    assert list(fused) == ["q1", "q2", "q3"]
+    assert scores(fused, "q2") == {"x": 1 / 61}
+
+
+def test_interpolation_scales_each_query_of_each_run_to_0_and_1() -> None:
+    fused = Fusion("interpolate", weights=(1, 3)).fuse([A, B])
+    assert scores(fused, "q1") == pytest.approx({"x": 1 * 1 + 3 * 0, "y": 0.5 + 3, "z": 0, "w": 1.5}, rel=1e-12)
+    assert scores(Fusion("interpolate").fuse([A, B]), "q1")["y"] == pytest.approx(1.5)
+
+
+def test_candidates_that_all_tie_are_as_good_as_the_best() -> None:
+    assert scores(Fusion("interpolate").fuse([A, B]), "q3") == {"v": 1.0, "u": 1.0}
+    assert scores(Fusion("interpolate").fuse([A, B]), "q2") == {"x": 1.0}
+
+
+def test_the_order_of_three_runs_decides_nothing() -> None:
+    orders = (("x", "y", "z"), ("y", "z", "x"), ("z", "x", "y"))
+    runs = [Run.from_scores(str(n), {"q": {d: -float(i) for i, d in enumerate(o)}}) for n, o in enumerate(orders)]
+    for order in itertools.permutations(runs):
+        fused = Fusion().fuse(order)
+        assert fused["q"].docids == ("z", "y", "x")  # all tie
+        assert len(set(fused["q"].scores.tolist())) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"method": "rff"}, 'no fusion "rff"; expected rrf or interpolate; did you mean "rrf"'),
+        ({"k": -1}, "k is -1; expected 0 or more"),
+        ({"k": float("nan")}, "k is nan"),
+        ({"weights": (1, 1)}, "weights are given for rrf"),
+        ({"method": "interpolate", "weights": (0, 0)}, "not all 0"),
+        ({"method": "interpolate", "weights": (1, -1)}, "expected numbers ≥ 0"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Fusion(**values)  # type: ignore[arg-type]
+
+
+def test_weights_must_be_as_many_as_runs_and_runs_at_least_two() -> None:
+    with pytest.raises(UsageError, match="3 weights for 2 runs"):
+        Fusion("interpolate", weights=(1, 1, 1)).fuse([A, B])
+    with pytest.raises(UsageError, match="at least two runs, 1 given"):
+        Fusion().fuse([A])
