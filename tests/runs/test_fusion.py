@@ -48,9 +48,9 @@ def test_documents_with_the_same_ranks_in_other_runs_tie() -> None:
     places = {"x": (1, 2, 7), "y": (2, 7, 1), "z": (7, 1, 2)}
     runs = []
     for number in range(3):
-        scores = {f"other{rank}": -float(rank) for rank in range(1, 8)}
+        scores = {f"{number}-{rank}": -float(rank) for rank in range(1, 8)}
         for docid, ranks in places.items():
-            del scores[f"other{ranks[number]}"]
+            del scores[f"{number}-{ranks[number]}"]
             scores[docid] = -float(ranks[number])
         runs.append(Run.from_scores(str(number), {"q": scores}))
     for order in itertools.permutations(runs):
