@@ -48,11 +48,18 @@ def test_equal_documents_tie_and_are_cut_by_docid(words: Collection, dense_model
         assert Dense(str(dense_model)).retrieve(words, depth, progress=False) == whole.cut(depth)
 
 
-def test_a_query_s_own_document_is_left_out_where_the_collection_says_so(words: Collection, dense_model: Path) -> None:
+@pytest.mark.parametrize("part", [7, 40])
+def test_a_query_s_own_document_is_left_out_where_the_collection_says_so(
+    words: Collection, dense_model: Path, part: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limbeck.retrieval.encoded.PART", part)
     whole = Dense(str(dense_model)).retrieve(words, 100, progress=False)
-    dropped = Dense(str(dense_model)).retrieve(replace(words, drop_query_document=True), 3, progress=False)
-    assert dropped["q0"] == whole["q0"].cut(3)
-    assert dropped["d3"].docids == tuple(docid for docid in whole["d3"].docids if docid != "d3")[:3]
+    without = tuple(docid for docid in whole["d3"].docids if docid != "d3")
+    assert len(without) == len(whole["d3"]) - 1
+    for depth in range(1, 40):
+        dropped = Dense(str(dense_model)).retrieve(replace(words, drop_query_document=True), depth, progress=False)
+        assert dropped["q0"] == whole["q0"].cut(depth)
+        assert dropped["d3"].docids == without[:depth]
 
 
 def test_documents_too_near_for_float32_products_are_all_compared_exactly() -> None:

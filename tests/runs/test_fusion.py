@@ -43,13 +43,20 @@ def test_candidates_that_all_tie_are_as_good_as_the_best() -> None:
     assert scores(Fusion("interpolate").fuse([A, B]), "q2") == {"x": 1.0}
 
 
-def test_the_order_of_three_runs_decides_nothing() -> None:
-    orders = (("x", "y", "z"), ("y", "z", "x"), ("z", "x", "y"))
-    runs = [Run.from_scores(str(n), {"q": {d: -float(i) for i, d in enumerate(o)}}) for n, o in enumerate(orders)]
+def test_documents_with_the_same_ranks_in_other_runs_tie() -> None:
+    # 1/61 + 1/62 + 1/67 depends on the order in which floats are added.
+    places = {"x": (1, 2, 7), "y": (2, 7, 1), "z": (7, 1, 2)}
+    runs = []
+    for number in range(3):
+        scores = {f"{number}-{rank}": -float(rank) for rank in range(1, 8)}
+        for docid, ranks in places.items():
+            del scores[f"{number}-{ranks[number]}"]
+            scores[docid] = -float(ranks[number])
+        runs.append(Run.from_scores(str(number), {"q": scores}))
     for order in itertools.permutations(runs):
-        fused = Fusion().fuse(order)
-        assert fused["q"].docids == ("z", "y", "x")  # all tie
-        assert len(set(fused["q"].scores.tolist())) == 1
+        fused = Fusion().fuse(order)["q"]
+        assert fused.docids[:3] == ("z", "y", "x")
+        assert len(set(fused.scores[:3].tolist())) == 1
 
 
 @pytest.mark.parametrize(
