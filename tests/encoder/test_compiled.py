@@ -1,5 +1,6 @@
 """Compiled layers: the same scores, gradients and replays, compiled once for all lengths."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,12 @@ import torch
 from limbeck.encoder import CrossEncoder
 from limbeck.encoder.pairs import Pairs, Rows
 
-pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile wants g++ on the CPU")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile wants g++ on the CPU"),
+    pytest.mark.skipif(
+        "LIMBECK_TEST_COMPILED" not in os.environ, reason="compiles for a minute: LIMBECK_TEST_COMPILED=1"
+    ),
+]
 Folder = Callable[[str], Path]
 
 
