@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -57,7 +58,9 @@ def test_other_queries_of_the_same_documents_encode_themselves_alone(
     queries = {"q5": words.queries["q5"], "q1": words.queries["q1"]}
     other = first_stage.retrieve(replace(words, queries=queries, query_ids=("q5", "q1")), 10, progress=False)
     assert encoded_texts == list(queries.values())
-    assert other["q1"] == run["q1"]
+    assert other["q1"].docids == run["q1"].docids
+    # Other queries share its micro-batch: the last digits may differ.
+    np.testing.assert_allclose(other["q1"].scores, run["q1"].scores, rtol=1e-5)
 
 
 def test_other_documents_and_other_lengths_are_encoded_anew(
