@@ -209,3 +209,11 @@ def test_how_often_checkpoints_are_written_changes_nothing(reference: Path, plan
             train(seldom, tmp_path / "out")
     train(often, tmp_path / "out")
     assert outcome(tmp_path / "out") == outcome(reference)
+
+
+def test_a_checkpoint_of_another_version_is_refused_by_its_folder(tmp_path: Path) -> None:
+    from limbeck.errors import DataError
+    from limbeck.training.state import State
+
+    with pytest.raises(DataError, match=r"out: a checkpoint of another version .* remove the folder"):
+        State.of({"step": 3, "of_old": True}, 1, tmp_path / "out")

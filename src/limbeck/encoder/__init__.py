@@ -6,7 +6,7 @@ from limbeck.encoder.flops import product_rate, training_flops
 from limbeck.encoder.moved import moved
 from limbeck.encoder.packing import micro_batches, padding_share
 from limbeck.encoder.pairs import Pairs
-from limbeck.encoder.processes import ALONE, Processes, started
+from limbeck.encoder.processes import ALONE, Processes
 from limbeck.encoder.quiet import quiet
 from limbeck.encoder.sentence_layout import SentenceLayout, read_sentence_layout
 from limbeck.encoder.sharding import part_like, whole
@@ -43,7 +43,6 @@ __all__ = [
     "read_sentence_layout",
     "read_splade_layout",
     "resolve",
-    "started",
     "tokenizer_fingerprint",
     "training_flops",
     "whole",

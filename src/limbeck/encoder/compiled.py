@@ -10,7 +10,7 @@ from limbeck.encoder.layers import layers_of
 
 
 def compile_layers(model: Any) -> None:
-    """Let each layer be compiled when it is first used, once for all lengths; attention is left as it is.
+    """Let each layer be compiled when it is first used, once for all lengths.
 
     Dropout inside is then drawn by torch's compiler: other elements than without, still from torch's seed.
     """

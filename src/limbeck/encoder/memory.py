@@ -13,7 +13,7 @@ def keep_freed_memory() -> bool:
     """Let glibc's malloc reuse large blocks; whether it does. Nothing happens elsewhere than on Linux with glibc.
 
     By default it maps every block of more than 32 MiB anew and gives it back when it is freed, so that the system
-    zeroes the same pages for each activation of each layer: 8 to 14 % of a training step (docs/LOG.md).
+    zeroes the same pages for each activation of each layer: 7 to 8 % of a training step (docs/LOG.md).
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -33,7 +33,7 @@ class Processes:
 
         Tensors in memory are exchanged through gloo, those on CUDA devices through NCCL.
         """
-        count = started()
+        count = _started()
         if count == 1:
             return cls()
         if not dist.is_initialized():
@@ -73,7 +73,7 @@ class Processes:
 ALONE = Processes()
 
 
-def started() -> int:
+def _started() -> int:
     """How many processes were started together with this one, itself included."""
     text = os.environ.get("WORLD_SIZE", "1")
     if not text.isdecimal() or not int(text):

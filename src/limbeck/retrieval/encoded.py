@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,7 +16,7 @@ from rich.console import Console
 from limbeck.collections import Collection
 from limbeck.encoder import cache_folder
 from limbeck.errors import DataError
-from limbeck.files import writing
+from limbeck.files import written
 from limbeck.retrieval.progress import shown
 
 FORMAT = 1
@@ -128,16 +126,5 @@ def _save_json(stream: IO[bytes], content: Mapping[str, Any]) -> None:
 
 
 def _write(path: Path, save: Callable[[Any, Any], None], content: Any) -> None:
-    """Write a file, complete or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with aside.open("wb") as stream:
-                save(stream, content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(aside, path)
-    finally:
-        with suppress(OSError):
-            aside.unlink()
+    with written(path) as stream:
+        save(stream, content)

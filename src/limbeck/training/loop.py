@@ -297,7 +297,7 @@ class _Training:
             self.console.print(f"[yellow]{text}; going on {further}[/]")
         if checkpoint is None:
             return
-        self.state = State.of(checkpoint.state, len(self.plan.stages))
+        self.state = State.of(checkpoint.state, len(self.plan.stages), self.output)
         self.student.restore(checkpoint.tensors)
         self.console.print(f"  resumed at step {self.state.step} of {self.plan.steps}", highlight=False)
         if self.state.processes != self.processes.count:

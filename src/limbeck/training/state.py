@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from limbeck.errors import DataError
@@ -31,14 +32,14 @@ class State:
     stages: list[dict[str, int]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], stages: int) -> "State":
-        """The state that a checkpoint holds, for a training of so many stages.
+    def of(cls, values: Mapping[str, Any], stages: int, folder: Path) -> "State":
+        """The state that a checkpoint of a training's folder holds, for so many stages.
 
         Raises:
             DataError: it holds other values than this version of limbeck writes.
         """
         if set(values) != {value.name for value in fields(cls)}:
-            raise DataError("a checkpoint of another version of limbeck; remove the folder to train anew")
+            raise DataError(f"{folder}: a checkpoint of another version of limbeck; remove the folder to train anew")
         state = cls(**{**values, "watch": Watch(**values["watch"])})
         state.stages = (state.stages + cls.started(stages).stages)[:stages]
         return state
