@@ -20,10 +20,9 @@ _BETWEEN_WORDS = re.compile(r"[\W_]+")
 
 
 class Alike(NamedTuple):
-    """Text number `index` is like text number `known`: by how much (Jaccard), and whether it is the same."""
+    """The number of a known text, by how much another one is like it (Jaccard), and whether the two are the same."""
 
-    index: int
-    known: int
+    number: int
     likeness: float
     same: bool
 
@@ -62,8 +61,8 @@ class KnownTexts:
             self._hashes[place] = hashes.hashvalues
             self._bands.insert(place, hashes, check_duplication=False)
 
-    def find(self, index: int, text: str) -> Iterator[Alike]:
-        """Every known text that is like `text`, which is number `index`; none for a text without a letter or digit."""
+    def find(self, text: str) -> Iterator[Alike]:
+        """Every known text that is like `text`; none for a text without a letter or digit."""
         plain = normalised(text)
         if not plain or not self._texts:
             return
@@ -76,7 +75,7 @@ class KnownTexts:
             if likeness >= ALIKE:
                 # Texts of the same 4-grams in another order are alike by 1, but not the same.
                 known = self._texts[place]
-                yield from (Alike(index, number, round(likeness, 3), known == plain) for number in self._numbers[known])
+                yield from (Alike(number, round(likeness, 3), known == plain) for number in self._numbers[known])
 
     def _hash(self, grams: np.ndarray):  # type: ignore[no-untyped-def]
         from datasketch import MinHash

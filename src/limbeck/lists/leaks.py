@@ -143,13 +143,11 @@ def without_queries(lists: Lists, query_ids: Members[str]) -> Lists:
 
 def _overlap(searched: tuple[dict[str, str], int], against: tuple[dict[str, str], int], noun: str) -> Overlap:
     (texts, lacking), (known, unknown) = searched, against
-    ids, test_ids = list(texts), list(known)
-    index = KnownTexts(list(known.values()))
-    pairs = counted(enumerate(texts.values()), "Searching for leaks", noun, len(texts))
+    test_ids, index = list(known), KnownTexts(list(known.values()))
     leaks = [
-        Leak(ids[alike.index], test_ids[alike.known], alike.likeness, alike.same)
-        for number, text in pairs
-        for alike in index.find(number, text)
+        Leak(text_id, test_ids[alike.number], alike.likeness, alike.same)
+        for text_id, text in counted(texts.items(), "Searching for leaks", noun, len(texts))
+        for alike in index.find(text)
     ]
     leaks.sort(key=lambda leak: (not leak.same, -leak.likeness, leak.of, leak.id))
     return Overlap(texts, known, lacking + unknown, tuple(leaks))

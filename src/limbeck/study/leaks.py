@@ -1,0 +1,87 @@
+"""Leaks of a study: test queries and documents in its training lists, test queries in its validation."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from limbeck.errors import LimbeckError
+from limbeck.files import write_json
+from limbeck.lists import distinct_queries, document_leaks, query_leaks
+from limbeck.study.config import Study
+from limbeck.study.materials import Materials
+from limbeck.study.store import key_of
+
+FORMAT = 1
+EXAMPLES = 10
+"""Leaks of each kind that are kept with their texts; all are counted."""
+
+
+def planned_searches(study: Study) -> list[dict[str, str]]:
+    """What is searched for what: `kind` (lists or validation), `name`, `test`, and `key`, what it is kept under."""
+    config, sources = study.config, study.sources
+    used = dict.fromkeys(stage.lists for stages in config.recipes.values() for stage in stages)
+    trained = [sources.collection(name).fingerprint for name in config.collections.train]
+    searched: list[tuple[str, str, Any]] = [("lists", name, [sources.lists(name), trained]) for name in used]
+    if config.validation:
+        searched += [
+            ("validation", name, sources.collection(name).fingerprint) for name in config.validation.collections
+        ]
+    return [
+        {
+            "kind": kind,
+            "name": name,
+            "test": test,
+            "key": key_of([FORMAT, kind, description, sources.collection(test).fingerprint]),
+        }
+        for kind, name, description in searched
+        for test in config.collections.test
+    ]
+
+
+def search_leaks(study: Study, materials: Materials) -> None:
+    """Search what was not searched yet, and keep what was found, each under its key.
+
+    Lists that cannot be made are left out: the cells that need them say why.
+    """
+    for search in planned_searches(study):
+        path = materials.store.leaks(search["key"])
+        if path.exists():
+            continue
+        try:
+            found = _search(study, materials, search)
+        except LimbeckError as error:
+            materials.console.print(
+                f"warning: {search['name']} was not searched for leaks: {error}",
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
+            continue
+        write_json(path, found)
+        for warning in leak_warnings([{**search, **found}]):
+            materials.console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+
+
+def leak_warnings(leaks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for every search that found a test query word for word."""
+    for found in leaks:
+        queries = found["queries"]
+        if queries["exact"]:
+            where = "the training lists" if found["kind"] == "lists" else "the validation queries of"
+            also = f", {queries['near']:,} more nearly" if queries["near"] else ""
+            yield (
+                f"leak: {queries['exact']:,} of {queries['against']:,} test queries of {found['test']} stand word for "
+                f"word in {where} {found['name']}{also}"
+            )
+
+
+def _search(study: Study, materials: Materials, search: Mapping[str, str]) -> dict[str, Any]:
+    """`queries` and, of lists, `documents`: see `limbeck.lists.Overlap.facts`."""
+    sources = study.sources
+    test = sources.collection(search["test"])
+    if search["kind"] == "validation":
+        validation = sources.collection(search["name"])
+        return {"queries": query_leaks(validation.query_ids, validation.queries, test).facts(EXAMPLES)}
+    lists = materials.lists(search["name"])
+    materials.console.print(f"lists {search['name']}: searched for leaks of {search['test']}", highlight=False)
+    return {
+        "queries": query_leaks(distinct_queries(lists), sources.training.queries, test).facts(EXAMPLES),
+        "documents": document_leaks(lists, sources.training.documents, test).facts(EXAMPLES),
+    }
