@@ -23,7 +23,7 @@ def leaks(
 ) -> None:
     """Search lists for queries and relevant documents of test collections: the same words, and near-duplicates.
 
-    Case, punctuation and blanks do not count. Near: 60 % or more of the character 4-grams of both are
+    Case, punctuation and blanks do not count. Near: 60 % or more of the character 3-grams of both are
     shared (found by MinHash, then measured). Documents: the lists' positives against those judged relevant in the test.
     """
     from limbeck.collections import expand_suites

@@ -8,14 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 ALIKE = 0.6
-"""Least Jaccard similarity of the character 4-grams of two texts that count as nearly the same."""
+"""Least Jaccard similarity of the character 3-grams of two texts that count as nearly the same."""
 
-_LENGTH = 4
+_LENGTH = 3
 _BANDS, _ROWS = 32, 5
 """Of 100 pairs at a similarity of 0.6, 93 share a band, of those at 0.7 more than 99, of those at 0.1 one in 3,000."""
 _SPARED = 0.2
 """An estimate so far below `ALIKE` is five of its standard deviations below: not worth the exact figure."""
-_FACTORS = np.array([1, 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
+_PLACES = np.array([1 << 42, 1 << 21, 1], np.uint64)  # Unicode needs 21 bits
+_SPREADING = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio (Knuth, 6.4)
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 
 
@@ -39,7 +40,7 @@ def normalised(text: str) -> str:
 class KnownTexts:
     """Texts, indexed so that others can be looked for among them.
 
-    Near-duplicates are found by MinHash over character 4-grams of the normalised texts and locality-sensitive hashing
+    Near-duplicates are found by MinHash over character 3-grams of the normalised texts and locality-sensitive hashing
     (Broder 1997; Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, 3.4), as `datasketch` has them; every pair
     so found is then measured exactly, so that none is there by chance. Hashes are seeded: equal texts, equal answers.
     """
@@ -73,7 +74,7 @@ class KnownTexts:
         for place in places[estimates >= ALIKE - _SPARED]:
             likeness = _jaccard(grams, self._grams[place])
             if likeness >= ALIKE:
-                # Texts of the same 4-grams in another order are alike by 1, but not the same.
+                # Texts of the same 3-grams in another order are alike by 1, but not the same.
                 known = self._texts[place]
                 yield from (Alike(number, round(likeness, 3), known == plain) for number in self._numbers[known])
 
@@ -86,12 +87,12 @@ class KnownTexts:
 
 
 def _grams(text: str) -> np.ndarray:
-    """The distinct character 4-grams of a text between blanks, each as 32 bits of a hash, ascending [grams]."""
+    """The distinct character 3-grams of a text between blanks, each as 32 bits of a hash, ascending [grams]."""
     characters = np.frombuffer(f" {text} ".encode("utf-32-le"), np.uint32).astype(np.uint64)
     characters = np.pad(characters, (0, max(0, _LENGTH - len(characters))))
     windows = np.lib.stride_tricks.sliding_window_view(characters, _LENGTH)
-    mixed = (windows * _FACTORS).sum(1, dtype=np.uint64)
-    return np.unique((mixed >> np.uint64(32)).astype(np.uint32))
+    numbers = (windows * _PLACES).sum(1, dtype=np.uint64)
+    return np.unique((numbers * _SPREADING >> np.uint64(32)).astype(np.uint32))
 
 
 def _jaccard(a: np.ndarray, b: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from limbeck.report.table import Results
 LEAK_NOTE = (
     "Queries of training lists and validation are searched for the test's judged queries, the lists' positives for the "
     "documents judged relevant in the test. The same: but for case, punctuation and blanks. Nearly: 60 % or more of "
-    "the character 4-grams of both are shared."
+    "the character 3-grams of both are shared."
 )
 
 
