@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from limbeck.study.audit import sampled
 from limbeck.study.config import Study
 from limbeck.study.index import describe_study
-from limbeck.study.plan import StudyPlan
+from limbeck.study.plan import StudyPlan, lists_per_step
 from limbeck.study.status import cell_state
 from limbeck.study.store import Store, key_of
-from limbeck.study.terms import planned_pairs
 
 
 def preview(plan: StudyPlan, output: str | Path) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def preview(plan: StudyPlan, output: str | Path) -> dict[str, Any]:
     cells = [
         {
             **{key: entry[key] for key in ("id", "backbone", "recipe", "seed", "steps")},
-            "pairs": planned_pairs(study, entry["backbone"], entry["recipe"]),
+            "pairs": _pairs(study, entry["backbone"], entry["recipe"]),
             "state": cell_state(store, entry, index["measures"])[0],
         }
         for entry in index["cells"]
@@ -41,6 +41,17 @@ def preview(plan: StudyPlan, output: str | Path) -> dict[str, Any]:
         "summary": f"{len(cells)} cells{same}, {len(done)} done already; computed once for all: "
         + ", ".join(f"{count} {what}" for what, count in shared.items()),
     }
+
+
+def _pairs(study: Study, backbone: str, recipe: str) -> int | None:
+    """Pairs that a recipe trains on, if its lists are long enough for their sample."""
+    total = 0
+    for stage in study.config.recipes[recipe]:
+        count, exact = sampled(study.sources.sample(stage.lists), study.sources.depth(stage.lists))
+        if count is None or not exact or stage.steps is None:
+            return None
+        total += stage.steps * lists_per_step(study, backbone, stage) * count
+    return total
 
 
 def _shared(study: Study) -> dict[str, int]:
