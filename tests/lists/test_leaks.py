@@ -63,7 +63,7 @@ def test_positives_are_searched_for_documents_relevant_in_the_test() -> None:
         [["p0", "n0", "p1"], ["p2", "p3"]],
         labels=[np.array([1, 0, 1]), np.array([1, 2])],
     )
-    found = document_leaks(lists, texts, TEST)
+    found = document_leaks(positives(lists), texts, TEST)
     assert [(leak.id, leak.of, leak.same) for leak in found.leaks] == [("p0", "a", True), ("p3", "b", False)]
     assert len(found.against) == 2
     assert found.without_text == 1
@@ -83,7 +83,7 @@ def test_lists_without_the_leaking_queries_keep_the_rest_as_it_is(make_lists: Ca
     assert distinct_queries(clean) == ["q0", "q2"]
     assert clean[1].passage_ids == lists[2].passage_ids
     assert clean[1].labels.tolist() == [1, 0, 0]
-    assert clean.metadata == {"collection": "x", "left_out_as_leaks": "1 lists of 1 queries"}
+    assert clean.metadata == {"collection": "x", "left_out_as_leaks": "lists: 1, queries: 1"}
 
 
 def test_all_lists_of_a_leaking_query_are_left_out() -> None:
@@ -95,6 +95,4 @@ def test_all_lists_of_a_leaking_query_are_left_out() -> None:
 def test_a_test_without_judgments_is_searched_by_all_its_queries() -> None:
     unjudged = Collection("x", {}, TEST.queries, {}, tuple(TEST.queries))
     assert query_leaks(QUERIES, QUERIES, unjudged).exact == {"t1", "t4"}
-    assert (
-        document_leaks(Lists(["q1"], [["p"]], labels=[np.array([1])]), {"p": "text"}, unjudged).facts(1)["share"] == 0
-    )
+    assert document_leaks(["p"], {"p": "text"}, unjudged).facts(1)["share"] == 0

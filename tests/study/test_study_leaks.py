@@ -88,7 +88,7 @@ def test_results_tell_of_leaks_terms_and_facts(finished: Path) -> None:
         ("lists", "taught", "mini/test"),
         ("validation", "mini/valid", "mini/test"),
     ]
-    assert results["leaks"][0]["documents"]["against"] > 0
+    assert all(leak["documents"]["against"] > 0 for leak in results["leaks"])
     assert results["terms"] == {"bert-1": {"BCE": "", "TwoStage": "†"}}
     facts = results["facts"]["bert-1"]["BCE"]
     assert facts["seeds"] == "1, 2"

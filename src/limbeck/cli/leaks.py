@@ -30,6 +30,7 @@ def leaks(
     from limbeck.lists import (
         distinct_queries,
         document_leaks,
+        positives,
         query_leaks,
         read_lists,
         without_queries,
@@ -37,12 +38,12 @@ def leaks(
     )
 
     found, texts = read_lists(lists), load(collection)
-    queries = distinct_queries(found)
+    queries, passages = distinct_queries(found), positives(found)
     searches, leaking = [], set[str]()
     for name in expand_suites(against):
         test = load(name)
         of_queries = query_leaks(queries, texts.queries, test)
-        of_documents = document_leaks(found, texts.documents, test)
+        of_documents = document_leaks(passages, texts.documents, test)
         leaking |= of_queries.leaking
         kinds = {"queries": of_queries.facts(examples), "documents": of_documents.facts(examples)}
         searches.append({"against": name, **kinds})
@@ -77,7 +78,7 @@ def print_searches(searches: list[dict[str, Any]]) -> None:
             for example in search[kind]["examples"]:
                 typer.echo(_shown(search["against"], kind, example))
             if lacking := search[kind]["without_text"]:
-                typer.echo(f"{search['against']}: {lacking:,} {kind} have no text and could not be searched for")
+                typer.echo(f"{search['against']}: {kind} without text, which could not be searched for: {lacking:,}")
 
 
 def _shown(test: str, kind: str, example: Mapping[str, Any]) -> str:

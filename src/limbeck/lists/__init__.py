@@ -10,7 +10,15 @@ from limbeck.lists.from_teacher import (
     lists_from_orders,
     lists_from_scores,
 )
-from limbeck.lists.leaks import Overlap, distinct_queries, document_leaks, query_leaks, without_queries
+from limbeck.lists.leaks import (
+    Overlap,
+    distinct_queries,
+    document_leaks,
+    positives,
+    query_leaks,
+    relevant_documents,
+    without_queries,
+)
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
 from limbeck.lists.own_texts import write_own_texts
 from limbeck.lists.parquet import read_lists, write_lists
@@ -40,9 +48,11 @@ __all__ = [
     "lists_from_orders",
     "lists_from_run",
     "lists_from_scores",
+    "positives",
     "provided_signals",
     "query_leaks",
     "read_lists",
+    "relevant_documents",
     "teacher_order_from_scores",
     "with_teacher_scores",
     "without_queries",

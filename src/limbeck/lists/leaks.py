@@ -93,15 +93,21 @@ def query_leaks(query_ids: Iterable[str], texts: Texts, test: Collection) -> Ove
     return _overlap(_looked_up(query_ids, texts), _looked_up(test.query_ids, test.queries), "queries")
 
 
-def document_leaks(lists: Lists, texts: Texts, test: Collection) -> Overlap:
-    """Which of the lists' positives are, or are nearly, documents judged relevant in the test's split."""
-    relevant = (
+def document_leaks(passage_ids: Iterable[str], texts: Texts, test: Collection) -> Overlap:
+    """Which of these passages are, or are nearly, documents judged relevant in the test's split."""
+    relevant = relevant_documents(test)
+    return _overlap(_looked_up(passage_ids, texts), _looked_up(relevant, test.documents), "passages")
+
+
+def relevant_documents(collection: Collection) -> list[str]:
+    """The documents judged relevant for a query of the split, each once."""
+    found = (
         docid
-        for query_id in test.query_ids
-        for docid, grade in test.qrels.get(query_id, {}).items()
-        if grade >= test.relevance_level
+        for query_id in collection.query_ids
+        for docid, grade in collection.qrels.get(query_id, {}).items()
+        if grade >= collection.relevance_level
     )
-    return _overlap(_looked_up(positives(lists), texts), _looked_up(relevant, test.documents), "passages")
+    return list(dict.fromkeys(found))
 
 
 def positives(lists: Lists) -> list[str]:
@@ -137,7 +143,7 @@ def without_queries(lists: Lists, query_ids: Members[str]) -> Lists:
         if isinstance(column := getattr(lists, name), Column)
     }
     left_out = len(lists) - len(columns["query_ids"])
-    metadata = {**lists.metadata, "left_out_as_leaks": f"{left_out} lists of {len(query_ids)} queries"}
+    metadata = {**lists.metadata, "left_out_as_leaks": f"lists: {left_out}, queries: {len(query_ids)}"}
     return replace(lists, **columns, metadata=metadata)
 
 

@@ -8,32 +8,31 @@ from limbeck.report.formats import plural
 from limbeck.report.table import Results
 
 LEAK_NOTE = (
-    "Queries of training lists and validation are searched for the test's judged queries, the lists' positives for the "
-    "documents judged relevant in the test. The same: but for case, punctuation and blanks. Nearly: 60 % or more of "
-    "the character 3-grams of both are shared."
+    "Queries of training lists and validation are searched for the test's judged queries, positives of the lists and "
+    "relevant documents of the validation for the documents judged relevant in the test. The same: but for case, "
+    "punctuation and blanks. Nearly: 60 % or more of the character 3-grams of both are shared."
 )
 
 
 @dataclass(frozen=True)
 class LeakRow:
-    """What one search found; `documents` is None where only queries were searched for."""
+    """What one search found."""
 
     where: str
     test: str
     queries: Mapping[str, Any]
-    documents: Mapping[str, Any] | None
+    documents: Mapping[str, Any]
 
     @property
     def parts(self) -> list[tuple[str, Mapping[str, Any]]]:
         """What was searched for, with what was found."""
-        found = [("queries", self.queries)]
-        return found if self.documents is None else [*found, ("relevant documents", self.documents)]
+        return [("queries", self.queries), ("relevant documents", self.documents)]
 
 
 def leak_rows(results: Results) -> list[LeakRow]:
     """One row for each search, those of training lists first."""
     return [
-        LeakRow(f"{found['kind']} {found['name']}", found["test"], found["queries"], found.get("documents"))
+        LeakRow(f"{found['kind']} {found['name']}", found["test"], found["queries"], found["documents"])
         for found in results.get("leaks") or ()
     ]
 

@@ -1,11 +1,11 @@
-"""Leaks of a study: test queries and documents in its training lists, test queries in its validation."""
+"""Leaks of a study: test queries and documents in its training lists and in its validation."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from limbeck.errors import LimbeckError
 from limbeck.files import write_json
-from limbeck.lists import distinct_queries, document_leaks, query_leaks
+from limbeck.lists import distinct_queries, document_leaks, positives, query_leaks, relevant_documents
 from limbeck.study.config import Study
 from limbeck.study.materials import Materials
 from limbeck.study.store import key_of
@@ -73,15 +73,19 @@ def leak_warnings(leaks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _search(study: Study, materials: Materials, search: Mapping[str, str]) -> dict[str, Any]:
-    """`queries` and, of lists, `documents`: see `limbeck.lists.Overlap.facts`."""
+    """`queries` and `documents`: see `limbeck.lists.Overlap.facts`."""
     sources = study.sources
     test = sources.collection(search["test"])
     if search["kind"] == "validation":
-        validation = sources.collection(search["name"])
-        return {"queries": query_leaks(validation.query_ids, validation.queries, test).facts(EXAMPLES)}
-    lists = materials.lists(search["name"])
-    materials.console.print(f"lists {search['name']}: searched for leaks of {search['test']}", highlight=False)
+        seen = sources.collection(search["name"])
+        queries, passages = list(seen.query_ids), relevant_documents(seen)
+    else:
+        lists, seen = materials.lists(search["name"]), sources.training
+        queries, passages = distinct_queries(lists), positives(lists)
+    materials.console.print(
+        f"{search['kind']} {search['name']}: searched for leaks of {search['test']}", markup=False, highlight=False
+    )
     return {
-        "queries": query_leaks(distinct_queries(lists), sources.training.queries, test).facts(EXAMPLES),
-        "documents": document_leaks(lists, sources.training.documents, test).facts(EXAMPLES),
+        "queries": query_leaks(queries, seen.queries, test).facts(EXAMPLES),
+        "documents": document_leaks(passages, seen.documents, test).facts(EXAMPLES),
     }
