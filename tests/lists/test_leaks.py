@@ -31,7 +31,7 @@ QUERIES = {
 
 
 def test_planted_queries_are_found_and_no_other() -> None:
-    found = query_leaks([*QUERIES, "no text"], QUERIES, TEST)
+    [found] = query_leaks([*QUERIES, "no text"], QUERIES, [TEST])
     assert [(leak.id, leak.of, leak.same) for leak in found.leaks] == [
         ("q1", "t1", True),
         ("q5", "t1", True),
@@ -46,7 +46,7 @@ def test_planted_queries_are_found_and_no_other() -> None:
 
 
 def test_a_test_query_seen_both_ways_counts_as_the_same_once() -> None:
-    found = query_leaks(["x", "y"], {"x": LONG, "y": LONG.replace("most", "some")}, TEST)
+    [found] = query_leaks(["x", "y"], {"x": LONG, "y": LONG.replace("most", "some")}, [TEST])
     assert (found.exact, found.near) == ({"t2"}, set())
 
 
@@ -63,7 +63,7 @@ def test_positives_are_searched_for_documents_relevant_in_the_test() -> None:
         [["p0", "n0", "p1"], ["p2", "p3"]],
         labels=[np.array([1, 0, 1]), np.array([1, 2])],
     )
-    found = document_leaks(positives(lists), texts, TEST)
+    [found] = document_leaks(positives(lists), texts, [TEST])
     assert [(leak.id, leak.of, leak.same) for leak in found.leaks] == [("p0", "a", True), ("p3", "b", False)]
     assert len(found.against) == 2
     assert found.without_text == 1
@@ -94,5 +94,15 @@ def test_all_lists_of_a_leaking_query_are_left_out() -> None:
 
 def test_a_test_without_judgments_is_searched_by_all_its_queries() -> None:
     unjudged = Collection("x", {}, TEST.queries, {}, tuple(TEST.queries))
-    assert query_leaks(QUERIES, QUERIES, unjudged).exact == {"t1", "t4"}
-    assert document_leaks(["p"], {"p": "text"}, unjudged).facts(1)["share"] == 0
+    [found] = query_leaks(QUERIES, QUERIES, [unjudged])
+    assert found.exact == {"t1", "t4"}
+    [found] = document_leaks(["p"], {"p": "text"}, [unjudged])
+    assert found.facts(1)["share"] == 0
+
+
+def test_tests_searched_together_have_each_its_own_leaks() -> None:
+    other = Collection("other", {"a": "x"}, {"t1": "how are cathedrals built?", "t2": "y"}, {}, ("t1", "t2"))
+    first, second = query_leaks(QUERIES, QUERIES, [TEST, other])
+    assert first == query_leaks(QUERIES, QUERIES, [TEST])[0]
+    assert [(leak.id, leak.of) for leak in second.leaks] == [("q3", "t1")]
+    assert query_leaks(QUERIES, QUERIES, []) == []

@@ -39,14 +39,14 @@ def leaks(
 
     found, texts = read_lists(lists), load(collection)
     queries, passages = distinct_queries(found), positives(found)
-    searches, leaking = [], set[str]()
-    for name in expand_suites(against):
-        test = load(name)
-        of_queries = query_leaks(queries, texts.queries, test)
-        of_documents = document_leaks(passages, texts.documents, test)
-        leaking |= of_queries.leaking
-        kinds = {"queries": of_queries.facts(examples), "documents": of_documents.facts(examples)}
-        searches.append({"against": name, **kinds})
+    tests = [load(name) for name in expand_suites(against)]
+    of_queries = query_leaks(queries, texts.queries, tests)
+    of_documents = document_leaks(passages, texts.documents, tests)
+    leaking = {query_id for overlap in of_queries for query_id in overlap.leaking}
+    searches = [
+        {"against": test.name, "queries": one.facts(examples), "documents": other.facts(examples)}
+        for test, one, other in zip(tests, of_queries, of_documents, strict=True)
+    ]
     written: dict[str, Any] | None = None
     if output:
         clean = without_queries(found, leaking)

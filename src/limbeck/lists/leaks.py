@@ -1,7 +1,7 @@
 """Leaks: queries and relevant documents of a test that training lists hold already, in the same words or nearly."""
 
 from collections.abc import Collection as Members
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,9 @@ from limbeck.lists.ragged import Column, arrow, chunk_lengths, flat
 
 Texts = Mapping[str, str]
 """Id → text."""
+
+_Found = tuple[dict[str, str], int]
+"""The texts there are, and how many ids have none."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +91,16 @@ class Overlap:
         }
 
 
-def query_leaks(query_ids: Iterable[str], texts: Texts, test: Collection) -> Overlap:
-    """Which of these queries are, or are nearly, queries of the test's split."""
-    return _overlap(_looked_up(query_ids, texts), _looked_up(test.query_ids, test.queries), "queries")
+def query_leaks(query_ids: Iterable[str], texts: Texts, tests: Sequence[Collection]) -> list[Overlap]:
+    """Which of these queries are, or are nearly, queries of the splits of `tests`; one overlap for each."""
+    against = [_looked_up(test.query_ids, test.queries) for test in tests]
+    return _overlaps(_looked_up(query_ids, texts), against, "queries")
 
 
-def document_leaks(passage_ids: Iterable[str], texts: Texts, test: Collection) -> Overlap:
-    """Which of these passages are, or are nearly, documents judged relevant in the test's split."""
-    relevant = relevant_documents(test)
-    return _overlap(_looked_up(passage_ids, texts), _looked_up(relevant, test.documents), "passages")
+def document_leaks(passage_ids: Iterable[str], texts: Texts, tests: Sequence[Collection]) -> list[Overlap]:
+    """Which of these passages are, or are nearly, documents judged relevant in the splits of `tests`."""
+    against = [_looked_up(relevant_documents(test), test.documents) for test in tests]
+    return _overlaps(_looked_up(passage_ids, texts), against, "passages")
 
 
 def relevant_documents(collection: Collection) -> list[str]:
@@ -147,19 +151,28 @@ def without_queries(lists: Lists, query_ids: Members[str]) -> Lists:
     return replace(lists, **columns, metadata=metadata)
 
 
-def _overlap(searched: tuple[dict[str, str], int], against: tuple[dict[str, str], int], noun: str) -> Overlap:
-    (texts, lacking), (known, unknown) = searched, against
-    test_ids, index = list(known), KnownTexts(list(known.values()))
-    leaks = [
-        Leak(text_id, test_ids[alike.number], alike.likeness, alike.same)
-        for text_id, text in counted(texts.items(), "Searching for leaks", noun, len(texts))
-        for alike in index.find(text)
+def _overlaps(searched: _Found, against: Sequence[_Found], noun: str) -> list[Overlap]:
+    """All tests in one pass, as what is searched may be large."""
+    texts, lacking = searched
+    places = [(test, text_id) for test, (known, _) in enumerate(against) for text_id in known]
+    index = KnownTexts([text for known, _ in against for text in known.values()])
+    leaks: list[list[Leak]] = [[] for _ in against]
+    for text_id, text in counted(texts.items(), "Searching for leaks", noun, len(texts)):
+        for alike in index.find(text):
+            test, of = places[alike.number]
+            leaks[test].append(Leak(text_id, of, alike.likeness, alike.same))
+    return [
+        Overlap(
+            texts,
+            known,
+            lacking + unknown,
+            tuple(sorted(found, key=lambda leak: (not leak.same, -leak.likeness, leak.of, leak.id))),
+        )
+        for (known, unknown), found in zip(against, leaks, strict=True)
     ]
-    leaks.sort(key=lambda leak: (not leak.same, -leak.likeness, leak.of, leak.id))
-    return Overlap(texts, known, lacking + unknown, tuple(leaks))
 
 
-def _looked_up(ids: Iterable[str], texts: Texts) -> tuple[dict[str, str], int]:
+def _looked_up(ids: Iterable[str], texts: Texts) -> _Found:
     """Id → text of those that have one, and how many have none."""
     found, lacking = dict[str, str](), 0
     for text_id in dict.fromkeys(ids):

@@ -42,21 +42,22 @@ def search_leaks(study: Study, materials: Materials) -> None:
 
     Lists that cannot be made are left out: the cells that need them say why.
     """
+    store, console = materials.store, materials.console
+    missing: dict[tuple[str, str], list[dict[str, str]]] = {}
     for search in planned_searches(study):
-        path = materials.store.leaks(search["key"])
-        if path.exists():
-            continue
+        if not store.leaks(search["key"]).exists():
+            missing.setdefault((search["kind"], search["name"]), []).append(search)
+    for (kind, name), searches in missing.items():
         try:
-            found = _search(study, materials, search)
+            found = _search(study, materials, kind, name, [search["test"] for search in searches])
         except LimbeckError as error:
-            materials.console.print(
-                f"warning: {search['name']} was not searched for leaks: {error}",
-                markup=False, highlight=False, soft_wrap=True,
-            )  # fmt: skip
-            continue
-        write_json(path, found)
-        for warning in leak_warnings([{**search, **found}]):
-            materials.console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+            warnings = [f"{kind} {name} was not searched for leaks: {error}"]
+        else:
+            for search, facts in zip(searches, found, strict=True):
+                write_json(store.leaks(search["key"]), facts)
+            warnings = list(leak_warnings({**search, **facts} for search, facts in zip(searches, found, strict=True)))
+        for warning in warnings:
+            console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
 
 
 def leak_warnings(leaks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -72,20 +73,20 @@ def leak_warnings(leaks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             )
 
 
-def _search(study: Study, materials: Materials, search: Mapping[str, str]) -> dict[str, Any]:
-    """`queries` and `documents`: see `limbeck.lists.Overlap.facts`."""
+def _search(study: Study, materials: Materials, kind: str, name: str, tests: list[str]) -> list[dict[str, Any]]:
+    """`queries` and `documents` of each test: see `limbeck.lists.Overlap.facts`."""
     sources = study.sources
-    test = sources.collection(search["test"])
-    if search["kind"] == "validation":
-        seen = sources.collection(search["name"])
+    if kind == "validation":
+        seen = sources.collection(name)
         queries, passages = list(seen.query_ids), relevant_documents(seen)
     else:
-        lists, seen = materials.lists(search["name"]), sources.training
+        lists, seen = materials.lists(name), sources.training
         queries, passages = distinct_queries(lists), positives(lists)
-    materials.console.print(
-        f"{search['kind']} {search['name']}: searched for leaks of {search['test']}", markup=False, highlight=False
-    )
-    return {
-        "queries": query_leaks(queries, seen.queries, test).facts(EXAMPLES),
-        "documents": document_leaks(passages, seen.documents, test).facts(EXAMPLES),
-    }
+    materials.console.print(f"{kind} {name}: searched for leaks", markup=False, highlight=False)
+    loaded = [sources.collection(test) for test in tests]
+    of_queries = query_leaks(queries, seen.queries, loaded)
+    of_documents = document_leaks(passages, seen.documents, loaded)
+    return [
+        {"queries": one.facts(EXAMPLES), "documents": other.facts(EXAMPLES)}
+        for one, other in zip(of_queries, of_documents, strict=True)
+    ]
