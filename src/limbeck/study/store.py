@@ -16,6 +16,7 @@ class Store:
 
     study.yaml                  a copy of the study file
     index.json                  what the study consists of, and which cell is which
+    invocations/TIME.json       which call ran which cells, with what and where
     cells/ID/                   cell.json (its description), state.json, error.txt (a traceback), the training's files
     cells/ID/evaluations/KEY/   run.gz, values.json (every query's values)
     shared/runs/KEY.run.gz      first stages' runs
@@ -34,6 +35,10 @@ class Store:
     @property
     def study(self) -> Path:
         return self.folder / "study.yaml"
+
+    @property
+    def invocations(self) -> Path:
+        return self.folder / "invocations"
 
     def cell(self, cell_id: str) -> Path:
         return self.folder / "cells" / cell_id
