@@ -16,7 +16,8 @@ RECOMPUTE = (
     'keys = ["kind", "backbone", "recipe", "collection", "measure"]; '
     'print(values.group_by(keys).aggregate([("value", "mean")]).to_pylist())'
 )
-"""Python that gives the report's means again. Every seed has the same queries, so the mean of all is that of the seeds'."""
+"""Python that gives the report's means again; all seeds have the same queries, so the mean of all values is that of
+the seeds' means."""
 
 
 def write_provenance(output: str | Path, path: Path) -> None:

@@ -26,14 +26,14 @@ SCHEMA = pa.schema(
         ("file", pa.string()),
     ]
 )
-"""`kind` is "recipe", "first stage" or "teacher"; the latter two have their name as recipe, and no backbone, seed or cell.
+"""`kind` is "recipe", "first stage" or "teacher"; the latter two are named under recipe, without backbone, seed, cell.
 `file` is where the value stands, in the study's folder; the run that it was measured on is `run.gz` beside it."""
 
 
 def write_values(output: str | Path, path: Path) -> None:
     """Write the values of all finished cells, of the first stage and of the teachers as Parquet.
 
-    Equal values give equal bytes. Raises MissingError where the folder holds no study, DataError for a damaged file in it.
+    Equal values give equal bytes. MissingError where the folder holds no study, DataError for a damaged file in it.
     """
     store = Store(output)
     index = store.read_index()
