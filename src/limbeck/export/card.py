@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
@@ -66,7 +65,7 @@ def model_card(
         name: of the model.
     """
     base = stated.base_model or _hub_id(origin)
-    trained_on = [one["name"] for one in origin.index.get("training") or ()]
+    trained_on = [shown(one["name"]) for one in origin.index.get("training") or ()]
     datasets = list(stated.datasets) or list(dict.fromkeys(map(dataset, trained_on)))
     header = ModelCardData(
         language=list(stated.languages) or None,
@@ -81,7 +80,7 @@ def model_card(
         eval_results=[_eval_result(result) for result in results] or None,
     )
     body = _ENVIRONMENT.get_template("card.md.j2").render(
-        unnamed_words(
+        _in_words(
             name=name,
             chosen=origin.chosen,
             base=base,
@@ -90,7 +89,7 @@ def model_card(
             parameters=encoder.parameters,
             max_length=encoder.max_length,
             query_tokens=encoder.query_tokens,
-            backbone=_backbone(origin),
+            backbone=origin.backbone,
             summary=origin.summary,
             stages=_stages(origin),
             settings=origin.plan.get("settings"),
@@ -105,7 +104,7 @@ def model_card(
             drift_collection=shown(drift_collection),
             license=stated.license,
             languages=", ".join(stated.languages),
-            trained_on=list(map(shown, trained_on)),
+            trained_on=trained_on,
             terms=stated.data_license or _terms(trained_on),
             version=__version__,
         )
@@ -113,8 +112,8 @@ def model_card(
     return f"---\n{header.to_yaml()}\n---\n\n{body.rstrip()}\n"
 
 
-def unnamed_words(**facts: Any) -> dict[str, Any]:
-    """Facts for a Markdown template: no names of people, and nothing that would end a table's cell."""
+def _in_words(**facts: Any) -> dict[str, Any]:
+    """Facts for the template: no names of people, and nothing that would end a table's cell."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -130,13 +129,6 @@ def _hub_id(origin: Origin) -> str | None:
     """The backbone's Hub id, if it was loaded under it."""
     name = origin.summary.get("model")
     return name if name and origin.summary.get("model_sha256") is None else None
-
-
-def _backbone(origin: Origin) -> str | None:
-    """The backbone's name, of a folder its last part alone."""
-    name = origin.summary.get("model")
-    local = name and origin.summary.get("model_sha256") and not name.startswith("package:")
-    return Path(name).name if local else name
 
 
 def _stages(origin: Origin) -> list[dict[str, Any]]:
@@ -166,7 +158,7 @@ def _eval_result(result: Result) -> EvalResult:
         task_type="text-ranking",
         task_name="Re-ranking",
         dataset_type=dataset(result.collection),
-        dataset_name=shown(result.collection),
+        dataset_name=result.collection,
         metric_type=result.measure.lower(),
         metric_name=result.measure,
         metric_value=round(result.value, 4),
@@ -178,7 +170,7 @@ def _row(result: Result) -> dict[str, str]:
         return f"[{bounds[0]:{sign}.4f}, {bounds[1]:{sign}.4f}]"
 
     return {
-        "collection": shown(result.collection),
+        "collection": result.collection,
         "measure": result.measure,
         "queries": str(result.queries),
         "value": f"{result.value:.4f} {interval(result.interval)}",

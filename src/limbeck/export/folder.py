@@ -71,7 +71,7 @@ def export(
         drifts = _with_onnx(encoder, aside, onnx, console) if onnx else {}
         facts = {
             "chosen": origin.chosen,
-            "training": origin.summary,
+            "training": {**origin.summary, "model": origin.backbone},
             "plan": origin.plan,
             "results": [asdict(result) for result in results],
             "drift": {file: asdict(found) for file, found in drifts.items()},

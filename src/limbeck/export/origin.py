@@ -43,6 +43,14 @@ class Origin:
         """The training's `plan.json`; empty for a model alone."""
         return read_json(self.training / "plan.json") if self.training else {}
 
+    @property
+    def backbone(self) -> str | None:
+        """The name of what the training began with, of a folder its last part alone; None where it is not recorded."""
+        name: str | None = self.summary.get("model")
+        if name and self.summary["model_sha256"] and not name.startswith("package:"):
+            return Path(name).name
+        return name
+
 
 def find_origin(source: str, cell_id: str | None = None) -> Origin:
     """The model of a study's folder, of a training's folder, or of a name that `CrossEncoder.load` takes.

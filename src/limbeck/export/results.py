@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from limbeck.evaluation import bootstrap_interval, compare
+from limbeck.export.names import shown
 from limbeck.export.origin import Origin
 from limbeck.study.store import read_json
 
@@ -42,7 +43,7 @@ def measured(origin: Origin) -> list[Result]:
             paired = compare(values, first[measure])
             found.append(
                 Result(
-                    collection,
+                    shown(collection),
                     measure,
                     len(values),
                     sum(values.values()) / len(values),
