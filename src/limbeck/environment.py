@@ -13,7 +13,7 @@ from typing import Any
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "pyarrow",
-    "ir_datasets", "ir_measures", "bm25s", "PyStemmer",
+    "ir_datasets", "ir_measures", "pytrec_eval-terrier", "bm25s", "PyStemmer",
 )  # fmt: skip
 """Those whose version can change a number."""
 

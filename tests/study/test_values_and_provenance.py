@@ -104,6 +104,16 @@ def test_all_files_behind_the_numbers_are_there_with_their_hashes(traced: dict[s
     assert len({one["qrels"] for found in traced["collections"].values() for one in found}) == 3
 
 
+def test_a_file_that_has_changed_is_read_again(finished: Path, tmp_path: Path) -> None:
+    output = Path(shutil.copytree(finished, tmp_path / "out"))
+    before = provenance(output)["files"]
+    study = output / "study.yaml"
+    study.write_text(study.read_text() + "# changed\n")
+    after = provenance(output)["files"]
+    assert after["study.yaml"] == hashlib.sha256(study.read_bytes()).hexdigest()
+    assert {name for name in after if after[name] != before[name]} == {"study.yaml"}
+
+
 def test_the_call_that_ran_the_study_is_known(traced: dict[str, Any]) -> None:
     [call] = traced["invocations"]
     assert set(call["cells"].values()) == {"done"}

@@ -1,6 +1,7 @@
 """The cross-encoder: backbone and scoring head, token store, packing, load and save."""
 
 from limbeck.encoder.biencoder import BiEncoder
+from limbeck.encoder.checkpoint import expect_replaceable
 from limbeck.encoder.cross_encoder import CrossEncoder, autocast
 from limbeck.encoder.flops import product_rate, training_flops
 from limbeck.encoder.moved import moved
@@ -36,6 +37,7 @@ __all__ = [
     "autocast",
     "cache_folder",
     "collection_pairs",
+    "expect_replaceable",
     "in_windows",
     "micro_batches",
     "moved",

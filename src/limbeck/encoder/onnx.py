@@ -16,6 +16,7 @@ import torch
 from limbeck.encoder.cross_encoder import CrossEncoder
 from limbeck.encoder.quiet import quiet
 from limbeck.errors import DataError, MissingError
+from limbeck.files import sync
 
 FP32, INT8 = "onnx/model.onnx", "onnx/model_quint8.onnx"
 """Where sentence-transformers and Optimum look for them, in a model's folder."""
@@ -67,6 +68,7 @@ def write_onnx(folder: Path) -> None:
                 f"a {model.config.model_type} cannot be written as ONNX by torch {torch.__version__}: {reason}; "
                 "export it without --onnx"
             ) from error
+    sync((folder / FP32).parent)
 
 
 def onnx_encoder(encoder: CrossEncoder, path: Path) -> CrossEncoder:

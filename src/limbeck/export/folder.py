@@ -8,7 +8,15 @@ from typing import Any
 from rich.console import Console
 
 from limbeck.collections import Collection
-from limbeck.encoder import FP32, INT8, CrossEncoder, onnx_encoder, require_onnx, write_onnx
+from limbeck.encoder import (
+    FP32,
+    INT8,
+    CrossEncoder,
+    expect_replaceable,
+    onnx_encoder,
+    require_onnx,
+    write_onnx,
+)
 from limbeck.environment import unnamed
 from limbeck.errors import DataError, UsageError
 from limbeck.evaluation import rerank
@@ -58,10 +66,7 @@ def export(
     place = output.resolve()
     if place == Path(origin.model).resolve():
         raise UsageError(f"{output}: is the model itself; expected another folder")
-    if place.exists() and not (place / "config.json").is_file() and (not place.is_dir() or any(place.iterdir())):
-        raise UsageError(
-            f"{output}: is not a model that could be replaced; expected a new or empty folder, or a model's"
-        )
+    expect_replaceable(output)
     if onnx:
         require_onnx()
     encoder = CrossEncoder.load(origin.model, device="cpu")
@@ -77,12 +82,9 @@ def export(
             "drift": {file: asdict(found) for file, found in drifts.items()},
         }
         write_json(aside / FACTS, unnamed(facts))
-        sizes = _sizes(aside)
+        of = onnx.collection.name if onnx else ""
         write_text(
-            aside / "README.md",
-            model_card(
-                origin, encoder, stated, results, drifts, sizes, onnx.collection.name if onnx else "", place.name
-            ),
+            aside / "README.md", model_card(origin, encoder, stated, results, drifts, _sizes(aside), of, place.name)
         )
         files = _sizes(aside)
         replace_folder(aside, place)

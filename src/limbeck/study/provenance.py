@@ -61,7 +61,7 @@ def provenance(output: str | Path) -> dict[str, Any]:
                 for cell in done
             ],
             "invocations": read_invocations(store),
-            "files": {path.relative_to(store.folder).as_posix(): _sha256(path) for path in dict.fromkeys(files)},
+            "files": _hashes(store, list(dict.fromkeys(files))),
             "host": "left out, as are user names",
         }
     )
@@ -94,6 +94,18 @@ def _without_place(collection: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in collection.items() if key != "place"}
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _hashes(store: Store, files: list[Path]) -> dict[str, str]:
+    """Path in the study's folder → SHA-256; a file that has its size and time of the last reading is not read again."""
+    kept_in = store.folder / "hashes.json"
+    kept = read_json(kept_in) if kept_in.exists() else {}
+    found = {}
+    for path in files:
+        name, stat = path.relative_to(store.folder).as_posix(), path.stat()
+        known = kept.get(name)
+        if known is None or known[:2] != [stat.st_size, stat.st_mtime_ns]:
+            with path.open("rb") as stream:
+                known = [stat.st_size, stat.st_mtime_ns, hashlib.file_digest(stream, "sha256").hexdigest()]
+        found[name] = known
+    if found != kept:
+        write_json(kept_in, found)
+    return {name: digest for name, (_, _, digest) in found.items()}
