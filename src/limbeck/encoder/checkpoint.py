@@ -72,8 +72,7 @@ def write_checkpoint(
     `weights`: the model's own by default.
     """
     place = path.resolve()
-    if place.exists() and not (place / "config.json").is_file() and (not place.is_dir() or any(place.iterdir())):
-        raise UsageError(f"{path}: is not a model that could be replaced; expected a new or empty folder, or a model's")
+    expect_replaceable(path)
     model.config.sentence_transformers = {"activation_fn": IDENTITY}
     model.config.limbeck = {"query_tokens": query_tokens}
     tokenizer.model_max_length = max_length
@@ -82,6 +81,13 @@ def write_checkpoint(
         tokenizer.save_pretrained(aside)
         sync(aside)
         replace_folder(aside, place)
+
+
+def expect_replaceable(path: Path) -> None:
+    """Raise UsageError where `path` is something else than a checkpoint or an empty folder, which would be lost."""
+    place = path.resolve()
+    if place.exists() and not (place / "config.json").is_file() and (not place.is_dir() or any(place.iterdir())):
+        raise UsageError(f"{path}: is not a model that could be replaced; expected a new or empty folder, or a model's")
 
 
 def longest_input(model: Any, tokenizer: Any) -> int:

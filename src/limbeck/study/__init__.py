@@ -4,8 +4,10 @@ from limbeck.study.audit import audit_study
 from limbeck.study.config import Study, StudyError, load_study
 from limbeck.study.execute import run_study
 from limbeck.study.plan import Cell, StudyPlan, plan_study
+from limbeck.study.provenance import provenance, write_provenance
 from limbeck.study.results import gather
 from limbeck.study.status import status
+from limbeck.study.values import write_values
 
 __all__ = [
     "Cell",
@@ -16,6 +18,9 @@ __all__ = [
     "gather",
     "load_study",
     "plan_study",
+    "provenance",
     "run_study",
     "status",
+    "write_provenance",
+    "write_values",
 ]

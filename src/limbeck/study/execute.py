@@ -19,6 +19,7 @@ from limbeck.study.config import Study
 from limbeck.study.evaluate import evaluate, means
 from limbeck.study.index import cell_key, first_stage_key, teacher_key, write_index
 from limbeck.study.leaks import search_leaks
+from limbeck.study.invocation import Invocation
 from limbeck.study.materials import Materials
 from limbeck.study.plan import Cell, StudyPlan, learning_rate, lists_per_step, plan_study, settings
 from limbeck.study.reach import require_models
@@ -53,6 +54,7 @@ def run_study(study: Study, output: str | Path, console: Console | None = None) 
     for warning in plan.warnings:
         console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     materials = Materials(study.sources, store, console)
+    invocation = None if all(_is_done(cell, study, store) for cell in plan.cells) else Invocation(store)
     _evaluate_shared(study, store, materials)
     search_leaks(study, materials)
     counts = {"kept": 0, "done": 0, "failed": 0, "elsewhere": 0}
@@ -66,6 +68,8 @@ def run_study(study: Study, output: str | Path, console: Console | None = None) 
         if not mine:
             console.print(f"{label}: another process is running it", markup=False, highlight=False, soft_wrap=True)
         counts[result] += 1
+        if invocation:
+            invocation.note(cell.id, result)
     if counts["kept"] + counts["done"] == len(plan.cells):
         store.drop_beginnings()
     return counts

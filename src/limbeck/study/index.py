@@ -12,6 +12,7 @@ from limbeck.study.config import Study
 from limbeck.study.leaks import planned_searches
 from limbeck.study.plan import Cell, StudyPlan, evaluation_description, learning_rate, lists_per_step
 from limbeck.study.schema import Stage
+from limbeck.study.sources import Sources
 from limbeck.study.store import Store, key_of
 
 
@@ -36,16 +37,15 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
         "name": study.name,
         "limbeck_version": __version__,
         "measures": list(dict.fromkeys(canonical(measure) for measure in config.evaluation.measures)),
-        "collections": [
-            {
-                "name": test.name,
-                "place": sources.place(test.name),
-                "fingerprint": test.fingerprint,
-                "documents": len(test.documents),
-                "queries": len(test.qrels),
-            }
-            for test in tests
-        ],
+        "collections": [_collection(sources, test.name) for test in tests],
+        "training": [_collection(sources, name) for name in config.collections.train],
+        "validation": config.validation
+        and {
+            "collections": [_collection(sources, name) for name in config.validation.collections],
+            "first_stage": config.validation.first_stage or config.evaluation.first_stage,
+            "measure": canonical(config.validation.measure),
+            "test_queries_allowed": config.validation.allow_test_queries,
+        },
         "first_stage": {
             "name": config.evaluation.first_stage,
             "description": sources.stage_description(config.evaluation.first_stage),
@@ -105,6 +105,18 @@ def stated_steps(study: Study, recipe: str) -> int | None:
     """Optimiser steps of a recipe; None where a stage counts epochs, whose length its lists decide."""
     steps = [stage.steps for stage in study.config.recipes[recipe]]
     return None if None in steps else sum(step for step in steps if step)
+
+
+def _collection(sources: Sources, name: str) -> dict[str, Any]:
+    found = sources.collection(name)
+    return {
+        "name": found.name,
+        "place": sources.place(name),
+        "fingerprint": found.fingerprint,
+        "qrels": found.qrels_fingerprint,
+        "documents": len(found.documents),
+        "queries": len(found.qrels),
+    }
 
 
 def _stage(study: Study, stage: Stage) -> dict[str, Any]:

@@ -16,6 +16,8 @@ class Store:
 
     study.yaml                  a copy of the study file
     index.json                  what the study consists of, and which cell is which
+    invocations/TIME.json       which call ran which cells, with what and where
+    hashes.json                 SHA-256 of its files, so that only new ones are read for the provenance
     cells/ID/                   cell.json (its description), state.json, error.txt (a traceback), the training's files
     cells/ID/evaluations/KEY/   run.gz, values.json (every query's values)
     shared/runs/KEY.run.gz      first stages' runs
@@ -35,6 +37,10 @@ class Store:
     @property
     def study(self) -> Path:
         return self.folder / "study.yaml"
+
+    @property
+    def invocations(self) -> Path:
+        return self.folder / "invocations"
 
     def cell(self, cell_id: str) -> Path:
         return self.folder / "cells" / cell_id

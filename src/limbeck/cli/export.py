@@ -1,0 +1,88 @@
+"""The verb that writes a model for others: with a card, and as ONNX."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from limbeck.cli.output import Json, errors, load, print_json, print_table
+from limbeck.errors import UsageError
+
+if TYPE_CHECKING:
+    from limbeck.export import Candidates, Origin
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command("export")(export)
+
+
+def export(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="Folder of a study or of a training; or a model: folder, Hub id, package:…"
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder to write; its name is the model's.")],
+    cell: Annotated[
+        str | None, typer.Option(help="Of a study: this cell (its id, or the beginning); default: validation chooses.")
+    ] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Also as ONNX, fp32 and 8 bits, with their drift.")] = False,
+    collection: Annotated[
+        str | None, typer.Option(help="Pairs for the drift; default: a study's first test collection.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="Its candidates.")] = None,
+    depth: Annotated[int, typer.Option(min=1, help="Candidates per query for the drift.")] = 20,
+    license: Annotated[str | None, typer.Option(help="Of the model, as the Hub spells it, such as apache-2.0.")] = None,
+    language: Annotated[list[str] | None, typer.Option(help="Code such as en; give it once for each.")] = None,
+    base_model: Annotated[str | None, typer.Option(help="Hub id of the backbone, if it was named otherwise.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Hub id of what it was trained on; once for each.")] = None,
+    data_license: Annotated[str | None, typer.Option(help="Terms of the training data, in words.")] = None,
+    json: Json = False,
+) -> None:
+    """Write a model as a folder ready for the Hub: weights, tokeniser, card; of a study, the one validation chooses."""
+    from limbeck.export import CardFacts, find_origin
+    from limbeck.export import export as write_export
+
+    origin = find_origin(source, cell)
+    if not json and origin.chosen:
+        errors().print(origin.chosen, highlight=False, markup=False, soft_wrap=True)
+    if not onnx and (collection or run):
+        raise UsageError("--collection and --run are for --onnx; give it too, or leave them out")
+    facts = write_export(
+        origin,
+        output,
+        CardFacts(license, language or (), base_model, dataset or (), data_license),
+        _candidates(origin, collection, run, depth) if onnx else None,
+        errors(),
+    )
+    if json:
+        print_json(facts)
+        return
+    rows = [(name, f"{size:,}") for name, size in facts["files"].items()]
+    print_table(("file", "bytes"), rows)
+    if facts["drift"]:
+        columns = ("ONNX", "pairs", "largest", "mean", "spread", "Kendall's τ", "nDCG@10", "before")
+        print_table(columns, [
+            (file, f"{of['pairs']:,}", f"{of['largest']:.2g}", f"{of['average']:.2g}", f"{of['spread']:.3f}",
+             *("" if of[key] is None else f"{of[key]:.4f}" for key in ("tau", "after", "before")))
+            for file, of in facts["drift"].items()
+        ])  # fmt: skip
+    typer.echo(f"{output}: `limbeck push {output} OWNER/NAME` shows what publishing it would upload")
+
+
+def _candidates(origin: "Origin", collection: str | None, run: Path | None, depth: int) -> "Candidates":
+    """The pairs to measure drift on: those given, else a study's own."""
+    from limbeck.export import Candidates
+    from limbeck.runs import read_run
+
+    if (collection is None) != (run is None):
+        raise UsageError("give both --collection and --run, or of a study neither")
+    if collection is not None and run is not None:
+        return Candidates(load(collection), read_run(run), depth)
+    if origin.study is None:
+        raise UsageError("--onnx needs real pairs to measure the drift on: give --collection and --run")
+    test = origin.index["collections"][0]
+    key = origin.index["first_stage"]["evaluations"][test["name"]]
+    return Candidates(load(test["place"]), read_run(origin.study.evaluation(None, key) / "run.gz"), depth)

@@ -1,0 +1,20 @@
+"""Models for others: chosen on validation, as a folder with a card, as ONNX with its drift, on the Hub."""
+
+from limbeck.export.card import CardFacts
+from limbeck.export.drift import Drift, drift
+from limbeck.export.folder import Candidates, export
+from limbeck.export.origin import Origin, find_origin
+from limbeck.export.push import Upload, plan_upload, push
+
+__all__ = [
+    "Candidates",
+    "CardFacts",
+    "Drift",
+    "Origin",
+    "Upload",
+    "drift",
+    "export",
+    "find_origin",
+    "plan_upload",
+    "push",
+]
