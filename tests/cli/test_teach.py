@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 from typer.testing import Result
 
 from limbeck.collections import load_collection
@@ -135,15 +133,10 @@ def test_an_llm_judges_and_its_judgments_are_a_collections(
 
 
 def test_an_ensemble_teaches_and_keeps_its_members_scores(
-    here: Path, words: Any, limbeck: Limbeck, as_json: AsJson
+    here: Path, words: Any, limbeck: Limbeck, as_json: AsJson, make_cross_encoder: Callable[[str, int], str]
 ) -> None:
     for name, seed in (("one", 1), ("two", 2)):
-        tokenizer = BertTokenizerFast(vocab=str(here / "bert" / "vocab.txt"), model_max_length=24)
-        config = BertConfig.from_pretrained(here / "bert", num_labels=1)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            BertForSequenceClassification(config).save_pretrained(here / name)
-        tokenizer.save_pretrained(here / name)
+        make_cross_encoder(name, seed)
     both = ("teach", "ensemble", "--model", "one", "--model", "two", *words, "--output", "e.parquet")
     facts = as_json(*both, "--combine", "standardised", "--ranking", "e.run")
     assert set(facts["signals"]) == {"labels", "teacher_order", "teacher_scores"}

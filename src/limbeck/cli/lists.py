@@ -1,26 +1,21 @@
-"""Verbs on training lists: show, mine, convert."""
+"""Verbs on training lists: show and convert; `mine` is beside, in cli/mine.py."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from limbeck.cli.output import CollectionName, Json, errors, load, print_json
+from limbeck.cli import mine
+from limbeck.cli.making import Output, print_description
+from limbeck.cli.output import Json, errors, load, print_json
 from limbeck.errors import UsageError
-
-if TYPE_CHECKING:
-    from limbeck.lists import Lists
-
-Output = Annotated[Path, typer.Option(help="Lists to write (Parquet).")]
-Candidates = Annotated[Path, typer.Option("--run", help="Run file.")]
-Depth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; default all.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command."""
     verbs = typer.Typer(help="Training lists: a query, its passages and their signals.", no_args_is_help=True)
     verbs.command("show")(show)
-    verbs.command("mine")(mine)
+    verbs.command("mine")(mine.mine)
     verbs.command("convert")(convert)
     app.add_typer(verbs, name="lists")
 
@@ -43,16 +38,6 @@ def show(
         for position, passage_id in enumerate(row.passage_ids[:10]):
             signals = [f"{name} {values[position]:g}" for name in SIGNALS if (values := getattr(row, name)) is not None]
             typer.echo(f"  {passage_id}  {', '.join(signals)}")
-
-
-def mine(collection: CollectionName, run: Candidates, output: Output, depth: Depth = None, json: Json = False) -> None:
-    """Make lists with labels: a run's candidates, graded by the collection's judgments; unjudged ones are negatives."""
-    from limbeck.lists import lists_from_run, write_lists
-    from limbeck.runs import read_run
-
-    lists = lists_from_run(load(collection), read_run(run), depth, labels=True, order=False)
-    write_lists(lists, output)
-    print_description(lists, output, json)
 
 
 def convert(
@@ -99,24 +84,5 @@ def convert(
     typer.echo(f"{output}: {facts['lists']:,} lists, {facts['passages']:,} passages")
     for name, values in facts["signals"].items():
         typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}")
-    for key, value in facts["metadata"].items():
-        typer.echo(f"  {key}: {value}")
-
-
-def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
-    """Print where lists are and what they hold."""
-    from limbeck.lists import describe
-
-    facts = describe(lists)
-    if as_json:
-        print_json({"path": str(path), **facts})
-        return
-    lengths, positive = facts["passages_per_list"], facts["with_positive"]
-    typer.echo(f"{path}: {facts['lists']} lists of {facts['queries']} queries")
-    typer.echo(f"  passages per list: {lengths['min']} to {lengths['max']}, median {lengths['median']:g}")
-    if positive is not None:
-        typer.echo(f"  lists with a positive: {positive:.1%}")
-    for name, values in facts["signals"].items():
-        typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}, mean {values['mean']:.4g}")
     for key, value in facts["metadata"].items():
         typer.echo(f"  {key}: {value}")

@@ -6,12 +6,9 @@ from typing import Annotated
 import typer
 
 from limbeck.cli import teach_llm
-from limbeck.cli.lists import Candidates, Depth, Output, print_description
+from limbeck.cli.making import Candidates, Depth, Kept, Output, Precision, print_description
 from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table, short_names
 from limbeck.cli.teach_ranking import Ranking, write_ranking
-
-Kept = Annotated[Path | None, typer.Option(help="Folder of the kept scores; default: OUTPUT with .scores.")]
-Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
 
 
 def add_to(app: typer.Typer) -> None:

@@ -32,7 +32,7 @@ from limbeck.cli.asking import (
     budget_cap,
     sampling_parameters,
 )
-from limbeck.cli.lists import Candidates, Depth, Output, print_description
+from limbeck.cli.making import Candidates, Depth, Output, print_description
 from limbeck.cli.output import CollectionName, Json, errors, load, warn
 from limbeck.cli.teach_ranking import Ranking, write_ranking
 from limbeck.cli.teach_status import counts

@@ -5,12 +5,16 @@ from limbeck.lists.describe import describe, describe_file
 from limbeck.lists.formats import find_format, format_names
 from limbeck.lists.from_run import lists_from_run
 from limbeck.lists.from_teacher import (
+    candidates_to_mine,
     candidates_to_teach,
     lists_from_grades,
     lists_from_orders,
+    lists_from_scored_run,
     lists_from_scores,
+    run_in_order,
 )
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
+from limbeck.lists.mine import NegativeFilter, mine
 from limbeck.lists.own_texts import write_own_texts
 from limbeck.lists.parquet import read_lists, write_lists
 from limbeck.lists.sample import POLICIES, Sample
@@ -22,9 +26,11 @@ __all__ = [
     "SIGNALS",
     "Conversion",
     "Lists",
+    "NegativeFilter",
     "Sample",
     "Sampler",
     "TrainingList",
+    "candidates_to_mine",
     "candidates_to_teach",
     "concatenate",
     "convert",
@@ -35,9 +41,12 @@ __all__ = [
     "lists_from_grades",
     "lists_from_orders",
     "lists_from_run",
+    "lists_from_scored_run",
     "lists_from_scores",
+    "mine",
     "provided_signals",
     "read_lists",
+    "run_in_order",
     "teacher_order_from_scores",
     "with_teacher_scores",
     "write_lists",

@@ -14,6 +14,7 @@ from limbeck.lists import (
     lists_from_run,
     lists_from_scores,
     read_lists,
+    run_in_order,
     write_lists,
 )
 from limbeck.runs import Run, rank, read_run, write_run
@@ -130,12 +131,8 @@ class Materials:
 
     def _taught(self, teacher: str, collection: Collection, lists: Lists) -> Lists:
         """The lists with a teacher's scores and order, for the positives added to them as well."""
-        rankings = {
-            query_id: rank(passages, range(len(passages), 0, -1))
-            for query_id, passages in zip(lists.query_ids, lists.passage_ids, strict=True)
-        }
         scale = self.sources.config.teachers[teacher].scale
         encoder = self.teacher(teacher)
-        scores = encoder.score(collection, Run("candidates", rankings), scale)
+        scores = encoder.score(collection, run_in_order(lists, "candidates"), scale)
         details = {"teacher_version": encoder.version, "teacher_scale": repr(scale)}
         return lists_from_scores(lists, scores, encoder.name, details)

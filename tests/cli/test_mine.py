@@ -1,0 +1,77 @@
+"""Mining, end to end: from documents and queries without judgments to lists that training reads."""
+
+from pathlib import Path
+
+import pytest
+
+from limbeck.lists import read_lists
+
+
+@pytest.fixture
+def unjudged(here: Path) -> Path:
+    """The miniature collection, without its judgments."""
+    (here / "own").mkdir()
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        (here / "own" / name).symlink_to(here / "mini" / name)
+    return here
+
+
+def test_documents_and_queries_alone_become_lists_to_train_on(unjudged, limbeck, as_json):
+    limbeck("retrieve", "bm25", "--collection", "own", "--depth", 8, "--output", "own.run")
+    mined = as_json(
+        "lists",
+        "mine",
+        "--collection",
+        "own",
+        "--teacher-run",
+        "own.run",
+        "--relative-margin",
+        0.2,
+        "--output",
+        "m.parquet",
+    )
+    assert set(mined["signals"]) == {"labels", "teacher_scores", "teacher_order"}
+    assert mined["with_positive"] == 1.0
+    filtered, of = (int(mined["metadata"][n]) for n in ("false_negatives_filtered", "negative_candidates"))
+    assert 0 < filtered < of
+    limbeck(
+        "train", "--backbone", "bert", "--objective", "InfoNCE", "--lists", "m.parquet", "--collection", "own",
+        "--steps", 2, "--lists-per-step", 2, "--max-length", 20, "--output", "student",
+    )  # fmt: skip
+
+
+def test_a_cross_encoder_and_its_lists_mine_the_same(unjudged, limbeck, make_cross_encoder):
+    cross_encoder = make_cross_encoder("one", 1)
+    mine = ("lists", "mine", "--collection", "own", "--absolute-margin", 0.001)
+    limbeck(*mine, "--cross-encoder", cross_encoder, "--depth", 8, "--output", "a.parquet")
+    limbeck("retrieve", "bm25", "--collection", "own", "--depth", 8, "--output", "own.run")
+    limbeck(
+        "teach",
+        "ensemble",
+        "--model",
+        cross_encoder,
+        "--collection",
+        "own",
+        "--run",
+        "own.run",
+        "--output",
+        "t.parquet",
+    )
+    limbeck(*mine, "--taught", "t.parquet", "--output", "b.parquet")
+    assert read_lists("a.parquet") == read_lists("b.parquet")
+
+
+@pytest.mark.parametrize(
+    ("collection", "words", "said"),
+    [
+        ("own", (), "own has no judgments; expected a teacher"),
+        ("own", ("--teacher-run", "r", "--taught", "t", "--skip", 1), "expected one teacher"),
+        ("own", ("--teacher-run", "r"), "no filter of false negatives"),
+        ("own", ("--teacher-run", "r", "--skip", 1, "--run", "r"), "leave --run out"),
+        ("own", ("--taught", "r", "--skip", 1, "--depth", 3), "taken whole"),
+        ("mini/train", ("--skip", 1), "but no teacher"),
+    ],
+)
+def test_what_does_not_go_together_is_said(unjudged, limbeck, collection, words, said):
+    found = limbeck("lists", "mine", "--collection", collection, *words, "--output", "m.parquet", code=2)
+    assert said in " ".join(found.stderr.split())
