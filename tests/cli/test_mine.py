@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from limbeck.collections import load_collection, load_documents
 from limbeck.lists import read_lists
 
 
@@ -75,3 +76,31 @@ def test_a_cross_encoder_and_its_lists_mine_the_same(unjudged, limbeck, make_cro
 def test_what_does_not_go_together_is_said(unjudged, limbeck, collection, words, said):
     found = limbeck("lists", "mine", "--collection", collection, *words, "--output", "m.parquet", code=2)
     assert said in " ".join(found.stderr.split())
+
+
+def test_documents_alone_get_queries_and_become_lists(here, limbeck, as_json, server):
+    (here / "docs").mkdir()
+    (here / "docs" / "corpus.jsonl").symlink_to(here / "mini" / "corpus.jsonl")
+    assert (
+        "limbeck teach queries" in limbeck("retrieve", "bm25", "--collection", "docs", "--output", "r", code=3).stderr
+    )
+
+    def first_words(body: dict, n: int) -> str:
+        line = next(line for line in body["messages"][0]["content"].splitlines() if line.startswith("Passage: "))
+        return f"##query: {' '.join(line.split()[1:4])}"
+
+    server.reply = first_words
+    ask = ("teach", "queries", "--model", "wise", "--endpoint", server.url, "--collection", "docs", "--output", "made")
+    made = as_json(*ask, "--documents", 10)
+    assert (made["queries"], made["documents_asked"]) == (10, 10)
+    collection = load_collection("made/train")
+    assert collection.documents == load_documents("docs").documents
+    for query_id, judged in collection.qrels.items():
+        for docid in judged:
+            assert collection.documents[docid].startswith(collection.queries[query_id])
+    assert as_json(*ask, "--documents", 12)["queries"] == 12
+    assert len(server.requests) == 12
+    limbeck(*ask[:-1], "mini", code=2)
+    limbeck("retrieve", "bm25", "--collection", "made", "--depth", 9, "--output", "made.run")
+    mined = as_json("lists", "mine", "--collection", "made", "--teacher-run", "made.run", "--skip", 2, "--output", "m")
+    assert mined["metadata"]["labels_from"] == "judgments of made"
