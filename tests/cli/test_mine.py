@@ -104,3 +104,24 @@ def test_documents_alone_get_queries_and_become_lists(here, limbeck, as_json, se
     limbeck("retrieve", "bm25", "--collection", "made", "--depth", 9, "--output", "made.run")
     mined = as_json("lists", "mine", "--collection", "made", "--teacher-run", "made.run", "--skip", 2, "--output", "m")
     assert mined["metadata"]["labels_from"] == "judgments of made"
+
+
+def test_lists_of_several_sources_are_mixed_and_exported(here, limbeck, as_json):
+    limbeck("retrieve", "bm25", "--collection", "mini/train", "--depth", 9, "--output", "train.run")
+    mine = ("lists", "mine", "--collection", "mini/train")
+    limbeck(*mine, "--run", "train.run", "--output", "judged.parquet")
+    mined = as_json(*mine, "--teacher-run", "train.run", "--skip", 1, "--output", "mined.parquet")
+    mixed = as_json("lists", "mix", "judged.parquet", "mined.parquet", "--output", "both.parquet")
+    assert (mixed["lists"], set(mixed["signals"])) == (5 + mined["lists"], {"labels"})
+    export = ("lists", "export", "--format")
+    written = as_json(*export, "sentence-transformers", "both.parquet", "--output", "both.st.parquet")
+    assert (written["lists"], written["lost"]) == (mixed["lists"], {})
+    convert = ("lists", "convert", "both.st.parquet", "--format", "sentence-transformers")
+    limbeck(*convert, "--output", "back.parquet")
+    assert read_lists("back.parquet") == read_lists("both.parquet")
+    said = limbeck(*export, "hofstaetter", "mined.parquet", "--output", "mined.tsv").stdout
+    assert f"mined.tsv: {mined['lists']} lists as hofstaetter" in said
+    assert f"  not carried: {mined['lists']} lists taken apart into pairs" in said
+    limbeck("lists", "convert", "train.run", "--format", "run", "--output", "order.parquet")
+    texts = as_json(*export, "rank-llm", "order.parquet", "--collection", "mini/train", "--output", "order.jsonl")
+    assert (texts["lists"], texts["lost"]) == (5, {})

@@ -1,4 +1,4 @@
-"""Verbs on training lists: show and convert; `mine` is beside, in cli/mine.py."""
+"""Verbs on training lists: show, convert, mix, export; `mine` is beside, in cli/mine.py."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,8 @@ def add_to(app: typer.Typer) -> None:
     verbs.command("show")(show)
     verbs.command("mine")(mine.mine)
     verbs.command("convert")(convert)
+    verbs.command("mix")(mix)
+    verbs.command("export")(export)
     app.add_typer(verbs, name="lists")
 
 
@@ -86,3 +88,57 @@ def convert(
         typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}")
     for key, value in facts["metadata"].items():
         typer.echo(f"  {key}: {value}")
+
+
+def mix(
+    lists: Annotated[list[Path], typer.Argument(metavar="LISTS...", help="Lists (Parquet), of whatever sources.")],
+    output: Output,
+    json: Json = False,
+) -> None:
+    """Put lists of several sources into one file, for one stage to draw from: mined, taught and published ones.
+
+    A query may have lists of several. Signals that not all of them have are left out, and named in the metadata. In
+    training, a file's share of the steps is its share of the lists.
+    """
+    from limbeck.lists import mix as mix_lists
+    from limbeck.lists import read_lists, write_lists
+
+    mixed = mix_lists({str(path): read_lists(path) for path in lists})
+    write_lists(mixed, output)
+    print_description(mixed, output, json)
+
+
+def export(
+    lists: Annotated[Path, typer.Argument(help="Lists (Parquet).")],
+    format: Annotated[
+        str,
+        typer.Option(help="hofstaetter, rank-distillm, rank-llm, run, sbert-hard-negatives or sentence-transformers."),
+    ],
+    output: Annotated[
+        str, typer.Option(help="File to write; of rank-distillm also a folder/, where it gets its name.")
+    ],
+    collection: Annotated[
+        str | None, typer.Option(help="Texts, for rank-llm; default: the collection that the lists name.")
+    ] = None,
+    signal: Annotated[
+        list[str] | None, typer.Option(help="Write labels, teacher_scores or teacher_order only; once for each.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write lists in a published format, for other tools; what it cannot carry is counted.
+
+    `lists convert` with the same format reads the file back.
+    """
+    from limbeck.lists import export as export_lists
+    from limbeck.lists import find_format, read_lists
+
+    found = read_lists(lists)
+    name = collection or (found.metadata.get("collection") if find_format(format).writes_texts else None)
+    wanted = frozenset(signal) if signal else None
+    exported = export_lists(found, format, output, load(name) if name else None, wanted)
+    if json:
+        print_json({"path": str(exported.path), "format": format, "lists": len(found), "lost": dict(exported.lost)})
+        return
+    typer.echo(f"{exported.path}: {len(found):,} lists as {format}")
+    for what, count in exported.lost.items():
+        typer.echo(f"  not carried: {count:,} {what}")

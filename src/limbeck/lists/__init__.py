@@ -2,7 +2,8 @@
 
 from limbeck.lists.convert import Conversion, convert, provided_signals
 from limbeck.lists.describe import describe, describe_file
-from limbeck.lists.formats import find_format, format_names
+from limbeck.lists.export import Exported, export
+from limbeck.lists.formats import find_format, format_names, writable_format_names
 from limbeck.lists.from_run import lists_from_run
 from limbeck.lists.from_teacher import (
     candidates_to_mine,
@@ -15,6 +16,7 @@ from limbeck.lists.from_teacher import (
 )
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
 from limbeck.lists.mine import NegativeFilter, mine
+from limbeck.lists.mix import mix
 from limbeck.lists.own_texts import write_own_texts
 from limbeck.lists.parquet import read_lists, write_lists
 from limbeck.lists.sample import POLICIES, Sample
@@ -25,6 +27,7 @@ __all__ = [
     "POLICIES",
     "SIGNALS",
     "Conversion",
+    "Exported",
     "Lists",
     "NegativeFilter",
     "Sample",
@@ -36,6 +39,7 @@ __all__ = [
     "convert",
     "describe",
     "describe_file",
+    "export",
     "find_format",
     "format_names",
     "lists_from_grades",
@@ -44,11 +48,13 @@ __all__ = [
     "lists_from_scored_run",
     "lists_from_scores",
     "mine",
+    "mix",
     "provided_signals",
     "read_lists",
     "run_in_order",
     "teacher_order_from_scores",
     "with_teacher_scores",
+    "writable_format_names",
     "write_lists",
     "write_own_texts",
 ]
