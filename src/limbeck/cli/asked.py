@@ -22,6 +22,7 @@ def described(work: "Work", outcome: "Outcome", settings: dict[str, Any], units:
     return {
         "teacher_version": engine.revision or "not known: an endpoint's",
         "teacher_place": engine.place,
+        "calls": str(work.asker.store.journal.path),
         "teacher_parameters": json_module.dumps(dict(engine.parameters), sort_keys=True),
         "teacher_settings": json_module.dumps(settings, sort_keys=True),
         f"{units}_excluded": str(len(outcome.excluded)),
