@@ -1,8 +1,7 @@
-"""What verbs that asked an LLM tell of it: in what they write, and at their end."""
+"""What verbs that asked an LLM tell of it at their end."""
 
-import json as json_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -14,23 +13,6 @@ if TYPE_CHECKING:
     from limbeck.teachers.llm import Outcome, Work
 
 PARTLY_DONE = 7
-
-
-def described(work: "Work", outcome: "Outcome", settings: dict[str, Any], units: str = "queries") -> dict[str, str]:
-    """What is kept of how something was made, beside it."""
-    engine = work.asker.engine
-    return {
-        "teacher_version": engine.revision or "not known: an endpoint's",
-        "teacher_place": engine.place,
-        "calls": str(work.asker.store.journal.path),
-        "teacher_parameters": json_module.dumps(dict(engine.parameters), sort_keys=True),
-        "teacher_settings": json_module.dumps(settings, sort_keys=True),
-        f"{units}_excluded": str(len(outcome.excluded)),
-        f"{units}_incomplete": str(len(outcome.incomplete)),
-        f"{units}_unfinished": str(len(outcome.unfinished)),
-        "passages_cut": str(outcome.cut),
-        "answers_defective": json_module.dumps(dict(sorted(outcome.defects.items()))),
-    }
 
 
 def told(work: "Work", outcome: "Outcome") -> str:

@@ -3,9 +3,8 @@
 import functools
 import inspect
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -82,32 +81,15 @@ class Asking:
         """The file of calls of a verb that writes `output`."""
         return self.calls or output.with_suffix(".calls.jsonl")
 
-    @contextmanager
-    def work(self, output: Path) -> Iterator["Work"]:
+    def work(self, output: Path) -> AbstractContextManager["Work"]:
         """The engine that these options name, with its store open."""
-        from limbeck.teachers.llm import Address, Asker, Budget, CallStore, InProcess, LanguageModel, Work
-        from limbeck.teachers.llm import Endpoint as RemoteEngine
+        from limbeck.teachers.llm import Service
 
-        stopping = threading.Event()
-        engine: Any
-        if self.endpoint is None:
-            engine = InProcess(LanguageModel.load(self.model, self.precision), self.parameters)
-        else:
-            address = Address(self.endpoint)
-            if address.is_readable_on_the_way:
-                warn([f"queries and passages go to {address.host} unencrypted"])
-            engine = RemoteEngine(
-                address, self.model, self.parameters, self.key_variable, self.revision, self.timeout, self.retries,
-                connections=self.concurrency, stopping=stopping,
-            )  # fmt: skip
-        with ExitStack() as stack:
-            if self.endpoint is not None:
-                stack.callback(engine.close)
-            store = stack.enter_context(CallStore(self.store(output)))
-            if store.journal.repaired:
-                warn([f"{store.journal.path}: the last record was half written and has been removed"])
-            concurrency = 1 if self.endpoint is None else self.concurrency
-            yield Work(Asker(engine, store, Budget(self.cap), stopping), concurrency, stopping, errors())
+        service = Service(
+            self.model, self.endpoint, self.parameters, self.revision, self.key_variable, self.concurrency,
+            self.timeout, self.retries, self.precision, self.cap,
+        )  # fmt: skip
+        return service.work(self.store(output), errors(), lambda warning: warn([warning]))
 
 
 def asks(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from limbeck.cli import teach_queries, teach_status
-from limbeck.cli.asked import described, expect_some, report, told
+from limbeck.cli.asked import expect_some, report, told
 from limbeck.cli.asking import Asking, Attempts, asks
 from limbeck.cli.making import Candidates, Depth, Output, print_description
 from limbeck.cli.output import CollectionName, Json, load
@@ -44,7 +44,7 @@ def llm(
     """Have an LLM order a run's candidates, window by window from the back. The same command again goes on."""
     from limbeck.lists import candidates_to_teach, lists_from_orders, write_lists
     from limbeck.runs import read_run
-    from limbeck.teachers.llm import Job, Listwise, read_template
+    from limbeck.teachers.llm import Job, Listwise, described, read_template
 
     template = read_template(prompt, "listwise")
     settings = Listwise(template, window, step, passes, orders, shuffle, asking.seed, passage_words, attempts)
@@ -79,7 +79,7 @@ def judge(
     from limbeck.collections.qrels import write_qrels
     from limbeck.lists import candidates_to_teach, lists_from_grades, write_lists
     from limbeck.runs import read_run
-    from limbeck.teachers.llm import Job, Judging, read_template
+    from limbeck.teachers.llm import Job, Judging, described, read_template
 
     settings = Judging(read_template(prompt, "graded"), passage_words, attempts)
     data = load(collection)

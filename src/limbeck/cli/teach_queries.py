@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from limbeck.cli.asked import described, expect_some, report, told
+from limbeck.cli.asked import expect_some, report, told
 from limbeck.cli.asking import Asking, Attempts, asks
 from limbeck.cli.output import Json, print_json, warn
 
@@ -34,7 +34,7 @@ def queries(
     """
     from limbeck.collections import load_documents
     from limbeck.collections.write import check_own, write_collection
-    from limbeck.teachers.llm import QueryWriting, read_template, sample_documents, write_queries
+    from limbeck.teachers.llm import QueryWriting, described, read_template, sample_documents, write_queries
 
     settings = QueryWriting(read_template(prompt, "query"), number, passage_words, attempts)
     check_own(output)

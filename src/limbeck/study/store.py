@@ -20,6 +20,7 @@ class Store:
     cells/ID/evaluations/KEY/   run.gz, values.json (every query's values)
     shared/runs/KEY.run.gz      first stages' runs
     shared/lists/KEY.parquet    training lists
+    shared/teachers/            scores of cross-encoders, and KEY.calls.jsonl: calls to an LLM; none is made twice
     shared/evaluations/KEY/     the same as a cell's, of first stages and teachers
     shared/beginnings/KEY/      states after first stages that several cells have in common, until all cells are done
     """
@@ -47,6 +48,10 @@ class Store:
 
     def lists(self, key: str) -> Path:
         return self.folder / "shared" / "lists" / f"{key}.parquet"
+
+    @property
+    def teachers(self) -> Path:
+        return self.folder / "shared" / "teachers"
 
     def beginning(self, key: str) -> Path:
         return self.folder / "shared" / "beginnings" / key

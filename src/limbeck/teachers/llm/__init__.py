@@ -13,9 +13,10 @@ from limbeck.teachers.llm.language_model import LanguageModel
 from limbeck.teachers.llm.listwise import Listwise
 from limbeck.teachers.llm.pointwise import Pointwise
 from limbeck.teachers.llm.query_writing import Queries, QueryWriting, sample_documents, write_queries
+from limbeck.teachers.llm.service import Service
 from limbeck.teachers.llm.status import JobStatus, Spent, StoreStatus, read_spent, read_status
 from limbeck.teachers.llm.template import Template, known_templates, read_template
-from limbeck.teachers.llm.work import Outcome, Work
+from limbeck.teachers.llm.work import Outcome, Work, described
 
 __all__ = [
     "Address",
@@ -42,12 +43,14 @@ __all__ = [
     "Prices",
     "Queries",
     "QueryWriting",
+    "Service",
     "Spent",
     "Stopped",
     "StoreStatus",
     "Template",
     "Usage",
     "Work",
+    "described",
     "known_templates",
     "read_spent",
     "read_status",

@@ -139,6 +139,23 @@ class Work:
         return key
 
 
+def described(work: Work, outcome: Outcome, settings: Mapping[str, Any], units: str = "queries") -> dict[str, str]:
+    """What is kept of how something was made, beside it: the lists' metadata."""
+    engine = work.asker.engine
+    return {
+        "teacher_version": engine.revision or "not known: an endpoint's",
+        "teacher_place": engine.place,
+        "calls": str(work.asker.store.journal.path),
+        "teacher_parameters": json.dumps(dict(engine.parameters), sort_keys=True),
+        "teacher_settings": json.dumps(dict(settings), sort_keys=True),
+        f"{units}_excluded": str(len(outcome.excluded)),
+        f"{units}_incomplete": str(len(outcome.incomplete)),
+        f"{units}_unfinished": str(len(outcome.unfinished)),
+        "passages_cut": str(outcome.cut),
+        "answers_defective": json.dumps(dict(sorted(outcome.defects.items()))),
+    }
+
+
 Value = TypeVar("Value")
 
 
