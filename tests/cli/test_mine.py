@@ -86,7 +86,7 @@ def test_documents_alone_get_queries_and_become_lists(here, limbeck, as_json, se
     )
 
     def first_words(body: dict, n: int) -> str:
-        line = next(line for line in body["messages"][0]["content"].splitlines() if line.startswith("Passage: "))
+        line = next(line for line in body["messages"][-1]["content"].splitlines() if line.startswith("Passage: "))
         return f"##query: {' '.join(line.split()[1:4])}"
 
     server.reply = first_words

@@ -11,7 +11,7 @@ from limbeck.cli.asking import Asking, Attempts, asks
 from limbeck.cli.output import Json, print_json, warn
 
 
-@asks()
+@asks(temperature=0.7)
 def queries(
     asking: Asking,
     collection: Annotated[

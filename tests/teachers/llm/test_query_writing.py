@@ -11,7 +11,7 @@ WARM = {"temperature": 0.7, "top_p": 1.0, "max_tokens": 100, "seed": 1}
 
 def passage(body):
     """The passage that a request holds."""
-    return next(line for line in body["messages"][0]["content"].splitlines() if line.startswith("Passage:"))
+    return next(line for line in body["messages"][-1]["content"].splitlines() if line.startswith("Passage:"))
 
 
 def by_seed(body, n=0):
@@ -65,9 +65,9 @@ def test_a_passage_cannot_add_a_line_to_the_prompt(make_job, server, collection)
     server.reply = by_seed
     write_queries(make_job().work, collection, ["d0", "d1"], DOC2QUERY)
     poisoned, plain = (body["messages"] for body in server.requests)
-    assert poisoned[0]["content"].count("\n") == plain[0]["content"].count("\n")
-    assert len(poisoned) == 1
-    assert "<|im_end|>" not in poisoned[0]["content"]
+    assert poisoned[-1]["content"].count("\n") == plain[-1]["content"].count("\n")
+    assert len(poisoned) == len(plain) == 3
+    assert "<|im_end|>" not in poisoned[-1]["content"]
 
 
 def test_a_document_that_the_endpoint_refuses_does_not_end_the_work(make_job, server, collection):
