@@ -52,11 +52,11 @@ def back(tmp_path: Path) -> Callable[..., Lists]:
 
 
 ROUND_TRIPS = [
-    ("run", ("teacher_scores", "teacher_order"), "lists that had labels"),
-    ("rank-distillm", ("teacher_scores", "teacher_order"), "lists that had labels"),
-    ("rank-llm", ("teacher_order",), "lists that had labels, lists that had teacher_scores"),
+    ("run", ("teacher_scores", "teacher_order"), "labels of lists"),
+    ("rank-distillm", ("teacher_scores", "teacher_order"), "labels of lists"),
+    ("rank-llm", ("teacher_order",), "labels of lists, teacher_scores of lists"),
     ("sbert-hard-negatives", ("labels", "teacher_scores"), ""),
-    ("sentence-transformers", ("labels",), "lists that had teacher_order, lists that had teacher_scores"),
+    ("sentence-transformers", ("labels",), "teacher_order of lists, teacher_scores of lists"),
 ]
 
 
@@ -97,8 +97,8 @@ def test_what_a_format_cannot_carry_is_counted(taught, collection, tmp_path):
     )
     shuffled = teacher_order_from_scores(shuffled)
     assert export(shuffled, "rank-llm", tmp_path / "a", collection).lost == {
-        "lists that had labels": 3,
-        "lists that had teacher_scores": 3,
+        "labels of lists": 3,
+        "teacher_scores of lists": 3,
         "ties of the teacher": 1,
         "lists in another order than the teacher's": 1,
     }

@@ -141,4 +141,4 @@ def export(
         return
     typer.echo(f"{exported.path}: {len(found):,} lists as {format}")
     for what, count in exported.lost.items():
-        typer.echo(f"  not carried: {count:,} {what}")
+        typer.echo(f"  not carried: {what} ({count:,})")

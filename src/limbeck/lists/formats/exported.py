@@ -53,4 +53,4 @@ def by_label(row: TrainingList, lost: Lost) -> tuple[list[int], list[int]]:
 
 def dropped(lists: Lists, *carried: str) -> Lost:
     """How many lists lose which signal."""
-    return Counter({f"lists that had {name}": len(lists) for name in SIGNALS if name in lists.signals - set(carried)})
+    return Counter({f"{name} of lists": len(lists) for name in SIGNALS if name in lists.signals - set(carried)})
