@@ -38,8 +38,7 @@ def report(
     found = report_teachers(load(collection), taught, measure, given)
     spent = {name: _spent(taught[name], path) for name, path in paths.items()}
     if json:
-        costs = {name: of and asdict(of) for name, of in spent.items()}
-        print_json({**asdict(found), "spent": costs})
+        print_json({**asdict(found), "spent": {name: of and asdict(of) for name, of in spent.items()}})
         return
     print_table(
         ("teacher", found.measure, "given", "best", "headroom", "τ with input"),

@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from limbeck.collections import Collection
 from limbeck.errors import UsageError
 from limbeck.lists.formats import find_format, writable_format_names
-from limbeck.lists.lists import SIGNALS, Lists
+from limbeck.lists.lists import Lists
 from limbeck.lists.parquet import check_target
+from limbeck.lists.signals import only_signals
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,6 @@ def export(
         place = place / form.file_name(lists)
         place.parent.mkdir(parents=True, exist_ok=True)
     check_target(place)
-    kept = lists if signals is None else replace(lists, **{name: None for name in SIGNALS if name not in signals})
+    kept = lists if signals is None else only_signals(lists, signals)
     lost = form.write(kept, place, collection)
     return Exported(place, {what: count for what, count in lost.items() if count})

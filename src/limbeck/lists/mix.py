@@ -1,11 +1,11 @@
 """Lists of several sources as one, for one stage of training to draw from."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from limbeck.errors import DataError
-from limbeck.lists.lists import SIGNALS, Lists, joined_metadata
+from limbeck.lists.lists import Lists, joined_metadata
 from limbeck.lists.ragged import joined
+from limbeck.lists.signals import only_signals
 
 
 def mix(parts: Mapping[str, Lists]) -> Lists:
@@ -21,7 +21,7 @@ def mix(parts: Mapping[str, Lists]) -> Lists:
         found = "; ".join(f"{name}: {', '.join(sorted(part.signals)) or 'none'}" for name, part in parts.items())
         raise DataError(f"the lists have no signal in common ({found}); expected one, such as labels, that all have")
     left_out = frozenset.union(*(part.signals for part in parts.values())) - shared
-    kept = [replace(part, **{name: None for name in SIGNALS if name not in shared}) for part in parts.values()]
+    kept = [only_signals(part, shared) for part in parts.values()]
     columns = {name: joined([getattr(part, name) for part in kept]) for name in ("query_ids", "passage_ids", *shared)}
     metadata = {
         **joined_metadata([part.metadata for part in kept]),
