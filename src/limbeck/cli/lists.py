@@ -1,4 +1,4 @@
-"""Verbs on training lists: show, convert, mix, export; `mine` is beside, in cli/mine.py."""
+"""Verbs on training lists: show, convert, mix, export; `mine` and `leaks` have files of their own."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from limbeck.cli import mine
+from limbeck.cli.leaks import leaks
 from limbeck.cli.making import Output, print_description
 from limbeck.cli.output import Json, errors, load, print_json
 from limbeck.errors import UsageError
@@ -19,6 +20,7 @@ def add_to(app: typer.Typer) -> None:
     verbs.command("convert")(convert)
     verbs.command("mix")(mix)
     verbs.command("export")(export)
+    verbs.command("leaks")(leaks)
     app.add_typer(verbs, name="lists")
 
 

@@ -6,6 +6,7 @@ process runs the same program on the same data; pairs are dealt out among them, 
 
 import atexit
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ class Processes:
                     )
                 torch.cuda.set_device(local)
             dist.init_process_group()
-            atexit.register(dist.destroy_process_group)
+            atexit.register(_leave)
         return cls(dist.get_rank(), dist.get_world_size())
 
     @property
@@ -71,6 +72,14 @@ class Processes:
 
 
 ALONE = Processes()
+
+
+def _leave() -> None:
+    """Part from the other processes at this one's end."""
+    dist.destroy_process_group()
+    # A sharded model keeps the group's threads alive. They give back the last exchange's tensors, need the interpreter
+    # for it, and abort the process where it is gone: leave it to them for a moment.
+    time.sleep(0.2)
 
 
 def _started() -> int:

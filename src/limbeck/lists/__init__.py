@@ -14,6 +14,15 @@ from limbeck.lists.from_teacher import (
     lists_from_scores,
     run_in_order,
 )
+from limbeck.lists.leaks import (
+    Overlap,
+    distinct_queries,
+    document_leaks,
+    positives,
+    query_leaks,
+    relevant_documents,
+    without_queries,
+)
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
 from limbeck.lists.mine import NegativeFilter, mine
 from limbeck.lists.mix import mix
@@ -30,6 +39,7 @@ __all__ = [
     "Exported",
     "Lists",
     "NegativeFilter",
+    "Overlap",
     "Sample",
     "Sampler",
     "TrainingList",
@@ -39,6 +49,8 @@ __all__ = [
     "convert",
     "describe",
     "describe_file",
+    "distinct_queries",
+    "document_leaks",
     "export",
     "find_format",
     "format_names",
@@ -49,11 +61,15 @@ __all__ = [
     "lists_from_scores",
     "mine",
     "mix",
+    "positives",
     "provided_signals",
+    "query_leaks",
     "read_lists",
+    "relevant_documents",
     "run_in_order",
     "teacher_order_from_scores",
     "with_teacher_scores",
+    "without_queries",
     "writable_format_names",
     "write_lists",
     "write_own_texts",

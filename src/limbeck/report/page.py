@@ -8,12 +8,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from limbeck.report import formats
-from limbeck.report.audit import audit_matrices
+from limbeck.report.audit import audit_matrices, audit_sentences
 from limbeck.report.examples import show_examples
 from limbeck.report.figures import backbone_keys, difference_panels, loss_panels, recipe_keys, validation_panels
 from limbeck.report.finding import state_finding
+from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
 from limbeck.report.svg import NEUTRAL, swatch
 from limbeck.report.table import ABOVE, Results, Table, build_table, mark
+from limbeck.report.terms import signed_recipe
 from limbeck.report.wording import LEGEND, other_warnings, pair_note, stage_text, statements, unfinished_cells
 
 
@@ -38,6 +40,9 @@ def to_html(results: Results) -> str:
         "recipe_keys": list(recipe_keys(results).values()),
         "pairs": _pairs(results, table),
         "audit": audit_matrices(results),
+        "audit_sentences": audit_sentences(results),
+        "leaks": leak_rows(results),
+        "leak_note": LEAK_NOTE,
         "examples": show_examples(results),
         "output": shlex.quote(str(results["output"])),
     }
@@ -63,6 +68,8 @@ def _environment() -> Environment:
         formats.plural,
         formats.enumerate_words,
         pair_note,
+        leak_text,
+        example_text,
         stage_text,
         swatch,
         words,
@@ -70,7 +77,7 @@ def _environment() -> Environment:
         environment.filters[function.__name__] = function
     # Drawn by this package and escaped where it was drawn.
     environment.filters["drawing"] = Markup
-    environment.globals.update(mark=mark, ABOVE=ABOVE, NEUTRAL=NEUTRAL)
+    environment.globals.update(mark=mark, signed_recipe=signed_recipe, ABOVE=ABOVE, NEUTRAL=NEUTRAL)
     return environment
 
 

@@ -21,6 +21,7 @@ class Store:
     shared/runs/KEY.run.gz      first stages' runs
     shared/lists/KEY.parquet    training lists
     shared/teachers/            scores of cross-encoders, and KEY.calls.jsonl: calls to an LLM; none is made twice
+    shared/leaks/KEY.json       what was found of a test in training lists or a validation
     shared/evaluations/KEY/     the same as a cell's, of first stages and teachers
     shared/beginnings/KEY/      states after first stages that several cells have in common, until all cells are done
     """
@@ -52,6 +53,9 @@ class Store:
     @property
     def teachers(self) -> Path:
         return self.folder / "shared" / "teachers"
+
+    def leaks(self, key: str) -> Path:
+        return self.folder / "shared" / "leaks" / f"{key}.json"
 
     def beginning(self, key: str) -> Path:
         return self.folder / "shared" / "beginnings" / key

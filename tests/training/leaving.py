@@ -1,0 +1,16 @@
+"""One of several processes, started by test_processes.py: divides weights, exchanges them and ends at once."""
+
+import torch
+from torch.distributed.fsdp import fully_shard
+
+from limbeck.encoder import Processes, whole
+
+processes = Processes.joined()
+model = torch.nn.Linear(8, 8)
+fully_shard(model)
+for _ in range(3):
+    model(torch.ones(2, 8)).sum().backward()
+for weight in model.parameters():
+    whole(weight)
+processes.add_up([torch.ones(100) for _ in range(30)])
+processes.gather(3)
