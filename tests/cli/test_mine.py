@@ -99,6 +99,7 @@ def test_documents_alone_get_queries_and_become_lists(here, limbeck, as_json, se
         for docid in judged:
             assert collection.documents[docid].startswith(collection.queries[query_id])
     assert as_json(*ask, "--documents", 12)["queries"] == 12
+    assert "10 of 10 documents done" in limbeck("teach", "status", "made.calls.jsonl").stdout
     assert len(server.requests) == 12
     limbeck(*ask[:-1], "mini", code=2)
     limbeck("retrieve", "bm25", "--collection", "made", "--depth", 9, "--output", "made.run")
