@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizerFast
 from typer.testing import CliRunner, Result
 
 from limbeck.cli import app
@@ -90,6 +90,22 @@ def here(materials: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
         (tmp_path / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def make_cross_encoder(here: Path) -> Callable[[str, int], str]:
+    """Cross-encoders of random weights, by name and seed."""
+
+    def make(name: str, seed: int) -> str:
+        tokenizer = BertTokenizerFast(vocab=str(here / "bert" / "vocab.txt"), model_max_length=24)
+        config = BertConfig.from_pretrained(here / "bert", num_labels=1)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            BertForSequenceClassification(config).save_pretrained(here / name)
+        tokenizer.save_pretrained(here / name)
+        return name
+
+    return make
 
 
 Limbeck = Callable[..., Result]

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 from typer.testing import Result
 
 from limbeck.collections import load_collection
@@ -58,7 +56,9 @@ def test_an_llm_orders_and_a_student_learns_from_it(
     report = limbeck("teach", "report", "l.parquet", "--collection", "mini/train").stdout
     assert "5 queries that all have" in report
     assert as_json("teach", "report", "l.parquet", "l.parquet", "--collection", "mini/train")["queries"] == 5
+    spent = as_json("teach", "report", "l.parquet", "--collection", "mini/train")["spent"]["l.parquet"]
     asked = len(server.requests)
+    assert (spent["queries"], spent["calls"], spent["failed"], spent["tokens"]) == (5, asked, 0, asked * 15)
     assert "l.calls.jsonl: 0 calls made, 30 found here; defects of answers: none" in limbeck(*command).stderr
     assert len(server.requests) == asked
     shown = limbeck("teach", "status", "l.calls.jsonl").stdout
@@ -99,6 +99,30 @@ def test_why_an_endpoint_refuses_is_told_by_status(words: Any, endpoint: Any, li
     assert "no such parameter: seed" in shown
 
 
+def test_a_report_says_what_an_llm_cost_and_how_often_it_failed(
+    here: Path, words: Any, endpoint: Any, limbeck: Limbeck, as_json: AsJson, server: Any
+) -> None:
+    server.reply = lambda body, n: server.fault(500) if n == 0 else by_text(body)
+    command = ("teach", "llm", *endpoint, *words, "--concurrency", 1, "--output", "l.parquet")
+    priced = (*command, "--price-in", 1.5, "--price-out", 2)
+    limbeck(*priced, code=7)
+    limbeck(*priced)
+    report = ("teach", "report", "l.parquet", "--collection", "mini/train")
+    spent = as_json(*report)["spent"]["l.parquet"]
+    assert (spent["calls"], spent["failed"], spent["tokens"]) == (5, 1, 5 * 15)
+    assert spent["money"] == pytest.approx(5 * (10 * 1.5 + 5 * 2) / 1e6)
+    shown = limbeck(*report).stdout
+    assert "failed" in shown
+    assert "0.000025" in shown
+    (here / "moved").mkdir()
+    for name in ("l.parquet", "l.calls.jsonl"):
+        (here / name).rename(here / "moved" / name)
+    moved = ("teach", "report", "moved/l.parquet", "--collection", "mini/train")
+    assert as_json(*moved)["spent"]["l.parquet"] == spent
+    (here / "moved" / "l.calls.jsonl").unlink()
+    assert "its calls are not in l.calls.jsonl any more" in limbeck(*moved).stderr
+
+
 def test_a_budget_that_ends_early_leaves_the_rest_for_the_next_time(
     words: Any, endpoint: Any, limbeck: Limbeck, server: Any
 ) -> None:
@@ -135,15 +159,10 @@ def test_an_llm_judges_and_its_judgments_are_a_collections(
 
 
 def test_an_ensemble_teaches_and_keeps_its_members_scores(
-    here: Path, words: Any, limbeck: Limbeck, as_json: AsJson
+    here: Path, words: Any, limbeck: Limbeck, as_json: AsJson, make_cross_encoder: Callable[[str, int], str]
 ) -> None:
     for name, seed in (("one", 1), ("two", 2)):
-        tokenizer = BertTokenizerFast(vocab=str(here / "bert" / "vocab.txt"), model_max_length=24)
-        config = BertConfig.from_pretrained(here / "bert", num_labels=1)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            BertForSequenceClassification(config).save_pretrained(here / name)
-        tokenizer.save_pretrained(here / name)
+        make_cross_encoder(name, seed)
     both = ("teach", "ensemble", "--model", "one", "--model", "two", *words, "--output", "e.parquet")
     facts = as_json(*both, "--combine", "standardised", "--ranking", "e.run")
     assert set(facts["signals"]) == {"labels", "teacher_order", "teacher_scores"}

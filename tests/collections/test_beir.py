@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from limbeck.collections import Collection, load_collection
+from limbeck.collections import Collection, load_collection, load_documents
 from limbeck.errors import DataError, LimbeckError, MissingError, UsageError
 
 CORPUS = "\n".join(
@@ -216,6 +216,14 @@ def test_a_folder_without_corpus_or_queries_says_what_it_needs(tmp_path: Path) -
         tmp_path / "a", {"corpus.jsonl": None}, MissingError
     )
     assert "no queries in this folder" in refused(tmp_path / "b", {"queries.jsonl": None}, MissingError)
+
+
+def test_documents_alone_are_loaded_for_their_own_sake_and_their_sentences_are_queries(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "d1", "text": "Heat the copper still slowly."}')
+    assert load_documents(str(tmp_path)).query_ids == ()
+    assert load_collection(f"{tmp_path}~sentences").queries == {"d1~1": "Heat the copper still slowly."}
+    with pytest.raises(MissingError, match=r"has no queries, expected queries.jsonl .*~sentences, or have an LLM"):
+        load_collection(str(tmp_path))
 
 
 def test_judgments_of_unknown_queries_are_refused(tmp_path: Path) -> None:

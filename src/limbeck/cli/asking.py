@@ -1,9 +1,10 @@
 """What verbs that ask an LLM have in common: their options, and the engine, store and budget that these stand for."""
 
+import functools
+import inspect
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,10 +15,9 @@ from limbeck.cli.output import errors, warn
 from limbeck.errors import UsageError
 
 if TYPE_CHECKING:
-    from limbeck.collections import Collection
-    from limbeck.runs import Run
-    from limbeck.teachers.llm import Cap, Job
+    from limbeck.teachers.llm import Cap, Work
 
+Attempts = Annotated[int, typer.Option(min=1, help="Times to ask until an answer is complete.")]
 Model = Annotated[
     str,
     typer.Option(help="Name at the endpoint; without one: folder, Hub id, package:NAME/PATH or a GGUF file."),
@@ -29,73 +29,94 @@ Endpoint = Annotated[
         "Without it the model runs in this process."
     ),
 ]
-Calls = Annotated[Path | None, typer.Option(help="File that every call is kept in; default: OUTPUT with .calls.jsonl.")]
-Temperature = Annotated[float, typer.Option(min=0, help="0: the likeliest token.")]
-TopP = Annotated[float, typer.Option(min=0, max=1)]
-MaxTokens = Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")]
-Seed = Annotated[int, typer.Option(help="Of sampling, and of shuffles.")]
 Parameter = Annotated[
     list[str] | None,
     typer.Option(help="Further parameter to send, NAME=JSON; null leaves one out. Give it once for each."),
 ]
-Attempts = Annotated[int, typer.Option(min=1, help="Times to ask until an answer is complete.")]
 Revision = Annotated[str, typer.Option(help="Your word for the version behind the endpoint; part of what is recorded.")]
-KeyVariable = Annotated[str, typer.Option(help="Environment variable with the endpoint's key.")]
-Concurrency = Annotated[int, typer.Option(min=1, help="Calls under way at once, at an endpoint.")]
-Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds without a byte until a call is sent again.")]
-Retries = Annotated[int, typer.Option(min=0, help="Times to send a call again, at growing distance.")]
 BudgetTokens = Annotated[int | None, typer.Option(min=1, help="Most tokens that all kept calls may cost together.")]
-BudgetMoney = Annotated[float | None, typer.Option(min=0, help="The same in money; needs prices.")]
-PriceIn = Annotated[float, typer.Option(min=0, help="Money for a million tokens of prompts.")]
-PriceOut = Annotated[float, typer.Option(min=0, help="Money for a million tokens of answers.")]
-Precision = Annotated[str, typer.Option(help="fp32 or bf16, in process.")]
-KEY_VARIABLE = "LIMBECK_API_KEY"
+Calls = Annotated[Path | None, typer.Option(help="File that every call is kept in; default: OUTPUT with .calls.jsonl.")]
 
 
 @dataclass(frozen=True)
 class Asking:
-    """The options that every verb with an engine has."""
+    """The options that every verb with an engine has, one a field."""
 
-    model: str
-    endpoint: str | None
-    parameters: dict[str, Any]
-    revision: str
-    key_variable: str
-    concurrency: int
-    timeout: float
-    retries: int
-    cap: "Cap"
-    precision: str
-    calls: Path
+    model: Model
+    endpoint: Endpoint = None
+    temperature: Annotated[float, typer.Option(min=0, help="0: the likeliest token.")] = 0.0
+    top_p: Annotated[float, typer.Option(min=0, max=1)] = 1.0
+    max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")] = 64
+    seed: Annotated[int, typer.Option(help="Of sampling, and of shuffles.")] = 1
+    parameter: Parameter = None
+    revision: Revision = ""
+    key_variable: Annotated[str, typer.Option(help="Environment variable with the endpoint's key.")] = "LIMBECK_API_KEY"
+    concurrency: Annotated[int, typer.Option(min=1, help="Calls under way at once, at an endpoint.")] = 4
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds without a byte until a call is sent again.")] = 120.0
+    retries: Annotated[int, typer.Option(min=0, help="Times to send a call again, at growing distance.")] = 5
+    budget_tokens: BudgetTokens = None
+    budget_money: Annotated[float | None, typer.Option(min=0, help="The same in money; needs prices.")] = None
+    price_in: Annotated[float, typer.Option(min=0, help="Money for a million tokens of prompts.")] = 0.0
+    price_out: Annotated[float, typer.Option(min=0, help="Money for a million tokens of answers.")] = 0.0
+    precision: Annotated[str, typer.Option(help="fp32 or bf16, in process.")] = "fp32"
+    calls: Calls = None
 
-    @contextmanager
-    def job(self, collection: "Collection", run: "Run") -> Iterator["Job"]:
-        """The job that these options ask for, with its store open."""
-        from limbeck.teachers.llm import Address, Asker, Budget, CallStore, InProcess, Job, LanguageModel
-        from limbeck.teachers.llm import Endpoint as RemoteEngine
+    def __post_init__(self) -> None:
+        # What cannot be is said before anything is loaded.
+        _ = self.cap, self.parameters
 
-        stopping = threading.Event()
-        engine: Any
-        if self.endpoint is None:
-            engine = InProcess(LanguageModel.load(self.model, self.precision), self.parameters)
-            concurrency = 1
-        else:
-            address = Address(self.endpoint)
-            if address.is_readable_on_the_way:
-                warn([f"queries and passages go to {address.host} unencrypted"])
-            engine = RemoteEngine(
-                address, self.model, self.parameters, self.key_variable, self.revision, self.timeout, self.retries,
-                connections=self.concurrency, stopping=stopping,
-            )  # fmt: skip
-            concurrency = self.concurrency
-        with ExitStack() as stack:
-            if self.endpoint is not None:
-                stack.callback(engine.close)
-            store = stack.enter_context(CallStore(self.calls))
-            if store.journal.repaired:
-                warn([f"{self.calls}: the last record was half written and has been removed"])
-            asker = Asker(engine, store, Budget(self.cap), stopping)
-            yield Job(asker, collection, run, concurrency, stopping, errors())
+    @property
+    def cap(self) -> "Cap":
+        """The most that calls may cost. UsageError for money without prices."""
+        from limbeck.teachers.llm import Cap, Prices
+
+        return Cap(self.budget_tokens, self.budget_money, Prices(self.price_in, self.price_out))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Every sampling parameter. UsageError for a further one that is none."""
+        return sampling_parameters(self.temperature, self.top_p, self.max_tokens, self.seed, self.parameter)
+
+    def store(self, output: Path) -> Path:
+        """The file of calls of a verb that writes `output`."""
+        return self.calls or output.with_suffix(".calls.jsonl")
+
+    def work(self, output: Path) -> AbstractContextManager["Work"]:
+        """The engine that these options name, with its store open."""
+        from limbeck.teachers.llm import Service
+
+        service = Service(
+            self.model, self.endpoint, self.parameters, self.revision, self.key_variable, self.concurrency,
+            self.timeout, self.retries, self.precision, self.cap,
+        )  # fmt: skip
+        return service.work(self.store(output), errors(), lambda warning: warn([warning]))
+
+
+def asks(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a verb the fields of `Asking` as options, in the place of its parameter `asking`; `defaults` are its own."""
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        shared = [
+            each.replace(kind=inspect.Parameter.KEYWORD_ONLY, default=defaults.get(each.name, each.default))
+            for each in inspect.signature(Asking).parameters.values()
+        ]
+        own = inspect.signature(verb).parameters.values()
+        parameters = [
+            option
+            for each in own
+            for option in (shared if each.name == "asking" else [each.replace(kind=inspect.Parameter.KEYWORD_ONLY)])
+        ]
+
+        @functools.wraps(verb)
+        def run(**options: Any) -> None:
+            asking = Asking(**{each.name: options.pop(each.name) for each in shared})
+            verb(asking=asking, **options)
+
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return run
+
+    return decorate
 
 
 def sampling_parameters(
@@ -115,10 +136,3 @@ def sampling_parameters(
         if not name or not equals or name in ("model", "messages", "stream", "n"):
             raise UsageError(f"--parameter {text}: expected NAME=JSON with the name of a sampling parameter")
     return parameters
-
-
-def budget_cap(tokens: int | None, money: float | None, price_in: float, price_out: float) -> "Cap":
-    """The most that calls may cost. UsageError for money without prices."""
-    from limbeck.teachers.llm import Cap, Prices
-
-    return Cap(tokens, money, Prices(price_in, price_out))

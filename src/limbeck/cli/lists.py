@@ -1,28 +1,25 @@
-"""Verbs on training lists: show, mine, convert, leaks."""
+"""Verbs on training lists: show, convert, mix, export; `mine` and `leaks` have files of their own."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from limbeck.cli import mine
 from limbeck.cli.leaks import leaks
-from limbeck.cli.output import CollectionName, Json, errors, load, print_json
+from limbeck.cli.making import Output, print_description
+from limbeck.cli.output import Json, errors, load, print_json
 from limbeck.errors import UsageError
-
-if TYPE_CHECKING:
-    from limbeck.lists import Lists
-
-Output = Annotated[Path, typer.Option(help="Lists to write (Parquet).")]
-Candidates = Annotated[Path, typer.Option("--run", help="Run file.")]
-Depth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; default all.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command."""
     verbs = typer.Typer(help="Training lists: a query, its passages and their signals.", no_args_is_help=True)
     verbs.command("show")(show)
-    verbs.command("mine")(mine)
+    verbs.command("mine")(mine.mine)
     verbs.command("convert")(convert)
+    verbs.command("mix")(mix)
+    verbs.command("export")(export)
     verbs.command("leaks")(leaks)
     app.add_typer(verbs, name="lists")
 
@@ -45,16 +42,6 @@ def show(
         for position, passage_id in enumerate(row.passage_ids[:10]):
             signals = [f"{name} {values[position]:g}" for name in SIGNALS if (values := getattr(row, name)) is not None]
             typer.echo(f"  {passage_id}  {', '.join(signals)}")
-
-
-def mine(collection: CollectionName, run: Candidates, output: Output, depth: Depth = None, json: Json = False) -> None:
-    """Make lists with labels: a run's candidates, graded by the collection's judgments; unjudged ones are negatives."""
-    from limbeck.lists import lists_from_run, write_lists
-    from limbeck.runs import read_run
-
-    lists = lists_from_run(load(collection), read_run(run), depth, labels=True, order=False)
-    write_lists(lists, output)
-    print_description(lists, output, json)
 
 
 def convert(
@@ -105,20 +92,55 @@ def convert(
         typer.echo(f"  {key}: {value}")
 
 
-def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
-    """Print where lists are and what they hold."""
-    from limbeck.lists import describe
+def mix(
+    lists: Annotated[list[Path], typer.Argument(metavar="LISTS...", help="Lists (Parquet), of whatever sources.")],
+    output: Output,
+    json: Json = False,
+) -> None:
+    """Put lists of several sources into one file, for one stage to draw from: mined, taught and published ones.
 
-    facts = describe(lists)
-    if as_json:
-        print_json({"path": str(path), **facts})
+    A query may have lists of several. Signals that not all of them have are left out, and named in the metadata. In
+    training, a file's share of the steps is its share of the lists.
+    """
+    from limbeck.lists import mix as mix_lists
+    from limbeck.lists import read_lists, write_lists
+
+    mixed = mix_lists({str(path): read_lists(path) for path in lists})
+    write_lists(mixed, output)
+    print_description(mixed, output, json)
+
+
+def export(
+    lists: Annotated[Path, typer.Argument(help="Lists (Parquet).")],
+    format: Annotated[
+        str,
+        typer.Option(help="hofstaetter, rank-distillm, rank-llm, run, sbert-hard-negatives or sentence-transformers."),
+    ],
+    output: Annotated[
+        str, typer.Option(help="File to write; of rank-distillm also a folder/, where it gets its name.")
+    ],
+    collection: Annotated[
+        str | None, typer.Option(help="Texts, for rank-llm; default: the collection that the lists name.")
+    ] = None,
+    signal: Annotated[
+        list[str] | None, typer.Option(help="Write labels, teacher_scores or teacher_order only; once for each.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write lists in a published format, for other tools; what it cannot carry is counted.
+
+    `lists convert` with the same format reads the file back.
+    """
+    from limbeck.lists import export as export_lists
+    from limbeck.lists import find_format, read_lists
+
+    found = read_lists(lists)
+    name = collection or (found.metadata.get("collection") if find_format(format).writes_texts else None)
+    wanted = frozenset(signal) if signal else None
+    exported = export_lists(found, format, output, load(name) if name else None, wanted)
+    if json:
+        print_json({"path": str(exported.path), "format": format, "lists": len(found), "lost": dict(exported.lost)})
         return
-    lengths, positive = facts["passages_per_list"], facts["with_positive"]
-    typer.echo(f"{path}: {facts['lists']} lists of {facts['queries']} queries")
-    typer.echo(f"  passages per list: {lengths['min']} to {lengths['max']}, median {lengths['median']:g}")
-    if positive is not None:
-        typer.echo(f"  lists with a positive: {positive:.1%}")
-    for name, values in facts["signals"].items():
-        typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}, mean {values['mean']:.4g}")
-    for key, value in facts["metadata"].items():
-        typer.echo(f"  {key}: {value}")
+    typer.echo(f"{exported.path}: {len(found):,} lists as {format}")
+    for what, count in exported.lost.items():
+        typer.echo(f"  not carried: {what} ({count:,})")

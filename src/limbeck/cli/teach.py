@@ -1,17 +1,13 @@
 """Verbs of teachers that score: stronger models turn a run's candidates into lists with signals."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from limbeck.cli import teach_llm
-from limbeck.cli.lists import Candidates, Depth, Output, print_description
-from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table, short_names
+from limbeck.cli import teach_llm, teach_report
+from limbeck.cli.making import Candidates, Depth, Kept, Output, Precision, print_description
+from limbeck.cli.output import CollectionName, Json, errors, load
 from limbeck.cli.teach_ranking import Ranking, write_ranking
-
-Kept = Annotated[Path | None, typer.Option(help="Folder of the kept scores; default: OUTPUT with .scores.")]
-Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
     teachers.command("ensemble")(ensemble)
     teachers.command("pointwise")(pointwise)
     teach_llm.add_to(teachers)
-    teachers.command("report")(report)
+    teachers.command("report")(teach_report.report)
     app.add_typer(teachers, name="teach")
 
 
@@ -113,44 +109,3 @@ def pointwise(
     write_lists(lists, output)
     write_ranking(lists, ranking)
     print_description(lists, output, json)
-
-
-def report(
-    lists: Annotated[list[Path], typer.Argument(metavar="LISTS...", help="Lists that teachers made, of one run.")],
-    collection: CollectionName,
-    run: Annotated[
-        Path | None, typer.Option(help="Run that the teachers were given; default: the order of the lists' passages.")
-    ] = None,
-    measure: Annotated[str, typer.Option(help="Measure by its ir_measures name.")] = "nDCG@10",
-    json: Json = False,
-) -> None:
-    """Compare teachers: what each is worth, what of the headroom it takes, and how far they agree."""
-    from dataclasses import asdict
-
-    from limbeck.lists import read_lists
-    from limbeck.lists.teacher_quality import report_teachers
-    from limbeck.runs import read_run
-
-    label = short_names([str(path) for path in lists])
-    given = read_run(run) if run else None
-    found = report_teachers(load(collection), {label[str(path)]: read_lists(path) for path in lists}, measure, given)
-    if json:
-        print_json(asdict(found))
-        return
-    print_table(
-        ("teacher", found.measure, "given", "best", "headroom", "τ with input"),
-        [
-            (name, _number(of.measure), _number(of.first_stage), _number(of.best), _number(of.headroom),
-             f"{of.input_tau:+.3f}")
-            for name, of in found.teachers.items()
-        ],
-        f"{collection}: {found.queries} queries that all have; headroom: share of the way from the order that was "
-        "given to the best one of the same candidates",
-    )  # fmt: skip
-    if found.agreement:
-        rows = [(f"{of.first} · {of.second}", f"{of.kendall:+.3f}", f"{of.overlap:.3f}") for of in found.agreement]
-        print_table(("agreement", "Kendall τ", "RBO"), rows)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"

@@ -35,9 +35,10 @@ def status(
         typer.echo(f"  the last of these: {found.last_failure}")
     for job in found.jobs:
         left = job.queries - job.done - job.excluded
+        units = "documents" if job.task == "write queries" else "queries"
         typer.echo(
             f"  {job.task} {job.run} of {job.collection} with {job.model} ({job.job}): {job.done} of {job.queries} "
-            f"queries done, {job.excluded} excluded, {left} left"
+            f"{units} done, {job.excluded} excluded, {left} left"
         )
         if job.answers:
             typer.echo(f"    {job.answers} answers, defects: {counts(job.defects) or 'none'}")

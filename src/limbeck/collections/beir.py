@@ -39,25 +39,29 @@ def load_folder(name: str, folder: Path, split: str | None) -> Collection:
     in the oldest collections (two in Cranfield, one of them judged relevant). Both are kept, for evaluation needs
     them, and counted in the warnings.
 
+    A folder with neither queries nor judgments is a collection of documents, without any query.
+
     Args:
         name: the collection's name in all output.
         split: one of the splits, or None: `test` if there is one, else the only one, else all queries unjudged.
 
     Raises:
-        MissingError: no corpus or no queries.
+        MissingError: no corpus, or judgments and no queries.
         UsageError: no such split, or several and none chosen.
         DataError: a malformed file; two files that claim to be the same thing; an empty query, or nothing but empty
             documents; judgments of unknown queries, or of unknown documents only.
     """
     corpus = _only(folder, CORPUS, "corpus")
-    queries_file = _only(folder, QUERIES, "queries")
     settings = _settings(folder / SETTINGS)
     qrels_file = _choose(name, _splits(folder), split)
     judgments = read_qrels(qrels_file) if qrels_file else None
-    queries = read_texts(queries_file, "query")
-    _refuse_empty_queries(queries, queries_file)
-    if judgments:
-        _check_queries(judgments, queries, queries_file)
+    queries: dict[str, str] = {}
+    if judgments or _present(folder, QUERIES):
+        queries_file = _only(folder, QUERIES, "queries")
+        queries = read_texts(queries_file, "query")
+        _refuse_empty_queries(queries, queries_file)
+        if judgments:
+            _check_queries(judgments, queries, queries_file)
     documents = read_texts(corpus, "document")
     warnings = _empty_warnings(documents, corpus)
     if judgments:

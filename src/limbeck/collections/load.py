@@ -24,10 +24,21 @@ def load_collection(name: str) -> Collection:
             never taken for an ir_datasets id.
 
     Raises:
-        MissingError: nothing of that name, or it could not be fetched.
+        MissingError: nothing of that name, or it could not be fetched; no queries.
         UsageError: no such split, or folds that cannot be.
         DataError: malformed content, by file and line.
     """
+    collection = load_documents(name)
+    if not collection.queries:
+        raise MissingError(
+            f"{name}: has no queries, expected queries.jsonl or queries.tsv beside the corpus. Documents' own "
+            f"sentences will do, as {name}{SUFFIX}, or have an LLM make some: `limbeck teach queries`"
+        )
+    return collection
+
+
+def load_documents(name: str) -> Collection:
+    """As `load_collection`, for the documents' sake: a folder without queries will do."""
     if name in suites() and not Path(name).is_dir():
         members = ", ".join(suites()[name])
         raise UsageError(f"{name}: is a suite of {len(suites()[name])} collections; expected one of them: {members}")

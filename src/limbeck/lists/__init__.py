@@ -2,13 +2,17 @@
 
 from limbeck.lists.convert import Conversion, convert, provided_signals
 from limbeck.lists.describe import describe, describe_file
-from limbeck.lists.formats import find_format, format_names
+from limbeck.lists.export import Exported, export
+from limbeck.lists.formats import find_format, format_names, writable_format_names
 from limbeck.lists.from_run import lists_from_run
 from limbeck.lists.from_teacher import (
+    candidates_to_mine,
     candidates_to_teach,
     lists_from_grades,
     lists_from_orders,
+    lists_from_scored_run,
     lists_from_scores,
+    run_in_order,
 )
 from limbeck.lists.leaks import (
     Overlap,
@@ -20,6 +24,8 @@ from limbeck.lists.leaks import (
     without_queries,
 )
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
+from limbeck.lists.mine import NegativeFilter, mine
+from limbeck.lists.mix import mix
 from limbeck.lists.own_texts import write_own_texts
 from limbeck.lists.parquet import read_lists, write_lists
 from limbeck.lists.sample import POLICIES, Sample
@@ -30,11 +36,14 @@ __all__ = [
     "POLICIES",
     "SIGNALS",
     "Conversion",
+    "Exported",
     "Lists",
+    "NegativeFilter",
     "Overlap",
     "Sample",
     "Sampler",
     "TrainingList",
+    "candidates_to_mine",
     "candidates_to_teach",
     "concatenate",
     "convert",
@@ -42,20 +51,26 @@ __all__ = [
     "describe_file",
     "distinct_queries",
     "document_leaks",
+    "export",
     "find_format",
     "format_names",
     "lists_from_grades",
     "lists_from_orders",
     "lists_from_run",
+    "lists_from_scored_run",
     "lists_from_scores",
+    "mine",
+    "mix",
     "positives",
     "provided_signals",
     "query_leaks",
     "read_lists",
     "relevant_documents",
+    "run_in_order",
     "teacher_order_from_scores",
     "with_teacher_scores",
     "without_queries",
+    "writable_format_names",
     "write_lists",
     "write_own_texts",
 ]

@@ -10,7 +10,7 @@ from limbeck.errors import DataError
 from limbeck.lists.from_run import lists_from_run
 from limbeck.lists.lists import SIGNALS, Lists
 from limbeck.lists.signals import average_ranks, teacher_order_from_scores, with_teacher_scores
-from limbeck.runs import Ranking, Run
+from limbeck.runs import Ranking, Run, rank
 
 
 def candidates_to_teach(collection: Collection, run: Run, depth: int | None = None) -> tuple[Lists, Run]:
@@ -22,6 +22,34 @@ def candidates_to_teach(collection: Collection, run: Run, depth: int | None = No
         collection, run, depth, labels=bool(collection.qrels), order=False, add_missing_positives=False
     )
     return candidates, _run_of(candidates, run)
+
+
+def candidates_to_mine(collection: Collection, run: Run, depth: int | None = None) -> tuple[Lists, Run]:
+    """As `candidates_to_teach`, and judged positives that the run lacks are added, for a teacher to score them too."""
+    candidates = lists_from_run(collection, run, depth, labels=bool(collection.qrels), order=False)
+    return candidates, run_in_order(candidates, run.name)
+
+
+def run_in_order(lists: Lists, name: str) -> Run:
+    """Lists as a run: their passages in the order in which they stand."""
+    rankings = {
+        query_id: rank(passages, range(len(passages), 0, -1))
+        for query_id, passages in zip(lists.query_ids, lists.passage_ids, strict=True)
+    }
+    return Run(name, rankings)
+
+
+def lists_from_scored_run(collection: Collection, run: Run, depth: int | None = None) -> Lists:
+    """A teacher's own run as lists: its scores, and the order that these imply. Raises what `lists_from_run` raises."""
+    lists = lists_from_run(collection, run, depth, labels=False, order=True)
+    score = {
+        query_id: dict(zip(run[query_id].docids, run[query_id].scores, strict=True)) for query_id in lists.query_ids
+    }
+    scores = {
+        query_id: np.array([score[query_id][docid] for docid in passages])
+        for query_id, passages in zip(lists.query_ids, lists.passage_ids, strict=True)
+    }
+    return teacher_order_from_scores(with_teacher_scores(lists, scores, run.name))
 
 
 def lists_from_scores(

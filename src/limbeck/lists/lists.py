@@ -129,10 +129,11 @@ def concatenate(parts: Sequence[Lists]) -> Lists:
                 )
     names = ("query_ids", "passage_ids", *parts[0].signals)
     columns = {name: joined([getattr(part, name) for part in parts]) for name in names}
-    return Lists(**columns, metadata=_joined_metadata([part.metadata for part in parts]))
+    return Lists(**columns, metadata=joined_metadata([part.metadata for part in parts]))
 
 
-def _joined_metadata(parts: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def joined_metadata(parts: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The metadata of lists that are put together; values that differ are joined with ` + `."""
     keys = dict.fromkeys(key for part in parts for key in part)
     joined = {}
     for key in keys:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from limbeck.errors import DataError
-from limbeck.lists.lists import Lists
+from limbeck.lists.lists import SIGNALS, Lists
 
 
 def with_teacher_scores(lists: Lists, scores: Mapping[str, np.ndarray] | Sequence[np.ndarray], teacher: str) -> Lists:
@@ -26,6 +26,12 @@ def with_teacher_scores(lists: Lists, scores: Mapping[str, np.ndarray] | Sequenc
             )
         scores = [scores[query_id] for query_id in lists.query_ids]
     return replace(lists, teacher_scores=list(scores), metadata={**lists.metadata, "teacher": teacher})
+
+
+def only_signals(lists: Lists, names: frozenset[str]) -> Lists:
+    """The same lists with the signals `names` and no others."""
+    labels, scores, order = (lists.values(name) if name in names else None for name in SIGNALS)
+    return replace(lists, labels=labels, teacher_scores=scores, teacher_order=order)
 
 
 def teacher_order_from_scores(lists: Lists) -> Lists:

@@ -63,7 +63,8 @@ def provided(name: str, sources: Sources) -> frozenset[str] | None:
     if source.signal:
         signals |= {"teacher_order"} if source.signal == "order" else {"teacher_scores", "teacher_order"}
     if source.teacher:
-        signals |= {"teacher_scores", "teacher_order"}
+        teacher = sources.config.teachers.get(source.teacher)
+        signals |= {"teacher_order"} if teacher and teacher.llm else {"teacher_scores", "teacher_order"}
     return frozenset(signals)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from limbeck.errors import LimbeckError, nearest
 from limbeck.study.backbones import known_backbones
+from limbeck.study.check_teachers import check_teacher
 from limbeck.study.schema import Backbone, StudyConfig
 from limbeck.study.sources import Sources
 from limbeck.study.yaml_file import Key, Problem
@@ -23,7 +24,10 @@ def check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Ite
             key = ("first_stages", name, "splade" if stage.splade else "dense")
             yield from _check(key, "model", stage.encoder.model, stage.encoder.sha256, sources)
     for name, teacher in config.teachers.items():
-        yield from _check(("teachers", name), "biencoder", teacher.biencoder, teacher.sha256, sources)
+        yield from check_teacher(name, teacher, sources)
+        for model in teacher.models:
+            field = "biencoder" if teacher.biencoder else "ensemble" if teacher.ensemble else "llm"
+            yield from _check(("teachers", name), field, model, teacher.sha256, sources)
     for name, backbone in config.backbones.items():
         key = ("backbones", name)
         if not backbone.model:

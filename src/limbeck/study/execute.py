@@ -194,7 +194,7 @@ def _load(cell: Cell, study: Study, folder: Path) -> CrossEncoder:
 
 
 def _evaluate_shared(study: Study, store: Store, materials: Materials) -> None:
-    """Measure the first stage and every teacher on the test collections."""
+    """Measure the first stage and every teacher that scores on the test collections."""
     evaluation = study.config.evaluation
     for name in study.config.collections.test:
         collection = study.sources.collection(name)
@@ -203,7 +203,7 @@ def _evaluate_shared(study: Study, store: Store, materials: Materials) -> None:
             return materials.run(evaluation.first_stage, name, evaluation.depth)
 
         evaluate(store.evaluation(None, first_stage_key(study, name)), collection, evaluation.measures, candidates)
-        for teacher in study.config.teachers:
+        for teacher in study.sources.scoring_teachers:
 
             def taught(name: str = name, teacher: str = teacher, candidates: Callable[[], Run] = candidates) -> Run:
                 return materials.teacher_run(teacher, name, candidates())

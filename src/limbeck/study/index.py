@@ -55,10 +55,10 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
         "teachers": [
             {
                 "name": name,
-                "model": teacher.biencoder,
+                "model": " + ".join(config.teachers[name].models),
                 "evaluations": {test.name: teacher_key(study, name, test.name) for test in tests},
             }
-            for name, teacher in config.teachers.items()
+            for name in sources.scoring_teachers
         ],
         "backbones": [
             {"name": name, "model": backbone.model, "layers": backbone.layers}
@@ -92,8 +92,10 @@ def first_stage_key(study: Study, collection: str) -> str:
 
 def teacher_key(study: Study, teacher: str, collection: str) -> str:
     """What a teacher's evaluation is kept under."""
-    weights = study.sources.weights(study.config.teachers[teacher].biencoder)
-    return key_of(evaluation_description(study.sources, collection, ranker={"biencoder": weights}))
+    biencoder = study.config.teachers[teacher].biencoder
+    # No scale changes the ranking of a bi-encoder.
+    ranker = {"biencoder": study.sources.weights(biencoder)} if biencoder else study.sources.teacher(teacher)
+    return key_of(evaluation_description(study.sources, collection, ranker=ranker))
 
 
 def cell_key(study: Study, cell: Cell, collection: str) -> str:

@@ -11,16 +11,18 @@ from limbeck.lists import (
     Lists,
     concatenate,
     convert,
+    lists_from_orders,
     lists_from_run,
     lists_from_scores,
     read_lists,
+    run_in_order,
     write_lists,
 )
 from limbeck.runs import Run, rank, read_run, write_run
 from limbeck.study.schema import ListSource
 from limbeck.study.sources import BM25_NAME, DEPTH, Sources
 from limbeck.study.store import Store, key_of
-from limbeck.teachers import BiEncoder
+from limbeck.study.teaching import teacher_orders, teacher_scores
 
 FORMAT = 1
 
@@ -58,17 +60,12 @@ class Materials:
                 write_run(retriever.retrieve(loaded, depth), path)
         return replace(read_run(path), name=first_stage)
 
-    def teacher(self, name: str) -> BiEncoder:
-        """A teacher, loaded anew each time, so that it takes no memory from what is trained between its uses."""
-        source = self.sources.model(self.sources.config.teachers[name].biencoder)
-        return BiEncoder.load(source.name)
-
     def teacher_run(self, name: str, collection: str, run: Run) -> Run:
-        """A run's candidates of the collection's split, re-ranked by a teacher."""
+        """A run's candidates of the collection's split, re-ranked by a teacher that scores."""
         loaded = self.sources.collection(collection)
         wanted = {query_id: run[query_id] for query_id in loaded.query_ids if query_id in run}
         candidates = Run(run.name, wanted, run.tag)
-        scores = self.teacher(name).score(loaded, candidates, self.sources.config.teachers[name].scale)
+        scores = teacher_scores(self.sources, self.store, name, loaded, candidates, self.console).scores
         return Run(name, {query_id: rank(candidates[query_id].docids, found) for query_id, found in scores.items()})
 
     def lists(self, name: str) -> Lists:
@@ -130,12 +127,9 @@ class Materials:
 
     def _taught(self, teacher: str, collection: Collection, lists: Lists) -> Lists:
         """The lists with a teacher's scores and order, for the positives added to them as well."""
-        rankings = {
-            query_id: rank(passages, range(len(passages), 0, -1))
-            for query_id, passages in zip(lists.query_ids, lists.passage_ids, strict=True)
-        }
-        scale = self.sources.config.teachers[teacher].scale
-        encoder = self.teacher(teacher)
-        scores = encoder.score(collection, Run("candidates", rankings), scale)
-        details = {"teacher_version": encoder.version, "teacher_scale": repr(scale)}
-        return lists_from_scores(lists, scores, encoder.name, details)
+        candidates = run_in_order(lists, "candidates")
+        if self.sources.config.teachers[teacher].llm:
+            found = teacher_orders(self.sources, self.store, teacher, collection, candidates, self.console)
+            return lists_from_orders(lists, found.orders, found.name, found.details)
+        scored = teacher_scores(self.sources, self.store, teacher, collection, candidates, self.console)
+        return lists_from_scores(lists, scored.scores, scored.name, scored.details)

@@ -10,7 +10,7 @@ from limbeck.study.config import Study
 def require_models(study: Study) -> None:
     """Raise MissingError, naming every model of the Hub that is neither in the cache nor to be had, and the remedy."""
     models = [backbone.model for backbone in study.config.backbones.values()]
-    models += [teacher.biencoder for teacher in study.config.teachers.values()]
+    models += [model for teacher in study.config.teachers.values() for model in teacher.models]
     models += [stage.encoder.model for stage in study.config.first_stages.values() if stage.encoder]
     hub = dict.fromkeys(model for model in models if study.sources.model(model).kind == "hub")
     problems = [text for model in hub for text in _problems(study.sources.model(model).path)]

@@ -106,11 +106,62 @@ class FirstStage(Section):
 
 
 class Teacher(Section):
-    """A bi-encoder, whose cosines times `scale` are teacher scores."""
+    """One kind of teacher.
 
-    biencoder: str
+    biencoder  its cosines times `scale` are teacher scores
+    ensemble   cross-encoders, whose mean scores are teacher scores; `combine` and `max_length` as of `teach ensemble`
+    llm        orders windows of passages, as of `teach llm`: at `endpoint`, with the key that the environment variable
+               `key_variable` holds, or without one in process. `parameters` are further ones to send.
+    """
+
+    biencoder: str = ""
     scale: Rate = 1.0
     sha256: str | None = None
+
+    ensemble: list[str] = []
+    combine: Literal["mean", "standardised"] = "mean"
+    max_length: Count | None = None
+
+    llm: str = ""
+    endpoint: str | None = None
+    prompt: str = "rank_zephyr"
+    window: Count = 20
+    step: Count = 10
+    passes: Count = 1
+    orders: Count = 1
+    passage_words: Count = 300
+    attempts: Count = 3
+    temperature: Amount = 0.0
+    top_p: Amount = 1.0
+    max_tokens: Count = 256
+    seed: int = 1
+    parameters: dict[str, Any] = {}
+    revision: str = ""
+    key_variable: str = "LIMBECK_API_KEY"
+    concurrency: Count = 4
+    budget_tokens: Count | None = None
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that it names; one, in a study that is right."""
+        return [kind for kind in TEACHER_KEYS if getattr(self, kind)]
+
+    @property
+    def models(self) -> list[str]:
+        """The models that are loaded in this process."""
+        in_process = [self.llm] if self.llm and self.endpoint is None and not self.llm.endswith(".gguf") else []
+        return [*([self.biencoder] if self.biencoder else []), *self.ensemble, *in_process]
+
+
+TEACHER_KEYS: dict[str, frozenset[str]] = {
+    "biencoder": frozenset({"scale", "sha256"}),
+    "ensemble": frozenset({"combine", "max_length"}),
+    "llm": frozenset(
+        {"endpoint", "prompt", "window", "step", "passes", "orders", "passage_words", "attempts", "temperature",
+         "top_p", "max_tokens", "seed", "parameters", "revision", "key_variable", "concurrency", "budget_tokens"}
+    ),
+}  # fmt: skip
+"""The keys that go with each kind of teacher."""
 
 
 class Backbone(Section):

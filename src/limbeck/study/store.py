@@ -22,6 +22,7 @@ class Store:
     cells/ID/evaluations/KEY/   run.gz, values.json (every query's values)
     shared/runs/KEY.run.gz      first stages' runs
     shared/lists/KEY.parquet    training lists
+    shared/teachers/            scores of cross-encoders, and KEY.calls.jsonl: calls to an LLM; none is made twice
     shared/leaks/KEY.json       what was found of a test in training lists or a validation
     shared/evaluations/KEY/     the same as a cell's, of first stages and teachers
     shared/beginnings/KEY/      states after first stages that several cells have in common, until all cells are done
@@ -54,6 +55,10 @@ class Store:
 
     def lists(self, key: str) -> Path:
         return self.folder / "shared" / "lists" / f"{key}.parquet"
+
+    @property
+    def teachers(self) -> Path:
+        return self.folder / "shared" / "teachers"
 
     def leaks(self, key: str) -> Path:
         return self.folder / "shared" / "leaks" / f"{key}.json"

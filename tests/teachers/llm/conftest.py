@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from limbeck.collections import Collection
 from limbeck.runs import Run
-from limbeck.teachers.llm import Address, Asker, Budget, CallStore, Cap, Endpoint, Job
+from limbeck.teachers.llm import Address, Asker, Budget, CallStore, Cap, Endpoint, Job, Work
 
 
 @pytest.fixture
@@ -48,7 +48,8 @@ def make_job(
         stores[:] = [CallStore(tmp_path / "calls.jsonl")]
         stopping = threading.Event()
         engine = endpoint(stopping=stopping, **options)
-        return Job(Asker(engine, stores[0], Budget(cap or Cap()), stopping), collection, run, concurrency, stopping)
+        work = Work(Asker(engine, stores[0], Budget(cap or Cap()), stopping), concurrency, stopping)
+        return Job(work, collection, run)
 
     yield make
     for store in stores:

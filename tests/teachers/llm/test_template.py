@@ -53,7 +53,7 @@ def test_a_template_of_ones_own_is_read_from_its_file_and_told_apart_by_its_cont
     ("change", "fault"),
     [
         (("{query}:", "{qury}:"), r"messages\.0: \{qury\} is not known here; expected \{count\}"),
-        (("{query}:", ""), "expected the query and the passages"),
+        (("{query}:", ""), "expected in it what it is to be filled with: {query}, and {passages} or {passage}"),
         (("kind: listwise", "kind: pairwise"), "kind"),
         (("role: user", "role: robot"), "role"),
         (("passage:", "passsage:"), "passsage"),

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from limbeck.collections import Collection
 from limbeck.collections.lines import Place
 from limbeck.errors import UsageError, nearest
+from limbeck.lists.formats.exported import Lost
+from limbeck.lists.lists import Lists
 
-_HELPERS = frozenset({"columns", "format", "parquet"})
+_HELPERS = frozenset({"columns", "exported", "format", "parquet"})
 """Modules of this package that are no format."""
 
 
@@ -37,6 +40,11 @@ class Format:
         keep: the signals that are kept unless others are asked for; None: all that the file has.
         one_list_a_query: whether a query that comes again is an error.
         is_text: whether ids in the file are the texts themselves, to be looked up in a collection.
+        write: (lists, file, collection) → what the format could not carry, counted. Reading the file again gives the
+            lists but for that. UsageError for lists without what the format is made of, or without a collection where
+            texts are needed. None: the format is only read.
+        writes_texts: whether `write` needs the collection.
+        file_name: lists → the name under which a file of this format is published.
     """
 
     about: str
@@ -45,12 +53,20 @@ class Format:
     keep: frozenset[str] | None = None
     one_list_a_query: bool = False
     is_text: bool = False
+    write: Callable[[Lists, Path, Collection | None], Lost] | None = None
+    writes_texts: bool = False
+    file_name: Callable[[Lists], str] | None = None
 
 
 def format_names() -> list[str]:
     """The names of all formats, sorted."""
     modules = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])}
     return sorted(name.replace("_", "-") for name in modules - _HELPERS)
+
+
+def writable_format_names() -> list[str]:
+    """The names of the formats that can be written, sorted."""
+    return [name for name in format_names() if find_format(name).write]
 
 
 def find_format(name: str) -> Format:

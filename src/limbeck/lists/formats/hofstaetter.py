@@ -1,11 +1,16 @@
 """Teacher scores of triples by Hofstätter et al. (2020), arXiv 2010.02666, zenodo.org/record/4068216."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from limbeck.collections import Collection
 from limbeck.collections.lines import Place
+from limbeck.files import written
 from limbeck.lists.formats.columns import columns, number
+from limbeck.lists.formats.exported import Lost, by_label, dropped, require
 from limbeck.lists.formats.format import Format, Row
+from limbeck.lists.lists import Lists
 
 COLUMNS = ("pos_score", "neg_score", "query_id", "pos_passage_id", "neg_passage_id")
 
@@ -17,8 +22,29 @@ def read(path: Path, start: Place) -> Iterator[Row]:
         yield Row(place, query_id, [positive, negative], [1.0, 0.0], scores)
 
 
+def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
+    """A line for each pair of a positive and a negative of a list."""
+    require(lists, "labels", "teacher_scores")
+    lost = Counter(dropped(lists, "labels", "teacher_scores", "teacher_order"))
+    with written(path) as file:
+        for number in range(len(lists)):
+            row = lists[number]
+            assert row.teacher_scores is not None
+            scores = row.teacher_scores.astype(str).tolist()  # the shortest that reads as the same float32
+            positives, negatives = by_label(row, lost)
+            lost["lists without a positive"] += not positives
+            lost["lists without a negative"] += not negatives
+            lost["lists taken apart into pairs"] += len(positives) * len(negatives) > 1
+            for one in positives:
+                for other in negatives:
+                    cells = (scores[one], scores[other], row.query_id, row.passage_ids[one], row.passage_ids[other])
+                    file.write(("\t".join(cells) + "\n").encode())
+    return lost
+
+
 FORMAT = Format(
     "teacher scores of triples by Hofstätter et al.: `pos_score neg_score query_id pos_passage_id neg_passage_id`",
     read,
     md5={"bert_cat_ensemble_msmarcopassage_train_scores_ids.tsv": "4d99696386f96a7f1631076bcc53ac3c"},
+    write=write,
 )

@@ -1,5 +1,6 @@
 """Rank-DistiLLM (Schlatt et al. 2025): LLM re-rankings as TREC runs (Zenodo) or Parquet (webis/rank-distillm)."""
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -10,6 +11,7 @@ from limbeck.lists.formats import run
 from limbeck.lists.formats.columns import as_id, as_number
 from limbeck.lists.formats.format import Format, Row
 from limbeck.lists.formats.parquet import column_names, parquet_rows
+from limbeck.lists.lists import Lists
 
 COLUMNS = ("qid", "docno", "score", "rank")
 _END = "msmarco-passage-train-judged"
@@ -33,6 +35,19 @@ def read(path: Path, start: Place) -> Iterator[Row]:
         yield run.ranked(path, query_id, scored)
 
 
+def file_name(lists: Lists) -> str:
+    """`__TEACHER-FIRSTSTAGE-QUERIES-sampled-DEPTH__COLLECTION.run`, as published, with dashes for slashes."""
+    depth = max(map(len, lists.passage_ids))
+    teacher, first_stage = (_word(lists.metadata.get(key, key)) for key in ("teacher", "run"))
+    collection = re.sub(r"[^\w.-]+", "-", lists.metadata.get("collection", "collection")).strip("-")
+    return f"__{teacher}-{first_stage}-{len(lists)}-sampled-{depth}__{collection}.run"
+
+
+def _word(name: str) -> str:
+    """A model's or run's name as one word: of a path its end, and no dash, which parts the file's name."""
+    return re.sub(r"[^\w.]+", "_", name.rstrip("/").split("/")[-1])
+
+
 FORMAT = Format(
     "Rank-DistiLLM's re-rankings: TREC runs, or Parquet of qid, docno, score, rank",
     read,
@@ -45,4 +60,6 @@ FORMAT = Format(
     },
     keep=run.ORDER,
     one_list_a_query=True,
+    write=run.write,
+    file_name=file_name,
 )

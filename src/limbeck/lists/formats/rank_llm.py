@@ -1,15 +1,21 @@
 """rank_llm's JSON lines: an LLM's re-ranking, whose order is the signal; its scores only restate the position."""
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from limbeck.collections import Collection
 from limbeck.collections.lines import Place
-from limbeck.errors import DataError
+from limbeck.errors import DataError, UsageError
+from limbeck.files import written
 from limbeck.lists.formats.columns import as_id, json_lines
+from limbeck.lists.formats.exported import Lost, by_teacher, dropped, one_list_a_query, require
 from limbeck.lists.formats.format import Format, Row
+from limbeck.lists.lists import Lists
 
 SHAPE = '{"query": {"qid": …, "text": …}, "candidates": [{"docid": …, "score": …, "doc": {…}}, …]}'
 
@@ -29,4 +35,34 @@ def _is_candidate(value: Any) -> bool:
     return isinstance(value, dict) and "docid" in value
 
 
-FORMAT = Format(f"rank_llm's JSON lines `{SHAPE}`", read, one_list_a_query=True)
+def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
+    """A line for each list, with the texts of query and passages; the score restates the place, as rank_llm's does."""
+    if collection is None:
+        raise UsageError("rank-llm holds texts beside ids; name the collection that they are of: --collection")
+    require(lists, "teacher_order")
+    lost = Counter(dropped(lists, "teacher_order"))
+    with written(path) as file:
+        for row in one_list_a_query(lists):
+            places = by_teacher(row, lost)
+            candidates = [
+                {
+                    "docid": row.passage_ids[place],
+                    "score": len(places) - number,
+                    "doc": {"contents": _text(collection, "documents", row.passage_ids[place])},
+                }
+                for number, place in enumerate(places)
+            ]
+            query = {"text": _text(collection, "queries", row.query_id), "qid": row.query_id}
+            line = {"query": query, "candidates": candidates, "invocations_history": []}
+            file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+    return lost
+
+
+def _text(collection: Collection, kind: str, text_id: str) -> str:
+    texts = collection.queries if kind == "queries" else collection.documents
+    if text_id not in texts:
+        raise DataError(f'"{text_id}" is not among the {kind} of {collection.name}; name the collection of the lists')
+    return texts[text_id]
+
+
+FORMAT = Format(f"rank_llm's JSON lines `{SHAPE}`", read, one_list_a_query=True, write=write, writes_texts=True)

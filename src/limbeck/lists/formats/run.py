@@ -1,15 +1,19 @@
 """TREC runs, plain or gzipped: a teacher's re-ranking, or a first stage's candidates."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
+from limbeck.collections import Collection
 from limbeck.collections.lines import Place
 from limbeck.errors import DataError
+from limbeck.lists.formats.exported import Lost, by_teacher, dropped, one_list_a_query, require
 from limbeck.lists.formats.format import Format, Row
-from limbeck.runs import rank
+from limbeck.lists.lists import Lists
+from limbeck.runs import Run, rank, write_run
 from limbeck.runs.trec import candidate_lines
 
 ORDER = frozenset({"teacher_order"})
@@ -39,4 +43,17 @@ def ranked(path: Path, query_id: str, candidates: list[tuple[Place, str, float]]
     return Row(place, query_id, list(ranking.docids), None, ranking.scores.tolist(), order)
 
 
-FORMAT = Format("TREC runs `qid Q0 docid rank score tag`", read, keep=ORDER, one_list_a_query=True)
+def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
+    """A run of the teacher's ranking: its scores, or places from the end where it gave an order alone."""
+    require(lists, "teacher_order")
+    lost = Counter(dropped(lists, "teacher_order", "teacher_scores"))
+    scores = {}
+    for row in one_list_a_query(lists):
+        places = by_teacher(row, lost)
+        values = range(len(row), 0, -1) if row.teacher_scores is None else row.teacher_scores[places].tolist()
+        scores[row.query_id] = dict(zip((row.passage_ids[place] for place in places), values, strict=True))
+    write_run(Run.from_scores(path.name, scores), path)
+    return lost
+
+
+FORMAT = Format("TREC runs `qid Q0 docid rank score tag`", read, keep=ORDER, one_list_a_query=True, write=write)

@@ -1,13 +1,19 @@
 """Hard negatives of sentence-transformers (msmarco-hard-negatives.jsonl.gz), with or without cross-encoder scores."""
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from limbeck.collections import Collection
 from limbeck.collections.lines import Place
 from limbeck.errors import DataError
+from limbeck.files import written
 from limbeck.lists.formats.columns import as_id, as_number, json_lines
+from limbeck.lists.formats.exported import Lost, by_label, dropped, one_list_a_query, require
 from limbeck.lists.formats.format import Format, Row
+from limbeck.lists.lists import Lists, TrainingList
 
 SHAPE = '{"qid": …, "pos": [{"pid": …, "ce-score": …}], "neg": {"SYSTEM": [{"pid": …, "ce-score": …}]}}'
 
@@ -43,9 +49,36 @@ def _passage(value: Any, path: Path, place: Place) -> tuple[str, float | None]:
     return passage_id, as_number(value.get("ce-score"), "ce-score", path, place)
 
 
+def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
+    """A line for each list: its positives, then its negatives under the first stage's name, with any scores."""
+    require(lists, "labels")
+    lost = Counter(dropped(lists, "labels", "teacher_scores", *_implied(lists)))
+    system = lists.metadata.get("run", "candidates")
+    with written(path) as file:
+        for row in one_list_a_query(lists):
+            positives, negatives = by_label(row, lost)
+            lost["lists whose positives do not come first"] += [*positives, *negatives] != list(range(len(row)))
+            of_system = {system: [_entry(row, place) for place in negatives]}
+            line = {"qid": row.query_id, "pos": [_entry(row, place) for place in positives], "neg": of_system}
+            file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+    return lost
+
+
+def _implied(lists: Lists) -> tuple[str, ...]:
+    """The order is lost only where no scores tell it."""
+    return ("teacher_order",) if lists.teacher_scores is not None else ()
+
+
+def _entry(row: TrainingList, place: int) -> str | dict[str, str | float]:
+    if row.teacher_scores is None:
+        return row.passage_ids[place]
+    return {"pid": row.passage_ids[place], "ce-score": float(row.teacher_scores[place])}
+
+
 FORMAT = Format(
     f"hard negatives of sentence-transformers, JSON lines `{SHAPE}`",
     read,
     md5={"msmarco-hard-negatives.jsonl.gz": "ecf8cafb10197fd7adf4f68aabd15d84"},
     one_list_a_query=True,
+    write=write,
 )

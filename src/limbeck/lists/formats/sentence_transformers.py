@@ -1,18 +1,25 @@
 """Hub sets of sentence-transformers in Parquet (sentence-transformers/msmarco and its like), told by their columns."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from limbeck.collections import Collection
 from limbeck.collections.lines import Place
 from limbeck.errors import DataError
+from limbeck.files import written
 from limbeck.lists.formats.columns import as_id, as_number
+from limbeck.lists.formats.exported import Lost, by_teacher, dropped, one_list_a_query
 from limbeck.lists.formats.format import Format, Row
 from limbeck.lists.formats.parquet import column_names, parquet_rows
+from limbeck.lists.lists import Lists
 
 SHAPES = (
     ("query_id", "doc_ids", "labels"),  # labeled-list
@@ -113,4 +120,47 @@ def _tuples(path: Path, start: Place, names: tuple[str, ...]) -> Iterator[Row]:
         yield Row(place, query_id, passages, labels=[1.0] + [0.0] * (len(passages) - 1))
 
 
-FORMAT = Format("Hub sets of sentence-transformers in Parquet, told by their columns", read)
+def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
+    """Columns as the lists' first signal tells: labels, else scores, else order. `datasets` loads them as they are.
+
+    Labels give query_id, doc_ids and labels (as `labeled-list`); scores query_id, passage_id and score, a row for each
+    passage (as `bert-ensemble-mse`); an order query_id and doc_ids, best first (as `rankzephyr-colbert`).
+    """
+    if lists.labels is not None:
+        table, lost = _labelled_table(lists), dropped(lists, "labels")
+    elif lists.teacher_scores is not None:
+        table, lost = _scored_table(lists), dropped(lists, "teacher_scores", "teacher_order")
+    else:
+        lost = Counter()
+        table = _ordered_table(lists, lost)
+    with written(path) as file:
+        pq.write_table(table, file)
+    return lost
+
+
+def _labelled_table(lists: Lists) -> pa.Table:
+    assert lists.labels is not None
+    labels = pa.array([values.tolist() for values in lists.labels], pa.list_(pa.float32()))
+    flat = labels.flatten().to_numpy()
+    if (flat == np.round(flat)).all():
+        labels = labels.cast(pa.list_(pa.int64()))  # as published
+    passages = [list(passages) for passages in lists.passage_ids]
+    return pa.table({"query_id": list(lists.query_ids), "doc_ids": passages, "labels": labels})
+
+
+def _scored_table(lists: Lists) -> pa.Table:
+    rows = [
+        (row.query_id, passage, float(score))
+        for row in one_list_a_query(lists)
+        for passage, score in zip(row.passage_ids, row.teacher_scores, strict=True)  # type: ignore[arg-type]
+    ]
+    return pa.table(dict(zip(SHAPES[4], map(list, zip(*rows, strict=True)), strict=True)))
+
+
+def _ordered_table(lists: Lists, lost: Lost) -> pa.Table:
+    rows = [lists[number] for number in range(len(lists))]
+    passages = [[row.passage_ids[place] for place in by_teacher(row, lost)] for row in rows]
+    return pa.table({"query_id": list(lists.query_ids), "doc_ids": passages})
+
+
+FORMAT = Format("Hub sets of sentence-transformers in Parquet, told by their columns", read, write=write)

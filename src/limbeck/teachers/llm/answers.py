@@ -4,15 +4,18 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-REFUSAL, REPEATED, MISSING, INVENTED, UNORDERED, TRUNCATED, FAILED = (
-    "refusal", "repeated", "missing", "invented", "unordered", "truncated", "call failed",
+REFUSAL, REPEATED, MISSING, INVENTED, UNORDERED, TOO_LONG, TRUNCATED, FAILED = (
+    "refusal", "repeated", "missing", "invented", "unordered", "too long", "truncated", "call failed",
 )  # fmt: skip
+MOST_WORDS = 64
+"""Of a query: more is a passage."""
 DEFECTS = {
-    REFUSAL: "no identifier or grade in the answer",
-    REPEATED: "an identifier twice, or several grades",
+    REFUSAL: "no identifier, grade or query in the answer",
+    REPEATED: "an identifier twice, or several grades or queries",
     MISSING: "an identifier of the window is not in the answer",
     INVENTED: "an identifier or grade that was not offered",
     UNORDERED: "identifiers that are not joined by >",
+    TOO_LONG: f"a query of more than {MOST_WORDS} words",
     TRUNCATED: "the answer ended at the token limit",
     FAILED: "the engine gave no answer",
 }
@@ -22,6 +25,9 @@ _IDENTIFIER = re.compile(r"\[(\d{1,9})\]")
 _JOINED = re.compile(r"\s*>\s*")
 _THOUGHT = re.compile(r"\A.*</think>", re.DOTALL)  # some chat formats open it in the prompt
 _GRADE = re.compile(r"##\s*final score:\s*(-?\d{1,9})\b(?![.,/-]\d)", re.IGNORECASE)  # 2, not 2.5 or 2/3
+
+
+_QUERY = re.compile(r"^##[ \t]*query:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,14 @@ class ParsedGrade:
     """A grade, or None and what is wrong."""
 
     grade: int | None
+    defects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ParsedQuery:
+    """A query, or None and what is wrong."""
+
+    query: str | None
     defects: tuple[str, ...] = ()
 
 
@@ -88,3 +102,24 @@ def parse_grade(text: str, best: int = 3, finish_reason: str | None = "stop") ->
     if not 0 <= numbers[0] <= best:
         return ParsedGrade(None, (INVENTED,))
     return ParsedGrade(numbers[0])
+
+
+def parse_query(text: str, finish_reason: str | None = "stop") -> ParsedQuery:
+    """The query in an answer such as `##query: how to clean copper`; what bears no such mark is none.
+
+    >>> parse_query("##query: how to clean copper").query
+    'how to clean copper'
+    >>> parse_query("I cannot help with that.").defects
+    ('refusal',)
+    """
+    found = dict.fromkeys(match.strip("\"'“”` ") for match in _QUERY.findall(_THOUGHT.sub("", text)))
+    queries = [query for query in found if any(map(str.isalnum, query))]
+    if finish_reason == "length":
+        return ParsedQuery(None, (TRUNCATED,))
+    if not queries:
+        return ParsedQuery(None, (REFUSAL,))
+    if len(queries) > 1:
+        return ParsedQuery(None, (REPEATED,))
+    if len(queries[0].split()) > MOST_WORDS:
+        return ParsedQuery(None, (TOO_LONG,))
+    return ParsedQuery(" ".join(queries[0].split()))

@@ -56,7 +56,8 @@ class Asker:
         if self.stopping.is_set():
             raise Stopped("interrupted")
         with self._lock:
-            # A query that is refused time and again, passage by passage, says nothing about the next one.
-            self._failed.add(f"query {call.about['query']}" if failure.refused else call.key)
+            # What is refused time and again for one query, or document, says nothing about the next one.
+            unit = call.about.get("query", call.about.get("document"))
+            self._failed.add(f"unit {unit}" if failure.refused else call.key)
             if len(self._failed) >= FAILURES_IN_A_ROW:
                 raise Stopped(f"{len(self._failed)} calls in a row were not answered, the last one: {failure}")

@@ -1,6 +1,7 @@
 """What a store of calls holds: progress, cost and defects."""
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,48 @@ class StoreStatus:
         return asdict(self)
 
 
+@dataclass
+class Spent:
+    """What a model's calls for some queries took. Tokens are those that are charged, those of failed calls included.
+
+    calls    answered ones
+    failed   calls that got no answer in the end; answers that could not be used are no such ones
+    money    by the prices of the store's last job that named some; None where none did
+    seconds  of answering, one call after the other
+    """
+
+    queries: int
+    calls: int = 0
+    failed: int = 0
+    tokens: int = 0
+    money: float | None = None
+    seconds: float = 0.0
+
+
+def read_spent(path: Path, model: str, queries: Container[str], count: int) -> Spent:
+    """What `model` took for `queries`, `count` of them, in a store of calls. Raises what `read_journal` raises."""
+    spent, prompt, completion = Spent(count), 0, 0
+    prices: Prices | None = None
+    for number, record in enumerate(read_journal(path), 1):
+        try:
+            if record["kind"] == "job" and any(record["prices"].values()):
+                prices = Prices(**record["prices"])
+            if record["kind"] not in ("call", "failure") or record["model"] != model:
+                continue
+            if record["about"].get("query") not in queries:
+                continue
+            spent.calls += record["kind"] == "call"
+            spent.failed += record["kind"] == "failure"
+            spent.seconds += record.get("seconds", 0.0)
+            charge = charged(record)
+        except (KeyError, TypeError) as error:
+            raise _no_store(path, number, error) from None
+        prompt, completion = prompt + charge[0], completion + charge[1]
+    spent.tokens = prompt + completion
+    spent.money = None if prices is None else prices.of(prompt, completion)
+    return spent
+
+
 def read_status(path: Path) -> StoreStatus:
     """The status of a store, which another process may be writing to. Raises what `read_journal` raises."""
     jobs: dict[str, JobStatus] = {}
@@ -80,9 +123,7 @@ def read_status(path: Path) -> StoreStatus:
                 status.seconds += record["seconds"]
             prompt, completion = charged(record)
         except (KeyError, TypeError) as error:
-            raise DataError(
-                f"{path}:{number}: no record of a store of calls ({error!r}); name the file that `limbeck teach` wrote"
-            ) from None
+            raise _no_store(path, number, error) from None
         status.prompt_tokens += prompt
         status.completion_tokens += completion
     for (job, _), record in outcomes.items():
@@ -104,3 +145,10 @@ def _job(record: Record) -> JobStatus:
     facts = {name: record[name] for name in ("job", "task", "model", "collection", "run", "queries")}
     settings = {name: value for name, value in record.items() if name not in {"kind", *facts}}
     return JobStatus(**facts, settings=settings)
+
+
+def _no_store(path: Path, number: int, error: Exception) -> DataError:
+    """What a line is refused with that is no record of calls."""
+    return DataError(
+        f"{path}:{number}: no record of a store of calls ({error!r}); name the file that `limbeck teach` wrote"
+    )

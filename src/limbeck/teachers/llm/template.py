@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from limbeck.errors import DataError, MissingError, UsageError, nearest
 
 Message = dict[str, str]
-Kind = Literal["listwise", "graded", "yes-no"]
+Kind = Literal["listwise", "graded", "yes-no", "query"]
 _FIELD = re.compile(r"\{(\w+)\}")
 _FIELDS = {
     "listwise": {"query", "count", "passages"},
@@ -25,6 +25,7 @@ _FIELDS = {
     "passage": {"number", "text"},
     "graded": {"query", "passage"},
     "yes-no": {"query", "passage"},
+    "query": {"passage"},
 }
 
 
@@ -61,7 +62,7 @@ class Template:
 
     name           as the user gave it
     digest         16 hex digits of SHA-256 over its file
-    kind           "listwise", "graded" or "yes-no"
+    kind           "listwise", "graded", "yes-no" or "query"
     messages       the chat's turns; empty for a template of plain text
     text           a plain text, for models without a chat format (monoT5); else None
     passage        how one passage is written among others, such as `[{number}] {text}`
@@ -100,9 +101,16 @@ class Template:
 
     def pair(self, query: str, passage: str) -> list[Message]:
         """The chat about one passage; for a template of plain text, that text as the user's only turn."""
-        turns = [turn for turn in self.messages if isinstance(turn, Turn)]
-        turns = turns or [Turn(role="user", content=self.text or "")]
+        turns = self._turns or [Turn(role="user", content=self.text or "")]
         return [_message(turn, {"query": query, "passage": passage}) for turn in turns]
+
+    def about(self, passage: str) -> list[Message]:
+        """The chat that asks for a query of a passage."""
+        return [_message(turn, {"passage": passage}) for turn in self._turns]
+
+    @property
+    def _turns(self) -> list[Turn]:
+        return [turn for turn in self.messages if isinstance(turn, Turn)]
 
 
 def known_templates(kind: Kind) -> list[str]:
@@ -183,11 +191,10 @@ def _check(name: str, file: _File) -> None:
             used |= {field for each in turn.each_passage for field in _used(name, "each_passage", each.content)}
     if file.text:
         used |= _used(name, "text", file.text, file.kind)
-    wanted = {"query", "text"} if file.kind == "listwise" else {"query", "passage"}
+    wanted = {"listwise": {"query", "text"}, "query": {"passage"}}.get(file.kind, {"query", "passage"})
     if not wanted <= used or not used & {"passage", "passages"}:
-        raise DataError(
-            f"{name}: expected the query and the passages in it: {{query}}, and {{passages}} or {{passage}}"
-        )
+        fields = "{passage}" if file.kind == "query" else "{query}, and {passages} or {passage}"
+        raise DataError(f"{name}: expected in it what it is to be filled with: {fields}")
 
 
 def _used(name: str, place: str, text: str, fields: str = "each_passage") -> set[str]:

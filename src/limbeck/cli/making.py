@@ -1,0 +1,36 @@
+"""What verbs that make lists have in common: their options, and the description of what they made."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from limbeck.cli.output import print_json
+
+if TYPE_CHECKING:
+    from limbeck.lists import Lists
+
+Output = Annotated[Path, typer.Option(help="Lists to write (Parquet).")]
+Candidates = Annotated[Path, typer.Option("--run", help="Run file.")]
+Depth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; default all.")]
+Kept = Annotated[Path | None, typer.Option(help="Folder of the kept scores; default: OUTPUT with .scores.")]
+Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
+
+
+def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
+    """Print where lists are and what they hold."""
+    from limbeck.lists import describe
+
+    facts = describe(lists)
+    if as_json:
+        print_json({"path": str(path), **facts})
+        return
+    lengths, positive = facts["passages_per_list"], facts["with_positive"]
+    typer.echo(f"{path}: {facts['lists']} lists of {facts['queries']} queries")
+    typer.echo(f"  passages per list: {lengths['min']} to {lengths['max']}, median {lengths['median']:g}")
+    if positive is not None:
+        typer.echo(f"  lists with a positive: {positive:.1%}")
+    for name, values in facts["signals"].items():
+        typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}, mean {values['mean']:.4g}")
+    for key, value in facts["metadata"].items():
+        typer.echo(f"  {key}: {value}")

@@ -1,0 +1,130 @@
+"""Queries that an LLM writes for documents, for collections that have none (doc2query, InPars)."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from limbeck.collections import Collection
+from limbeck.errors import DataError, UsageError
+from limbeck.teachers.llm.answers import FAILED, parse_query
+from limbeck.teachers.llm.asking import Asker
+from limbeck.teachers.llm.call import CallFailed
+from limbeck.teachers.llm.passages import as_data
+from limbeck.teachers.llm.tasks import Task
+from limbeck.teachers.llm.template import Template
+from limbeck.teachers.llm.work import Outcome, Work, in_order
+
+
+@dataclass(frozen=True)
+class QueryWriting:
+    """How documents are put before a writer of queries.
+
+    template   the prompt, which asks for one query
+    queries    how many a document gets, each by a call of its own with another seed
+    words      most words of a passage
+    attempts   how often each is asked for, with another seed each time, until there is one
+    """
+
+    template: Template
+    queries: int = 1
+    words: int = 300
+    attempts: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("queries", "words", "attempts"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected 1 or more")
+
+    def describe(self) -> dict[str, Any]:
+        """All settings as plain values; the template by name and digest."""
+        plain = {"queries_per_document": self.queries, "words": self.words, "attempts": self.attempts}
+        return {"template": self.template.name, "template_digest": self.template.digest, **plain}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A query, or None where no answer held one; and how many answers had which defect."""
+
+    query: str | None
+    defects: Counter[str]
+    calls: int
+
+
+@dataclass
+class Queries(Outcome):
+    """What came of it.
+
+    queries  docid → the queries that were written for it, each text once
+    """
+
+    queries: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def write_queries(work: Work, collection: Collection, docids: Sequence[str], settings: QueryWriting) -> Queries:
+    """Have queries written for documents. A document for which no answer held one is excluded.
+
+    UsageError for several queries of a document at temperature 0: they would all be one.
+    """
+    asker, outcome = work.asker, Queries()
+    if settings.queries > 1 and not asker.engine.parameters.get("temperature"):
+        raise UsageError(
+            f"{settings.queries} queries for each document at temperature 0 would all be one; expected a temperature, "
+            "such as --temperature 0.7"
+        )
+
+    def tasks(docid: str) -> list[Task[Written]]:
+        passage, cut = as_data(collection.documents[docid], settings.words, asker.engine.markers)
+        outcome.cut += cut
+        return [partial(_write_one, docid, passage, settings, asker, number) for number in range(settings.queries)]
+
+    def finish(docid: str, results: list[Written]) -> int:
+        found = [written.query for written in results if written.query is not None]
+        if found:
+            outcome.queries[docid] = tuple(dict.fromkeys(found))
+        return len(found)
+
+    described = {
+        "task": "write queries",
+        **settings.describe(),
+        "collection": collection.name,
+        "collection_fingerprint": collection.documents_fingerprint,
+        "run": f"of {len(docids)} documents",
+    }
+    work.run(described, docids, outcome, tasks, finish)
+    outcome.queries = in_order(outcome.queries, docids)
+    return outcome
+
+
+def sample_documents(collection: Collection, count: int | None) -> list[str]:
+    """Ids of `count` documents, or of all, that have a text, in the collection's order.
+
+    They are those whose ids have the smallest SHA-256: the same ones wherever and in whatever order the documents
+    stand, and a larger count holds a smaller one's. DataError where there are fewer.
+    """
+    docids = [docid for docid, text in collection.documents.items() if text]
+    if count is None:
+        return docids
+    if count > len(docids):
+        raise DataError(f"{collection.name}: {len(docids):,} documents have a text, expected {count:,} or more")
+    chosen = set(sorted(docids, key=lambda docid: hashlib.sha256(docid.encode()).digest())[:count])
+    return [docid for docid in docids if docid in chosen]
+
+
+def _write_one(docid: str, passage: str, settings: QueryWriting, asker: Asker, number: int) -> Written:
+    """The document's `number`-th query, counted from 0. Raises what `asker` raises but CallFailed."""
+    found: Counter[str] = Counter()
+    messages = settings.template.about(passage)
+    for attempt in range(settings.attempts):
+        try:
+            answer = asker(messages, number * settings.attempts + attempt, {"document": docid, "number": number})
+        except CallFailed:
+            found[FAILED] += 1
+            return Written(None, found, attempt + 1)
+        parsed = parse_query(answer.text, answer.finish_reason)
+        found.update(parsed.defects)
+        if parsed.query is not None:
+            return Written(parsed.query, found, attempt + 1)
+    return Written(None, found, settings.attempts)
