@@ -18,8 +18,8 @@ from limbeck.runs import Run
 from limbeck.study.config import Study
 from limbeck.study.evaluate import evaluate, means
 from limbeck.study.index import cell_key, first_stage_key, teacher_key, write_index
-from limbeck.study.leaks import search_leaks
 from limbeck.study.invocation import Invocation
+from limbeck.study.leaks import search_leaks
 from limbeck.study.materials import Materials
 from limbeck.study.plan import Cell, StudyPlan, learning_rate, lists_per_step, plan_study, settings
 from limbeck.study.reach import require_models
