@@ -6,6 +6,7 @@ import ir_measures
 import pytest
 
 from limbeck.collections import Collection, load_collection
+from limbeck.collections.likeness import KnownTexts
 from limbeck.errors import UsageError
 from limbeck.retrieval import BM25
 
@@ -35,7 +36,7 @@ def test_the_demo_is_large_enough_to_learn_from(splits: dict[str, Collection]) -
     assert len(splits["train"].query_ids) >= 110
     assert len(splits["valid"].query_ids) == 20
     assert len(splits["test"].query_ids) == 150
-    assert len(splits["log"].query_ids) == 660
+    assert len(splits["log"].query_ids) == 658
 
 
 def test_demo_passages_are_30_to_90_words_long() -> None:
@@ -50,6 +51,12 @@ def test_no_query_of_the_demo_is_in_two_splits(splits: dict[str, Collection]) ->
     texts = [splits[split].queries[query_id].casefold() for split in SPLITS for query_id in splits[split].query_ids]
     assert len(set(ids)) == len(ids)
     assert len(set(texts)) == len(texts)
+
+
+def test_no_test_query_of_the_demo_is_nearly_one_of_another_split(splits: dict[str, Collection]) -> None:
+    texts = {name: [split.queries[query_id] for query_id in split.query_ids] for name, split in splits.items()}
+    known = KnownTexts(texts.pop("test"))
+    assert [text for others in texts.values() for text in others if list(known.find(text))] == []
 
 
 def test_demo_grades_are_zero_to_two_and_every_query_has_a_relevant_passage(splits: dict[str, Collection]) -> None:
