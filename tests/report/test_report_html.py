@@ -4,9 +4,9 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from limbeck.report.examples import show_examples
 
 from limbeck.report import print_report, summary_json, to_csv, to_html, to_latex, to_markdown
-from limbeck.report.examples import show_examples
 
 Results = dict[str, Any]
 _VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "circle", "rect"}

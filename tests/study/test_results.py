@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from limbeck.study.examples import choose_queries
 
 from limbeck.evaluation import holm, minimum_detectable_difference, over_queries_and_seeds, pair, paired_t
 from limbeck.study import gather, load_study
 from limbeck.study.audit import differences
 from limbeck.study.comparisons import Trained, compare_with_first_stage
-from limbeck.study.examples import choose_queries
 from limbeck.study.results import _curves
 from limbeck.study.store import Store
 

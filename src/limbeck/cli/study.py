@@ -91,10 +91,10 @@ def status(folder: StudyFolder, json: Json = False) -> None:
 def report(folder: StudyFolder, json: Json = False) -> None:
     """Write the report (HTML, Markdown, CSV, LaTeX, JSON) into DIR/report and print its table."""
     from limbeck.report import print_report, summary_json, write_report
-    from limbeck.study import gather
+    from limbeck.study import explore, gather
 
     results = gather(folder)
-    files = write_report(results, folder / "report")
+    files = write_report(results, folder / "report", explore(folder))
     if json:
         print_json({**summary_json(results), "files": [str(file) for file in files]})
         return

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from limbeck.report.formats import ABSENT, enumerate_words, interval, number, p_is, plural, signed
-from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Results, Table, mark
+from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Results, Table, decisive_p, mark
+from limbeck.report.wording import test_name
 
 _NAMED_COLLECTIONS = 3
 
@@ -73,7 +74,7 @@ def _scope(results: Results, table: Table) -> list[str]:
     return [
         f"{plural(recipes, 'recipe')} on {plural(backbones, 'backbone')}, {plural(seeds, 'seed')} each, re-ranked "
         f"{candidates} on {plural(len(table.collections), 'test collection')}; the measure is {table.measures[0]}, "
-        f"the test is a paired randomisation test, Holm-corrected (α = {ALPHA})."
+        f"the test is a {test_name(results)}, Holm-corrected (α = {ALPHA})."
     ]
 
 
@@ -116,7 +117,7 @@ def _pairs(results: Results) -> list[str]:
     pairs = results.get("pairwise") or ()
     if not pairs:
         return []
-    apart = [pair for pair in pairs if mark(pair["difference"], pair["corrected_p"])]
+    apart = [pair for pair in pairs if mark(pair["difference"], decisive_p(pair))]
     where = "" if len(results["collections"]) == 1 else " (each pair on each collection)"
     if not apart and len(pairs) == 1:
         return ["The two recipes do not differ significantly."]

@@ -7,14 +7,15 @@ from typing import Any
 
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import duration, interval, moment, p_value, plural, signed
-from limbeck.report.table import Results, Table, build_table, mark
+from limbeck.report.table import Results, Table, build_table, decisive_p, mark
 from limbeck.report.wording import (
-    LEGEND,
     entry_text,
+    legend,
     other_warnings,
     pair_note,
     stage_text,
     statements,
+    test_name,
     unfinished_cells,
 )
 
@@ -31,7 +32,7 @@ def to_markdown(results: Results) -> str:
         f"{done} of {plural(len(cells), 'cell')} finished · {duration(results.get('seconds'))} of training and "
         f"evaluation · limbeck {escape(results['limbeck_version'])} · {escape(moment(results['created']))}",
         *(f"## {escape(measure)}\n\n{measure_table(table, measure)}" for measure in table.measures),
-        escape(LEGEND),
+        escape(legend(results)),
         _bullets(table.notes),
         _recipes(results),
         _pairs(results),
@@ -43,17 +44,17 @@ def to_markdown(results: Results) -> str:
 
 
 def measure_table(table: Table, measure: str) -> str:
-    """One measure as a pipe table: a row per system, a column per collection."""
+    """One measure as a pipe table: a row per system, a column per suite and collection."""
     rows = []
     for row in table.rows:
         values = []
-        for collection in table.collections:
+        for collection in table.columns:
             entry = row.entry(collection, measure)
             text = entry_text(entry)
             value, _, rest = text.partition(" ")
             values.append(" ".join(filter(None, (f"**{value}**", rest))) if entry.best else text)
         rows.append([escape(row.recipe), escape(row.backbone) if row.kind == "recipe" else f"*{row.kind}*", *values])
-    return _pipe_table(["recipe", "backbone", *map(escape, table.collections)], rows, left=2)
+    return _pipe_table(["recipe", "backbone", *map(escape, table.columns)], rows, left=2)
 
 
 def escape(text: object) -> str:
@@ -90,12 +91,12 @@ def _pairs(results: Results) -> str:
             escape(pair_note(pair.get("differs"))),
             signed(pair["difference"]),
             interval(*pair["ci"]),
-            p_value(pair["corrected_p"]) + (" \\*" if mark(pair["difference"], pair["corrected_p"]) else ""),
+            p_value(decisive_p(pair)) + (" \\*" if mark(pair["difference"], decisive_p(pair)) else ""),
         ]
         for pair in pairs
     ]
     header = ["collection", "backbone", "recipes", "audit", "difference", "95 % interval", "corrected p"]
-    return f"## Pairs of recipes\n\n{_pipe_table(header, rows, left=4)}\n\n\\* significant"
+    return f"## Pairs of recipes\n\n{_pipe_table(header, rows, left=4)}\n\n\\* significant ({test_name(results)})"
 
 
 def _cell(cell: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from limbeck.study.config import Study, StudyError, load_study
 from limbeck.study.execute import run_study
+from limbeck.study.explorer import explore
 from limbeck.study.plan import Cell, StudyPlan, plan_study
 from limbeck.study.results import gather
 from limbeck.study.status import status
@@ -11,6 +12,7 @@ __all__ = [
     "Study",
     "StudyError",
     "StudyPlan",
+    "explore",
     "gather",
     "load_study",
     "plan_study",
