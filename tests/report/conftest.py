@@ -26,7 +26,6 @@ def build_results(
     recipes: Sequence[str] = ("BCE", "InfoNCE", "RankNet"),
     seeds: int = 2,
     collections: Sequence[str] = ("demo/test", "scifact"),
-    examples: Sequence[dict[str, Any]] | None = None,
     points: int = 24,
 ) -> dict[str, Any]:
     """Every cell done; values scatter around an effect per recipe. BCE is worse than the first stage on `scifact`."""
@@ -94,7 +93,9 @@ def build_results(
             for backbone in backbones
             for a, b in combinations(recipes, 2)
         ],
-        "examples": list(examples if examples is not None else [_example("gain"), _example("loss")]),
+        "suite_comparisons": [],
+        "over_backbones": _over_backbones(backbones, recipes, comparisons),
+        "factors": {"absent": "no factor varies"},
         "warnings": ["scifact: 1 judged document has no text (corpus.jsonl:17)"],
     }
 
@@ -157,7 +158,9 @@ def _comparison(
         "ci": [difference - 0.028, difference + 0.026],
         "t_p": p / 2,
         "randomisation_p": p / 2,
-        "corrected_p": p,
+        "corrected_p": p / 4,
+        "seeds_p": p / 2 if len(seeds) > 1 else None,
+        "corrected_seeds_p": p if len(seeds) > 1 else None,
         "significant": p < 0.05,
         "queries": 160,
         "wins": 70,
@@ -185,7 +188,8 @@ def _pairwise(
                         "difference": difference,
                         "ci": [difference - 0.02, difference + 0.018],
                         "randomisation_p": p / 3,
-                        "corrected_p": p,
+                        "corrected_p": p / 4,
+                        "corrected_seeds_p": p,
                         "significant": p < 0.05,
                         "differs": [factor["factor"] for factor in _factors(a, b)],
                     }
@@ -229,27 +233,74 @@ def _stages(recipe: str) -> list[dict[str, Any]]:
     return [{**stage, "steps": 200}, {**second, "steps": 200, "learning_rate": 2e-5}]
 
 
-def _example(why: str) -> dict[str, Any]:
-    ranking = [
-        {"rank": rank, "docid": f"d{rank}", "grade": grade, "score": 9.0 - rank, "text": f"Passage {rank} on starter."}
-        for rank, grade in zip(range(1, 5), (0, None, 2, 1), strict=True)
-    ]
-    after = [{**ranking[place], "rank": rank} for rank, place in enumerate((2, 3, 0), 1)]
-    after.append({"rank": 4, "docid": "d31", "grade": 0, "score": 1.0, "text": "From far below."})
+def _over_backbones(
+    backbones: Sequence[str], recipes: Sequence[str], comparisons: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    means = {
+        (backbone, recipe): statistics.fmean(
+            c["mean"] for c in comparisons
+            if (c["backbone"], c["recipe"], c["measure"]) == (backbone, recipe, "nDCG@10")
+        )
+        for backbone in backbones for recipe in recipes
+    }  # fmt: skip
+    rows = []
+    for a, b in combinations(recipes, 2):
+        differences = {name: means[name, a] - means[name, b] for name in backbones}
+        difference = statistics.fmean(differences.values())
+        p = min(1.0, 3.0 * float(np.exp(-abs(difference) / 0.01)))
+        rows.append(
+            {
+                "a": a,
+                "b": b,
+                "measure": "nDCG@10",
+                "backbones": list(backbones),
+                "ahead": [name for name, value in differences.items() if value > 0],
+                "difference": difference,
+                "ci": [difference - 0.01, difference + 0.01],
+                "collections_ci": None,
+                "corrected_p": p / 4,
+                "corrected_seeds_p": p,
+                "differs": [factor["factor"] for factor in _factors(a, b)],
+            }
+        )
+    return rows
+
+
+def build_queries(evil: str = "") -> dict[str, Any]:
+    """What two systems and a teacher made of 60 queries: query n gains n % from `bm25` to `RankNet`, some lose."""
+
+    def query(n: int) -> dict[str, Any]:
+        texts = [f"Passage {place} on starter.{evil}" for place in range(5)]
+        return {
+            "id": f"q{n:02d}{evil}",
+            "text": f"why does sourdough starter {n} smell{evil}",
+            "values": [0.4, 0.9, round(0.4 + (n - 20) / 100, 4)],
+            "rankings": [[0, 1, 2, 3], [2, 3, 0, 1], [2, 0, 3, 4]],
+            "documents": [
+                {"id": f"d{place}{evil}", "grade": grade, "text": text}
+                for place, (grade, text) in enumerate(zip((0, None, 2, 1, 0), texts, strict=True))
+            ],
+        }
+
     return {
-        "collection": "demo/test",
-        "query_id": "q1",
-        "query": "why does sourdough starter smell of acetone",
-        "backbone": "minilm-3",
-        "recipe": "RankNet",
-        "seed": 1,
         "measure": "nDCG@10",
-        "before_value": 0.52,
-        "after_value": 0.95 if why == "gain" else 0.31,
-        "before": ranking,
-        "after": after,
-        "why": why,
+        "shown": 4,
+        "systems": [
+            {"kind": "first stage", "name": f"bm25{evil}", "backbone": None, "seed": None},
+            {"kind": "teacher", "name": "minilm", "backbone": None, "seed": None},
+            {"kind": "recipe", "name": f"RankNet{evil}", "backbone": "minilm-3", "seed": 1},
+        ],
+        "collections": [
+            {"name": f"demo/test{evil}", "total": 160, "queries": [query(n) for n in range(60)]},
+            {"name": "scifact", "total": 1, "queries": [query(0)]},
+        ],
+        "warnings": [],
     }
+
+
+@pytest.fixture
+def make_queries() -> Callable[..., dict[str, Any]]:
+    return build_queries
 
 
 @pytest.fixture

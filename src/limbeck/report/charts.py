@@ -8,10 +8,21 @@ from limbeck.report.table import Results, Row, Table
 
 Spec = dict[str, Any]
 
-# Okabe and Ito (2008), told apart under the common kinds of colour blindness; yellow and black, which vanish on white
-# or on black paper, give way to violet, grey and brown.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#8A8A8A", "#A6761D")
-SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "stroke", "triangle-left")
+# Okabe and Ito (2008), told apart under the common kinds of colour blindness; its blue lighter, and violet, grey and
+# brown for yellow and black, which vanish on white or on black paper.
+COLOURS = ("#1F83C0", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#8A8A8A", "#A6761D")
+FIT = {"type": "fit-x", "contains": "padding"}
+SHAPES = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "triangle-down",
+    "cross",
+    "triangle-left",
+    "triangle-right",
+    "wedge",
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ def heat_map(table: Table) -> Chart | None:
     tooltip = _tooltip({"r": "recipe", "b": "backbone", "c": "on", "m": "measure", "t": "mean"})
     spec = {
         **_choices(table, measures=True),
-        "height": {"step": 34},
+        "height": 34 * len(backbones),
         "layer": [
             {
                 "mark": {"type": "rect", "tooltip": True},
@@ -77,14 +88,16 @@ def differences(table: Table) -> Chart | None:
     ]
     if not rows:
         return None
+    backbones = _names(table, "backbone")
+    height = len(_names(table, "recipe")) * max(28, 11 * len(backbones))
     shared = {
         "y": {"field": "r", "sort": None, "title": None},
         "yOffset": {"field": "b", "sort": None},
-        "color": _colour("b", _names(table, "backbone"), "backbone"),
+        "color": _colour("b", backbones, "backbone"),
     }
     spec = {
         **_choices(table, measures=True),
-        "height": {"step": max(7, 24 // len(_names(table, "backbone"))), "for": "offset"},
+        "height": height,
         "layer": [
             {"mark": "rule", "encoding": {"x": {"datum": 0}}},
             {
@@ -93,7 +106,7 @@ def differences(table: Table) -> Chart | None:
                                              "title": "difference to the first stage"}, "x2": {"field": "hi"}},
             },
             {
-                "mark": {"type": "point", "size": 42, "filled": True, "strokeWidth": 1.6},
+                "mark": {"type": "point", "size": 60, "opacity": 1, "filled": True, "strokeWidth": 1.6},
                 "encoding": {
                     **shared,
                     "x": {"field": "v", "type": "quantitative"},
@@ -103,13 +116,11 @@ def differences(table: Table) -> Chart | None:
             },
         ],
     }  # fmt: skip
-    step = max(7, 24 // len(_names(table, "backbone"))) * len(_names(table, "backbone")) * 1.3
-    height = int(step * len(_names(table, "recipe"))) + 110
-    return Chart("differences", "Differences to the first stage with 95 % intervals", _with(spec, rows), height)
+    return Chart("differences", "Differences to the first stage with 95 % intervals", _with(spec, rows), height + 110)
 
 
 def scaling(results: Results, table: Table) -> Chart | None:
-    """Means over the number of weights, a line per recipe; None where fewer than two sizes are known."""
+    """Means over the number of weights, a line per recipe through the mean of equal sizes; None for a single size."""
     sizes = {each["name"]: each.get("parameters") for each in results["backbones"]}
     rows = [
         {**facts, "v": entry.mean, "x": sizes[row.backbone] / 1e6}
@@ -118,30 +129,40 @@ def scaling(results: Results, table: Table) -> Chart | None:
     ]
     if len({row["x"] for row in rows}) < 2:
         return None
+    y = {"field": "v", "type": "quantitative", "scale": {"zero": False}, "title": None}
     spec = {
         **_choices(table, measures=True),
         "height": 320,
-        "mark": {"type": "line", "point": {"size": 40}, "tooltip": True},
         "encoding": {
             "x": {"field": "x", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 12},
-                  "title": "million weights", "axis": {"format": "~s", "tickCount": 6}},
-            "y": {"field": "v", "type": "quantitative", "scale": {"zero": False}, "title": None},
+                  "title": "million weights", "axis": {"format": ",.3~r", "tickCount": 6}},
             "color": _colour("r", _names(table, "recipe"), "recipe"),
-            "tooltip": _tooltip({"r": "recipe", "b": "backbone", "x": "million weights", "v": "mean"}),
         },
+        "layer": [
+            {"mark": "line", "encoding": {"y": {**y, "aggregate": "mean"}}},
+            {
+                "mark": {"type": "point", "filled": True, "size": 45, "opacity": 1},
+                "encoding": {
+                    "y": y,
+                    "tooltip": _tooltip({"r": "recipe", "b": "backbone", "x": "million weights", "v": "mean"}),
+                },
+            },
+        ],
     }  # fmt: skip
-    return Chart("scaling", "Means over the number of weights, a line per recipe", _with(spec, rows), 400)
+    return Chart(
+        "scaling", "Means over the number of weights; a line joins the means of a recipe", _with(spec, rows), 400
+    )
 
 
 COSTS = {
-    "million weights": lambda training: _scaled(training.get("parameters"), 1e-6),
     "training minutes": lambda training: _scaled(training.get("seconds"), 1 / 60),
+    "million weights": lambda training: _scaled(training.get("parameters"), 1e-6),
     "million tokens trained on": lambda training: _scaled(training.get("tokens"), 1e-6),
 }
 
 
 def cost(results: Results, table: Table) -> Chart | None:
-    """Means over what they cost, with the systems that no cheaper one equals joined by a line."""
+    """Means over what they cost, with the Pareto front: the systems that no cheaper one equals."""
     spent: dict[tuple[str, str, str], list[float]] = {}
     for cell in results["cells"]:
         for name, read in COSTS.items():
@@ -160,12 +181,14 @@ def cost(results: Results, table: Table) -> Chart | None:
         for row in sorted(some, key=lambda row: (row["x"], -row["v"])):
             row["front"] = row["v"] > best
             best = max(best, row["v"])
-    names = [name for name in COSTS if any(row["k"] == name for row in rows)]
+    names = [name for name in COSTS if len({row["x"] for row in rows if row["k"] == name}) > 1]
+    if not names:
+        return None
     spec = _choices(table, measures=False)
     spec["params"].append(_choice("cost", "cost", names))
     spec["transform"].append({"filter": "datum.k === cost"})
     x = {"field": "x", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 12},
-         "title": {"expr": "cost"}, "axis": {"format": "~s", "tickCount": 6}}  # fmt: skip
+         "title": {"expr": "cost"}, "axis": {"format": ",.3~r", "tickCount": 6}}  # fmt: skip
     y = {"field": "v", "type": "quantitative", "scale": {"zero": False}, "title": table.measures[0]}
     spec |= {
         "height": 340,
@@ -176,7 +199,7 @@ def cost(results: Results, table: Table) -> Chart | None:
                 "encoding": {"x": x, "y": y, "order": {"field": "x"}},
             },
             {
-                "mark": {"type": "point", "size": 70, "filled": True},
+                "mark": {"type": "point", "size": 70, "filled": True, "opacity": 1},
                 "encoding": {
                     "x": x,
                     "y": y,
@@ -188,7 +211,7 @@ def cost(results: Results, table: Table) -> Chart | None:
             },
         ],
     }  # fmt: skip
-    return Chart("cost", "Means over cost; a dashed line joins what no cheaper system equals", _with(spec, rows), 430)
+    return Chart("cost", "Means over cost; the dashed line is the Pareto front", _with(spec, rows), 430)
 
 
 def _entries(table: Table, measures: Sequence[str] = ()) -> Iterator[tuple[Row, Spec, Any]]:
@@ -249,4 +272,4 @@ def _scaled(value: float | None, factor: float) -> float | None:
 
 
 def _with(spec: Spec, rows: Sequence[Spec]) -> Spec:
-    return {"data": {"values": list(rows)}, "width": "container", **spec}
+    return {"data": {"values": list(rows)}, "width": "container", "autosize": FIT, **spec}

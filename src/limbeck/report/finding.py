@@ -59,9 +59,9 @@ def _headline(entries: list[Entry], table: Table) -> str:
         everywhere = " on every collection" if len(table.collections) > 1 else ""
         return f"{every} is significantly above the first stage ({stage}){everywhere}."
     rest = len(entries) - above - below
-    parts = [f"{above} {'is' if above == 1 else 'are'} significantly above"]
-    parts += [f"{below} significantly below"] if below else []
-    parts += [f"{rest} not significantly different"] if rest else []
+    parts = [f"{above:,} {'is' if above == 1 else 'are'} significantly above"]
+    parts += [f"{below:,} significantly below"] if below else []
+    parts += [f"{rest:,} not significantly different"] if rest else []
     return f"Of {total} with the first stage ({stage}), {enumerate_words(parts)}."
 
 
@@ -124,7 +124,7 @@ def _pairs(results: Results) -> list[str]:
     if not apart:
         return [f"Among {plural(len(pairs), 'pair')} of recipes{where}, no difference is significant."]
     sentence = (
-        f"Among {plural(len(pairs), 'pair')} of recipes{where}, {len(apart)} "
+        f"Among {plural(len(pairs), 'pair')} of recipes{where}, {len(apart):,} "
         f"{'differs' if len(apart) == 1 else 'differ'} significantly"
     )
     confounded = sum(bool(pair.get("differs")) for pair in apart)
@@ -132,7 +132,7 @@ def _pairs(results: Results) -> list[str]:
         return [f"{sentence}, with nothing but the objective between them."]
     which = "it differs"
     if len(apart) > 1:
-        which = f"{confounded} of these {'differs' if confounded == 1 else 'differ'}"
+        which = f"{confounded:,} of these {'differs' if confounded == 1 else 'differ'}"
     return [f"{sentence}; {which} in more than the objective, which alone therefore does not explain the difference."]
 
 

@@ -5,10 +5,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from limbeck.report.claims import state_claims
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import duration, interval, moment, p_value, plural, signed
 from limbeck.report.table import Results, Table, build_table, decisive_p, mark
 from limbeck.report.wording import (
+    REHEARSAL,
     entry_text,
     legend,
     other_warnings,
@@ -28,11 +30,13 @@ def to_markdown(results: Results) -> str:
     done = sum(cell["state"] == "done" for cell in cells)
     blocks = [
         f"# {escape(results['name'])}",
+        f"**{REHEARSAL}**" if results.get("rehearsal") else "",
         f"**{escape(finding.headline)}** {escape(' '.join(finding.details))}",
         f"{done} of {plural(len(cells), 'cell')} finished · {duration(results.get('seconds'))} of training and "
         f"evaluation · limbeck {escape(results['limbeck_version'])} · {escape(moment(results['created']))}",
         *(f"## {escape(measure)}\n\n{measure_table(table, measure)}" for measure in table.measures),
         escape(legend(results)),
+        _section("Claims", [f"{one.sentence} {one.caution}".strip() for one in state_claims(results)]),
         _bullets(table.notes),
         _recipes(results),
         _pairs(results),

@@ -21,7 +21,7 @@ from limbeck.report.finding import state_finding
 from limbeck.report.rank_chart import rank_chart, rank_recipes, ranks_note
 from limbeck.report.table import Results, Table, build_table
 from limbeck.report.training_charts import loss, validation
-from limbeck.report.wording import legend, other_warnings, stage_text, statements, unfinished_cells
+from limbeck.report.wording import REHEARSAL, legend, other_warnings, stage_text, statements, unfinished_cells
 
 _SCRIPTS = ("data.js", "tables.js", "charts.js", "explorer.js", "page.js")
 
@@ -49,6 +49,7 @@ def to_html(results: Results, queries: Mapping[str, Any] | None = None) -> str:
         "claims": state_claims(results),
         "claims_note": claims_note(results),
         "factors": state_factors(results),
+        "rehearsal": REHEARSAL,
         "legend": legend(results),
         "done": sum(cell["state"] == "done" for cell in cells),
         "seeds": sorted({cell["seed"] for cell in cells}),

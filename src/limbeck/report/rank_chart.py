@@ -1,7 +1,7 @@
 """The critical-difference diagram: mean ranks of recipes over collections, and which of them do not differ."""
 
 from limbeck.evaluation import Ranks, mean_ranks
-from limbeck.report.charts import Chart
+from limbeck.report.charts import FIT, Chart
 from limbeck.report.formats import p_is
 from limbeck.report.table import Table
 
@@ -44,22 +44,24 @@ def ranks_note(ranks: Ranks, collections: int) -> str:
 def rank_chart(names: list[str], ranks: Ranks) -> Chart:
     order = sorted(range(len(names)), key=lambda place: ranks.means[place])
     best = min(ranks.means)
-    points = [{"n": names[place], "x": ranks.means[place]} for place in order]
+    points = [{"n": names[place], "x": ranks.means[place], "best": 1} for place in order]
     bars = [{"n": names[group[0]], "to": names[group[-1]], "g": number} for number, group in enumerate(ranks.groups)]
     y = {"field": "n", "sort": [names[place] for place in order], "title": None, "type": "ordinal"}
     width = len(names) + 0.4 * (len(bars) + 1)
     x = {"field": "x", "type": "quantitative", "title": "mean rank (1 is best)",
+         "axis": {"values": list(range(1, len(names) + 1)), "format": "d"},
          "scale": {"domain": [1, width], "nice": False}}  # fmt: skip
     for bar in bars:
         bar["x"] = len(names) + 0.4 * (bar.pop("g") + 1)
     spec = {
         "width": "container",
-        "height": {"step": 28},
+        "height": 28 * len(names),
+        "autosize": FIT,
         "data": {"values": points},
         "layer": [
-            {"mark": {"type": "rule", "opacity": 0.25}, "encoding": {"y": y, "x": {"datum": 1}, "x2": {"field": "x"}}},
+            {"mark": {"type": "rule", "opacity": 0.25}, "encoding": {"y": y, "x": {**x, "field": "best"}, "x2": {"field": "x"}}},
             {
-                "mark": {"type": "point", "filled": True, "size": 70, "color": "#0072B2"},
+                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1, "color": "#1F83C0"},
                 "encoding": {"y": y, "x": x, "tooltip": [{"field": "n", "title": "recipe"},
                                                          {"field": "x", "title": "mean rank", "format": ".2f"}]},
             },

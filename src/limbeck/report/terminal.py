@@ -10,7 +10,7 @@ from rich.text import Text
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import number
 from limbeck.report.table import ABOVE, Entry, Results, Row, Table, build_table
-from limbeck.report.wording import legend, other_warnings, unfinished_cells
+from limbeck.report.wording import REHEARSAL, legend, other_warnings, unfinished_cells
 
 _NAME = 8
 _VALUE = 15
@@ -21,6 +21,8 @@ def print_report(results: Results, console: Console) -> None:
     table = build_table(results)
     finding = state_finding(results, table)
     console.print(Text(str(results["name"]), style="bold"))
+    if results.get("rehearsal"):
+        console.print(Text(REHEARSAL, style="bold red"))
     console.print(Text(finding.headline))
     for sentence in finding.details:
         console.print(Text(sentence, style="dim"))

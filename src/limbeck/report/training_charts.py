@@ -19,7 +19,7 @@ def loss(results: Results) -> Chart | None:
     rows = []
     for recipe, backbone, seed, one in _curves(results, "curve", boundaries):
         rows += [{"p": recipe, "n": backbone, "k": seed, **point} for point in _points(one)]
-    ends = [{"p": name, "e": end} for name, found in boundaries.items() for end in found]
+    ends = [{"p": name, "x": end, "e": True} for name, found in boundaries.items() for end in found]
     names = [each["name"] for each in results["backbones"]]
     return _panels("loss", "Training loss over steps, smoothed, a panel per recipe", rows, names, "backbone", ends)
 
@@ -81,8 +81,8 @@ def _panels(
         },
     ]
     if ends:
-        layers.insert(0, {"transform": [{"filter": "isValid(datum.e)"}], "mark": {"type": "rule", "strokeDash": [2, 2]},
-                          "encoding": {"x": {"field": "e", "type": "quantitative"}}})  # fmt: skip
+        layers.insert(0, {"transform": [{"filter": "datum.e"}], "mark": {"type": "rule", "strokeDash": [2, 2]},
+                          "encoding": {"x": x}})  # fmt: skip
     panels = list(dict.fromkeys(row["p"] for row in rows))
     spec = {
         "data": {"values": [*rows, *ends]},

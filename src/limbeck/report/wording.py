@@ -6,6 +6,10 @@ from typing import Any
 from limbeck.report.formats import number, plural
 from limbeck.report.table import ALPHA, Entry, Results, Table
 
+REHEARSAL = (
+    "Rehearsal: tiny stand-ins were trained for a few steps to try the whole way out; "
+    "no number here says anything about the study."
+)
 OVER_SEEDS = "paired t-test over queries and seeds"
 OVER_QUERIES = "paired randomisation test over queries, with the one seed at hand"
 

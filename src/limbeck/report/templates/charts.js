@@ -6,7 +6,7 @@ const LOOK = {
   axis: {labelColor: "currentColor", titleColor: "currentColor", domainColor: "currentColor", tickColor: "currentColor",
     gridColor: "currentColor", gridOpacity: 0.13, labelFontSize: 11, titleFontSize: 11, titleFontWeight: "normal", labelLimit: 220},
   header: {labelColor: "currentColor", labelFontSize: 12, labelFontWeight: "bold"},
-  legend: {labelColor: "currentColor", titleColor: "currentColor", labelLimit: 260, orient: "top", direction: "horizontal", columns: 6, titleFontWeight: "normal"},
+  legend: {labelColor: "currentColor", titleColor: "currentColor", labelLimit: 260, symbolOpacity: 1, symbolBaseFillColor: "currentColor", symbolBaseStrokeColor: "currentColor", orient: "top", direction: "horizontal", columns: 6, titleFontWeight: "normal"},
 };
 
 async function drawChart(figure, specs) {
@@ -14,7 +14,10 @@ async function drawChart(figure, specs) {
   figure.dataset.state = "drawing";
   const place = figure.querySelector(".chart");
   const spec = {...specs[figure.dataset.chart], description: figure.querySelector("figcaption").textContent};
-  if (spec.facet) spec.columns = Math.max(1, Math.floor(place.clientWidth / 340));
+  if (spec.facet) {
+    spec.columns = Math.max(1, Math.floor(place.clientWidth / 340));
+    spec.spec = {...spec.spec, width: Math.floor(place.clientWidth / spec.columns) - 60};
+  }
   await vegaEmbed(place, {$schema: "https://vega.github.io/schema/vega-lite/v6.json", ...spec}, {
     mode: "vega-lite", renderer: "svg", ast: true, config: LOOK, tooltip: {theme: "custom"},
     actions: {export: {svg: true, png: false}, source: false, compiled: false, editor: false},
