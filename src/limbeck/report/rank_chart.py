@@ -59,7 +59,10 @@ def rank_chart(names: list[str], ranks: Ranks) -> Chart:
         "autosize": FIT,
         "data": {"values": points},
         "layer": [
-            {"mark": {"type": "rule", "opacity": 0.25}, "encoding": {"y": y, "x": {**x, "field": "best"}, "x2": {"field": "x"}}},
+            {
+                "mark": {"type": "rule", "opacity": 0.25},
+                "encoding": {"y": y, "x": {**x, "field": "best"}, "x2": {"field": "x"}},
+            },
             {
                 "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1, "color": "#1F83C0"},
                 "encoding": {"y": y, "x": x, "tooltip": [{"field": "n", "title": "recipe"},

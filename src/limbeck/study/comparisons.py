@@ -174,7 +174,10 @@ def _averaged(backbones: Sequence[Mapping[str, Sequence[Values]]]) -> dict[str, 
     seeds = min(len(values) for one in backbones for values in one.values())
     return {
         name: [
-            {query: float(np.mean([one[name][seed][query] for one in backbones])) for query in backbones[0][name][seed]}
+            {
+                query: sum(one[name][seed][query] for one in backbones) / len(backbones)
+                for query in backbones[0][name][seed]
+            }
             for seed in range(seeds)
         ]
         for name in backbones[0]

@@ -1,6 +1,7 @@
 """The figures whose variance is analysed: those of a finished study, or of any table of results."""
 
 import csv
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -89,7 +90,8 @@ def analyse_study(results: Mapping[str, Any]) -> dict[str, Any]:
     """The analysis of a study's first measure as plain values; only `absent`, the reason, where there can be none."""
     try:
         found = figures(select(study_table(results), {"measure": results["measures"][:1]}))
-        return {"factors": list(found.factors), **asdict(analyse_factors(found))}
+        analysis = {"factors": found.factors, **asdict(analyse_factors(found))}
+        return json.loads(json.dumps(analysis))  # type: ignore[no-any-return]
     except LimbeckError as error:
         return {"absent": str(error)}
 

@@ -42,8 +42,9 @@ def mean_ranks(values: ArrayLike, level: float = 0.05) -> Ranks:
     means = rankdata(-table, axis=1).mean(0)
     quantile = float(studentized_range.ppf(1 - level, systems, math.inf)) / math.sqrt(2)
     difference = quantile * math.sqrt(systems * (systems + 1) / (6 * collections))
-    p = float(friedmanchisquare(*table.T).pvalue)
-    return Ranks(tuple(map(float, means)), 1.0 if math.isnan(p) else p, difference, _groups(means, difference))
+    alike = bool((table == table[:, :1]).all())
+    p = 1.0 if alike else float(friedmanchisquare(*table.T).pvalue)
+    return Ranks(tuple(map(float, means)), p, difference, _groups(means, difference))
 
 
 def _groups(means: np.ndarray[tuple[int], np.dtype[np.float64]], difference: float) -> tuple[tuple[int, ...], ...]:
