@@ -32,7 +32,7 @@ def bundle() -> Bundle:
     if found != 1:
         raise MissingError("itables: its DataTables bundle has no default export; install itables>=2.9,<3")
     styles = (folder / "dt_bundle.css").read_text(encoding="utf-8")
-    charts = vl_convert.javascript_bundle()
+    charts = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     # In a regular expression; after it, HTML would not see the script's end.
     tables = tables.replace("<!--", r"<\!--")
     assert not any(end in text.lower() for text in (charts, tables) for end in ("</script", "<!--"))

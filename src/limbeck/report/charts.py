@@ -155,20 +155,20 @@ def scaling(results: Results, table: Table) -> Chart | None:
 
 
 COSTS = {
-    "training minutes": lambda training: _scaled(training.get("seconds"), 1 / 60),
-    "million weights": lambda training: _scaled(training.get("parameters"), 1e-6),
-    "million tokens trained on": lambda training: _scaled(training.get("tokens"), 1e-6),
+    "training minutes": ("seconds", 1 / 60),
+    "million weights": ("parameters", 1e-6),
+    "million tokens trained on": ("tokens", 1e-6),
 }
+"""What is spent → the field of a training's summary that says so, and its factor."""
 
 
 def cost(results: Results, table: Table) -> Chart | None:
     """Means over what they cost, with the Pareto front: the systems that no cheaper one equals."""
     spent: dict[tuple[str, str, str], list[float]] = {}
     for cell in results["cells"]:
-        for name, read in COSTS.items():
-            value = read(cell.get("training") or {})
-            if value:
-                spent.setdefault((cell["backbone"], cell["recipe"], name), []).append(value)
+        for name, (field, factor) in COSTS.items():
+            if value := (cell.get("training") or {}).get(field):
+                spent.setdefault((cell["backbone"], cell["recipe"], name), []).append(value * factor)
     rows = []
     for row, facts, entry in _entries(table, table.measures[:1]):
         for name in COSTS:
@@ -178,9 +178,9 @@ def cost(results: Results, table: Table) -> Chart | None:
         return None
     for some in _grouped(rows, ("c", "k")):
         best = float("-inf")
-        for row in sorted(some, key=lambda row: (row["x"], -row["v"])):
-            row["front"] = row["v"] > best
-            best = max(best, row["v"])
+        for one in sorted(some, key=lambda one: (one["x"], -one["v"])):
+            one["front"] = one["v"] > best
+            best = max(best, one["v"])
     names = [name for name in COSTS if len({row["x"] for row in rows if row["k"] == name}) > 1]
     if not names:
         return None
@@ -265,10 +265,6 @@ def _tooltip(names: Mapping[str, str]) -> list[Spec]:
         }
         for field, title in names.items()
     ]
-
-
-def _scaled(value: float | None, factor: float) -> float | None:
-    return value * factor if value else None
 
 
 def _with(spec: Spec, rows: Sequence[Spec]) -> Spec:

@@ -45,14 +45,15 @@ def rank_chart(names: list[str], ranks: Ranks) -> Chart:
     order = sorted(range(len(names)), key=lambda place: ranks.means[place])
     best = min(ranks.means)
     points = [{"n": names[place], "x": ranks.means[place], "best": 1} for place in order]
-    bars = [{"n": names[group[0]], "to": names[group[-1]], "g": number} for number, group in enumerate(ranks.groups)]
+    bars = [
+        {"n": names[group[0]], "to": names[group[-1]], "x": len(names) + 0.4 * (number + 1)}
+        for number, group in enumerate(ranks.groups)
+    ]
     y = {"field": "n", "sort": [names[place] for place in order], "title": None, "type": "ordinal"}
     width = len(names) + 0.4 * (len(bars) + 1)
     x = {"field": "x", "type": "quantitative", "title": "mean rank (1 is best)",
          "axis": {"values": list(range(1, len(names) + 1)), "format": "d"},
          "scale": {"domain": [1, width], "nice": False}}  # fmt: skip
-    for bar in bars:
-        bar["x"] = len(names) + 0.4 * (bar.pop("g") + 1)
     spec = {
         "width": "container",
         "height": 28 * len(names),

@@ -54,7 +54,9 @@ def _curves(
 
 def _points(one: Curve) -> list[Spec]:
     steps, values = one
-    kept = np.unique(np.linspace(0, len(steps) - 1, min(POINTS, len(steps))).round().astype(int)) if len(steps) else []
+    if not len(steps):
+        return []
+    kept = np.unique(np.linspace(0, len(steps) - 1, min(POINTS, len(steps))).round().astype(int))
     return [{"x": int(steps[place]), "v": float(f"{values[place]:.5g}")} for place in kept]
 
 
