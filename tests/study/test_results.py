@@ -164,8 +164,9 @@ def test_a_suite_is_compared_as_the_mean_of_its_members_and_only_where_a_recipe_
         for (name, of), gain in zip(first.items(), (0.1, 0.3), strict=True)
     }
     trained = [Trained("b", "r", better), Trained("b", "s", {"x": better["x"]})]
-    [row] = compare_on_suites(trained, first, ["RR"], {"both": ["x", "y"]})
-    assert (row["recipe"], row["collection"]) == ("r", "both")
+    rows = compare_on_suites(trained, first, ["RR"], {"both": ["x", "y"], "one": ["x"]})
+    assert [(row["recipe"], row["collection"]) for row in rows] == [("r", "both"), ("r", "one"), ("s", "one")]
+    row = rows[0]
     assert row["difference"] == pytest.approx(0.2)
     assert row["mean"] == pytest.approx((0.1 + 0.1 + 0.35 + 0.3) / 2)
     assert row["first_stage"] == pytest.approx((0.1 + 0.35) / 2)

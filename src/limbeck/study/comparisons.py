@@ -109,21 +109,21 @@ def compare_on_suites(
     """
     rows = []
     for measure in measures:
-        found = []
-        for suite, members in suites.items():
-            first = {name: [first_stage[name][measure]] for name in members}
-            found += [
-                (suite, one, {name: one.seeds(name, measure) for name in members}, first)
-                for one in trained
-                if all(one.seeds(name, measure) for name in members)
-            ]
-        compared = compare_all([pair(own, first) for _, _, own, first in found], level=LEVEL / max(1, len(found)))
-        rows += _corrected(
-            [
+        found = {
+            suite: [one for one in trained if all(one.seeds(name, measure) for name in members)]
+            for suite, members in suites.items()
+        }
+        level = LEVEL / max(1, sum(map(len, found.values())))
+        family = []
+        for suite, some in found.items():
+            first = {name: [first_stage[name][measure]] for name in suites[suite]}
+            sides = [{name: one.seeds(name, measure) for name in suites[suite]} for one in some]
+            compared = compare_all([pair(own, first) for own in sides], level=level)
+            family += [
                 {**one.name, "collection": suite, "measure": measure, **_suite_means(own, first), **_statistics(result)}
-                for (suite, one, own, first), result in zip(found, compared, strict=True)
+                for one, own, result in zip(some, sides, compared, strict=True)
             ]
-        )
+        rows += _corrected(family)
     return rows
 
 
