@@ -1,10 +1,11 @@
-"""Verbs on training lists: show, mine, convert."""
+"""Verbs on training lists: show, mine, convert, leaks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from limbeck.cli.leaks import leaks
 from limbeck.cli.output import CollectionName, Json, errors, load, print_json
 from limbeck.errors import UsageError
 
@@ -22,6 +23,7 @@ def add_to(app: typer.Typer) -> None:
     verbs.command("show")(show)
     verbs.command("mine")(mine)
     verbs.command("convert")(convert)
+    verbs.command("leaks")(leaks)
     app.add_typer(verbs, name="lists")
 
 

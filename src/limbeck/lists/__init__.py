@@ -10,6 +10,15 @@ from limbeck.lists.from_teacher import (
     lists_from_orders,
     lists_from_scores,
 )
+from limbeck.lists.leaks import (
+    Overlap,
+    distinct_queries,
+    document_leaks,
+    positives,
+    query_leaks,
+    relevant_documents,
+    without_queries,
+)
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
 from limbeck.lists.own_texts import write_own_texts
 from limbeck.lists.parquet import read_lists, write_lists
@@ -22,6 +31,7 @@ __all__ = [
     "SIGNALS",
     "Conversion",
     "Lists",
+    "Overlap",
     "Sample",
     "Sampler",
     "TrainingList",
@@ -30,16 +40,22 @@ __all__ = [
     "convert",
     "describe",
     "describe_file",
+    "distinct_queries",
+    "document_leaks",
     "find_format",
     "format_names",
     "lists_from_grades",
     "lists_from_orders",
     "lists_from_run",
     "lists_from_scores",
+    "positives",
     "provided_signals",
+    "query_leaks",
     "read_lists",
+    "relevant_documents",
     "teacher_order_from_scores",
     "with_teacher_scores",
+    "without_queries",
     "write_lists",
     "write_own_texts",
 ]

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from limbeck.lists.lists import SIGNALS, Lists
-from limbeck.lists.ragged import Column, chunk_lengths
+from limbeck.lists.ragged import arrow, chunk_lengths, flat
 
 
 def describe(lists: Lists) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def describe(lists: Lists) -> dict[str, Any]:
     with_positive: the share of lists with a label above 0 (None without labels); signals: per signal its smallest and
     largest value, mean and number of distinct values; metadata; fingerprint.
     """
-    queries, passages = _array(lists.query_ids), _flat(lists.passage_ids)
+    queries, passages = arrow(lists.query_ids), flat(lists.passage_ids)
     lengths = chunk_lengths(lists.passage_ids)  # type: ignore[arg-type]
     return {
         "lists": len(lists),
@@ -29,7 +29,7 @@ def describe(lists: Lists) -> dict[str, Any]:
         "passages_per_list": _lengths(lengths),
         "with_positive": _share_with_positive(lists, lengths),
         "signals": {
-            name: _range(_flat(values)) for name in SIGNALS if len(lists) and (values := lists.values(name)) is not None
+            name: _range(flat(values)) for name in SIGNALS if len(lists) and (values := lists.values(name)) is not None
         },
         "metadata": dict(lists.metadata),
         "fingerprint": lists.fingerprint,
@@ -60,16 +60,6 @@ def describe_file(path: str | Path) -> dict[str, Any]:
     }
 
 
-def _array(column: Any) -> pa.ChunkedArray:
-    assert isinstance(column, Column)
-    return column.array
-
-
-def _flat(column: Any) -> pa.ChunkedArray:
-    array = _array(column)
-    return pa.chunked_array([chunk.flatten() for chunk in array.chunks], array.type.value_type)
-
-
 def _lengths(lengths: np.ndarray) -> dict[str, float] | None:
     if not lengths.size:
         return None
@@ -79,7 +69,7 @@ def _lengths(lengths: np.ndarray) -> dict[str, float] | None:
 def _share_with_positive(lists: Lists, lengths: np.ndarray) -> float | None:
     if lists.labels is None or not len(lists):
         return None
-    positive = _flat(lists.labels).to_numpy() > 0
+    positive = flat(lists.labels).to_numpy() > 0
     return float(np.add.reduceat(positive, np.cumsum(lengths) - lengths).astype(bool).mean())
 
 

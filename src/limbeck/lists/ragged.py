@@ -102,3 +102,15 @@ def chunk_lengths(column: Column[Any]) -> np.ndarray:
     """How many values each list of a column of lists has [lists]."""
     chunks = [chunk.value_lengths().to_numpy() for chunk in column.array.chunks]
     return np.concatenate([np.empty(0, np.int64), *chunks]).astype(np.int64)
+
+
+def arrow(column: Any) -> pa.ChunkedArray:
+    """A column as Arrow keeps it."""
+    assert isinstance(column, Column)
+    return column.array
+
+
+def flat(column: Any) -> pa.ChunkedArray:
+    """The values of all lists of a column of lists, one after the other."""
+    array = arrow(column)
+    return pa.chunked_array([chunk.flatten() for chunk in array.chunks], array.type.value_type)

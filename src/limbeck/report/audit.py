@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from limbeck.report.formats import ABSENT
+from limbeck.report.formats import ABSENT, enumerate_words
 from limbeck.report.table import Results
 
 
@@ -13,6 +13,24 @@ class AuditMatrix:
     backbones: tuple[str, ...]
     factors: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def audit_sentences(results: Results) -> list[str]:
+    """What tells every two recipes apart, a sentence for each pair; backbones where it is the same share one.
+
+    Pairs that differ in nothing but the objective come first.
+    """
+    found: dict[str, list[str]] = {}
+    alone: dict[str, bool] = {}
+    for pair in results.get("audit") or ():
+        if sentence := pair.get("sentence"):
+            found.setdefault(sentence, []).append(pair["a"]["backbone"])
+            alone[sentence] = not pair["factors"]
+    several = len({backbone for backbones in found.values() for backbone in backbones}) > 1
+    return [
+        f"{enumerate_words(found[sentence])}: {sentence}" if several else sentence
+        for sentence in sorted(found, key=lambda sentence: not alone[sentence])
+    ]
 
 
 def audit_matrices(results: Results) -> list[AuditMatrix]:

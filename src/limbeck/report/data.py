@@ -8,6 +8,7 @@ from typing import Any
 
 from limbeck.report.summary import plain
 from limbeck.report.table import ABOVE, BELOW, Entry, Results, Table, decisive_p, mark
+from limbeck.report.terms import signed_recipe
 from limbeck.report.wording import pair_note
 
 _SIGNS = {ABOVE: 1, BELOW: -1, "": 0}
@@ -26,12 +27,12 @@ def table_data(results: Results, table: Table) -> dict[str, Any]:
         "suites": list(table.suites),
         "collections": list(table.collections),
         "seeds": sorted({cell["seed"] for cell in results["cells"]}),
-        "systems": [[row.kind, row.recipe, row.backbone] for row in table.rows],
+        "systems": [[row.kind, row.signed_recipe, row.backbone] for row in table.rows],
         "values": {
             measure: {column: [_entry(row.entry(column, measure)) for row in table.rows] for column in table.columns}
             for measure in table.measures
         },
-        "pairs": [_pair(pair) for pair in results.get("pairwise") or ()],
+        "pairs": [_pair(results, pair) for pair in results.get("pairwise") or ()],
         "cells": [_cell(cell) for cell in results["cells"]],
     }
 
@@ -52,12 +53,11 @@ def _entry(entry: Entry) -> list[Any] | None:
     ]
 
 
-def _pair(pair: Mapping[str, Any]) -> list[Any]:
+def _pair(results: Results, pair: Mapping[str, Any]) -> list[Any]:
     p = decisive_p(pair)
     return [
         pair["collection"],
-        pair["a"]["recipe"],
-        pair["b"]["recipe"],
+        *(signed_recipe(results, **pair[side]) for side in ("a", "b")),
         pair["a"]["backbone"],
         *map(_short, (pair["difference"], *pair["ci"], p)),
         _SIGNS[mark(pair["difference"], p)],

@@ -10,6 +10,7 @@ COLUMNS = (
     "kind",
     "backbone",
     "recipe",
+    "terms",
     "collection",
     "measure",
     "seed",
@@ -44,6 +45,7 @@ def to_csv(results: Results) -> str:
                 "kind": row.kind,
                 "backbone": row.backbone,
                 "recipe": row.recipe,
+                "terms": row.terms,
                 "collection": collection,
                 "measure": measure,
             }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from limbeck.report.formats import ABSENT, enumerate_words, interval, number, p_is, plural, signed
+from limbeck.report.leaks import leak_cautions
 from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Results, Table, decisive_p, mark
 from limbeck.report.wording import test_name
 
@@ -31,6 +32,7 @@ def state_finding(results: Results, table: Table) -> Finding:
         if (entry := row.entry(collection, table.measures[0])).corrected_p is not None
     ]
     details = [
+        *leak_cautions(results),
         *_cautions(results),
         *_scope(results, table),
         *_highest(table),

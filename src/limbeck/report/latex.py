@@ -26,6 +26,10 @@ _SPECIAL = {
     MINUS: "$-$",
     "±": r"$\pm$",
     "—": "---",
+    "†": r"\dag{}",
+    "‡": r"\ddag{}",
+    "§": r"\S{}",
+    "¶": r"\P{}",
 }
 _MARKS = {ABOVE: r"\blacktriangle", BELOW: r"\blacktriangledown"}
 
@@ -86,7 +90,7 @@ def _caption(table: Table, measure: str, results: Results) -> str:
 
 def _cells(row: Row, table: Table, measure: str, repeat_backbone: bool) -> list[str]:
     if row.kind == "recipe":
-        names = [escape(row.backbone) if repeat_backbone else "", escape(row.recipe)]
+        names = [escape(row.backbone) if repeat_backbone else "", escape(row.signed_recipe)]
     else:
         names = [row.kind.capitalize(), escape(row.recipe)]
     return names + [_entry(row.entry(collection, measure)) for collection in table.collections]

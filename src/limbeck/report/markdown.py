@@ -5,10 +5,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from limbeck.report.audit import audit_sentences
 from limbeck.report.claims import state_claims
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import duration, interval, moment, p_value, plural, signed
+from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
 from limbeck.report.table import Results, Table, build_table, decisive_p, mark
+from limbeck.report.terms import signed_recipe
 from limbeck.report.wording import (
     REHEARSAL,
     entry_text,
@@ -20,6 +23,8 @@ from limbeck.report.wording import (
     test_name,
     unfinished_cells,
 )
+
+_SHOWN = 3  # leaks of each search
 
 
 def to_markdown(results: Results) -> str:
@@ -40,6 +45,8 @@ def to_markdown(results: Results) -> str:
         _bullets(table.notes),
         _recipes(results),
         _pairs(results),
+        _section("Audit", audit_sentences(results)),
+        _leaks(results),
         _section("Unfinished cells", [_cell(cell) for cell in unfinished_cells(results)]),
         _section("Warnings", other_warnings(results)),
         _section("Not in this report", statements(results, table)),
@@ -57,7 +64,9 @@ def measure_table(table: Table, measure: str) -> str:
             text = entry_text(entry)
             value, _, rest = text.partition(" ")
             values.append(" ".join(filter(None, (f"**{value}**", rest))) if entry.best else text)
-        rows.append([escape(row.recipe), escape(row.backbone) if row.kind == "recipe" else f"*{row.kind}*", *values])
+        rows.append(
+            [escape(row.signed_recipe), escape(row.backbone) if row.kind == "recipe" else f"*{row.kind}*", *values]
+        )
     return _pipe_table(["recipe", "backbone", *map(escape, table.columns)], rows, left=2)
 
 
@@ -91,7 +100,7 @@ def _pairs(results: Results) -> str:
         [
             escape(pair["collection"]),
             escape(pair["a"]["backbone"]),
-            f"{escape(pair['a']['recipe'])} − {escape(pair['b']['recipe'])}",
+            escape(" − ".join(signed_recipe(results, **pair[side]) for side in ("a", "b"))),
             escape(pair_note(pair.get("differs"))),
             signed(pair["difference"]),
             interval(*pair["ci"]),
@@ -101,6 +110,16 @@ def _pairs(results: Results) -> str:
     ]
     header = ["collection", "backbone", "recipes", "audit", "difference", "95 % interval", "corrected p"]
     return f"## Pairs of recipes\n\n{_pipe_table(header, rows, left=4)}\n\n\\* significant ({test_name(results)})"
+
+
+def _leaks(results: Results) -> str:
+    searches = [(row, noun, found) for row in leak_rows(results) for noun, found in row.parts]
+    if not searches:
+        return ""
+    rows = [[escape(row.where), escape(row.test), noun, escape(leak_text(found))] for row, noun, found in searches]
+    table = _pipe_table(["searched", "test", "for its", "found"], rows, left=4)
+    examples = [example_text(example) for _, _, found in searches for example in found["examples"][:_SHOWN]]
+    return "\n\n".join(filter(None, ["## Leaks", table, escape(LEAK_NOTE), _bullets(examples)]))
 
 
 def _cell(cell: Mapping[str, Any]) -> str:

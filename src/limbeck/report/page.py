@@ -11,15 +11,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from limbeck.report import formats
-from limbeck.report.audit import audit_matrices
+from limbeck.report.audit import audit_matrices, audit_sentences
 from limbeck.report.bundles import bundle
 from limbeck.report.charts import Chart, cost, differences, heat_map, scaling
 from limbeck.report.claims import claims_note, state_claims
 from limbeck.report.data import pack, table_data
 from limbeck.report.factors import state_factors
 from limbeck.report.finding import state_finding
+from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
 from limbeck.report.rank_chart import rank_chart, rank_recipes, ranks_note
 from limbeck.report.table import Results, Table, build_table
+from limbeck.report.terms import signed_recipe
 from limbeck.report.training_charts import loss, validation
 from limbeck.report.wording import REHEARSAL, legend, other_warnings, stage_text, statements, unfinished_cells
 
@@ -59,6 +61,9 @@ def to_html(results: Results, queries: Mapping[str, Any] | None = None) -> str:
         "charts": charts,
         "ranks": ranks,
         "audit": audit_matrices(results),
+        "audit_sentences": audit_sentences(results),
+        "leaks": leak_rows(results),
+        "leak_note": LEAK_NOTE,
         "queries": queries if queries and any(each["queries"] for each in queries["collections"]) else None,
         "output": shlex.quote(str(results["output"])),
         "styles": Markup(libraries.styles),
@@ -115,10 +120,13 @@ def _environment() -> Environment:
         formats.count,
         formats.plural,
         formats.enumerate_words,
+        leak_text,
+        example_text,
         stage_text,
         words,
     ):
         environment.filters[function.__name__] = function
+    environment.globals["signed_recipe"] = signed_recipe
     return environment
 
 

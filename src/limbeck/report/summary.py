@@ -32,6 +32,7 @@ def summary_json(results: Results) -> dict[str, Any]:
             {
                 "backbone": row.backbone,
                 "recipe": row.recipe,
+                "terms": row.terms,
                 "values": {
                     collection: {measure: _entry(row.entry(collection, measure)) for measure in table.measures}
                     for collection in table.collections

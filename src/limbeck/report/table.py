@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from limbeck.report.formats import enumerate_words, plural
+from limbeck.report.terms import sign, terms_notes
 
 Results = Mapping[str, Any]
 """What a study hands over: plain data, as `limbeck.study.results.gather` builds it."""
@@ -61,15 +62,24 @@ class Entry:
 
 @dataclass(frozen=True)
 class Row:
-    """A first stage, a teacher that re-ranks the same candidates, or a recipe on a backbone."""
+    """A first stage, a teacher that re-ranks the same candidates, or a recipe on a backbone.
+
+    `terms` is the sign of what a recipe was trained on; see `limbeck.report.terms`.
+    """
 
     kind: Literal["first stage", "teacher", "recipe"]
     backbone: str
     recipe: str
     entries: Mapping[tuple[str, str], Entry]
+    terms: str = ""
 
     def entry(self, collection: str, measure: str) -> Entry:
         return self.entries.get((collection, measure), Entry())
+
+    @property
+    def signed_recipe(self) -> str:
+        """The recipe with the sign of its terms."""
+        return f"{self.recipe}{self.terms}"
 
     @property
     def label(self) -> str:
@@ -142,12 +152,13 @@ def build_table(results: Results) -> Table:
             backbone,
             recipe,
             {column: _entry(seeds, compared.get((backbone, recipe, *column)), column) for column in columns},
+            sign(results, backbone, recipe),
         )
         for (backbone, recipe), seeds in cells.items()
         if seeds
     ]
     rows += _with_best(recipe_rows, columns)
-    return Table(suites, collections, measures, tuple(rows), tuple(_notes(cells)))
+    return Table(suites, collections, measures, tuple(rows), (*_notes(cells), *terms_notes(results)))
 
 
 def finite(value: float | None) -> float | None:

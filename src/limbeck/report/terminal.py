@@ -67,7 +67,7 @@ def _blocks(table: Table, width: int) -> list[tuple[str, ...]]:
 
 def _names(row: Row) -> tuple[Text, Text]:
     if row.kind == "recipe":
-        return Text(row.recipe), Text(row.backbone)
+        return Text(row.signed_recipe), Text(row.backbone)
     return Text(row.recipe, style="italic"), Text(row.kind, style="dim")
 
 

@@ -1,5 +1,6 @@
 """Studies: from a file to cells, from cells to finished folders, from these to results."""
 
+from limbeck.study.audit import audit_study
 from limbeck.study.config import Study, StudyError, load_study
 from limbeck.study.execute import run_study
 from limbeck.study.explorer import explore
@@ -12,6 +13,7 @@ __all__ = [
     "Study",
     "StudyError",
     "StudyPlan",
+    "audit_study",
     "explore",
     "gather",
     "load_study",

@@ -1,53 +1,86 @@
-"""The audit: in what two recipes differ beside their objectives."""
+"""The audit: in what two recipes differ beside their objectives, said before a training and measured after it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
-from limbeck.lists import Sample
-from limbeck.objectives import parse
 from limbeck.study.config import Study
-from limbeck.study.plan import learning_rate, lists_per_step
-from limbeck.study.schema import Stage
-from limbeck.study.sources import BM25_NAME
+from limbeck.study.terms import planned_facts, sampled, stated_facts
+
+__all__ = ["audit", "audit_study", "differences", "facts_of", "measured_facts", "sampled", "stated_facts", "terms"]
+
+OBJECTIVE = "objective"
+PLANNED = " (planned)"
+UNKNOWN = "unknown"
+_SIGNS = "†‡§¶"
 
 Facts = Mapping[str, str]
-"""Factor → how it stands in one recipe, in words."""
+"""Factor → how it stands in one recipe, in words; `PLANNED` ends what is not measured yet."""
 
 
-def differences(a: Facts, b: Facts) -> list[dict[str, str]]:
-    """The factors in which two recipes differ: `factor`, and how it stands in `a` and in `b`."""
-    factors = dict.fromkeys([*a, *b])
+def audit_study(study: Study) -> list[dict[str, Any]]:
+    """The audit of a study file, before anything is trained; see `audit`."""
+    return audit(facts_of(study))
+
+
+def facts_of(study: Study) -> dict[str, dict[str, dict[str, str]]]:
+    """Backbone → recipe → facts, as far as the study file decides them."""
+    return {
+        backbone: {
+            recipe: {
+                **stated_facts(study, backbone, recipe),
+                **{factor: f"{text}{PLANNED}" for factor, text in planned_facts(study, backbone, recipe).items()},
+            }
+            for recipe in study.config.recipes
+        }
+        for backbone in study.config.backbones
+    }
+
+
+def audit(facts: Mapping[str, Mapping[str, Facts]]) -> list[dict[str, Any]]:
+    """Every two recipes of a backbone.
+
+    Args:
+        facts: backbone → recipe → facts.
+
+    Returns:
+        `a` and `b` (`backbone`, `recipe`), `factors` (see `differences`), `objective_alone`, whether a difference
+        between the two can be put down to the objective, and `sentence`, which says so.
+    """
     return [
-        {"factor": factor, "a": a.get(factor, "unknown"), "b": b.get(factor, "unknown")}
-        for factor in factors
-        if a.get(factor) != b.get(factor)
+        {
+            "a": {"backbone": backbone, "recipe": a},
+            "b": {"backbone": backbone, "recipe": b},
+            "factors": (factors := differences(recipes[a], recipes[b])),
+            "objective_alone": not factors and _objectives(recipes[a], recipes[b]) is not None,
+            "sentence": _sentence(a, b, _objectives(recipes[a], recipes[b]), factors),
+        }
+        for backbone, recipes in facts.items()
+        for a, b in combinations(recipes, 2)
     ]
 
 
-def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
-    """The factors that the study file decides."""
-    stages, config = study.config.recipes[recipe], study.config
-    optimizer = config.optimizer
-    warmup = optimizer.warmup
+def differences(a: Facts, b: Facts) -> list[dict[str, str]]:
+    """The factors beside the objective in which two recipes differ: `factor`, and how it stands in `a` and in `b`."""
+    factors = [factor for factor in dict.fromkeys([*a, *b]) if factor != OBJECTIVE]
+    return [
+        {"factor": factor, "a": a.get(factor, UNKNOWN), "b": b.get(factor, UNKNOWN)}
+        for factor in factors
+        if _settled(a.get(factor)) != _settled(b.get(factor))
+    ]
 
-    def each(fact: Callable[[Stage], str]) -> str:
-        values = [fact(stage) for stage in stages]
-        return values[0] if len(set(values)) == 1 else ", then ".join(values)
 
-    return {
-        "stages": str(len(stages)),
-        "candidates": each(lambda stage: _candidates(study, stage)),
-        "sample": each(lambda stage: str(study.sources.sample(stage.lists))),
-        "signal": each(lambda stage: _signal(study, stage)),
-        "lists per step": each(lambda stage: str(lists_per_step(study, backbone, stage))),
-        "passages per list": each(lambda stage: _passages(study, backbone, stage)[0]),
-        "passages per step": each(lambda stage: _passages(study, backbone, stage)[1]),
-        "steps": " + ".join(f"{stage.steps:,}" if stage.steps else f"{stage.epochs:g} epochs" for stage in stages),
-        "learning rate": each(lambda stage: f"{learning_rate(study, backbone, stage):g}"),
-        "warm-up": f"{warmup:.0%} of a stage" if warmup < 1 else f"{warmup:,.0f} steps",
-        "precision": optimizer.precision,
-        "max length": str(config.backbones[backbone].max_length),
-    }
+def terms(recipes: Mapping[str, Facts]) -> dict[str, str]:
+    """A sign for each recipe of a backbone: recipes of the same sign differ in nothing but the objective.
+
+    No sign for those on the commonest terms (of equally common ones, the first), then †, ‡, §, ¶, ††, …
+    """
+    kinds: dict[tuple[tuple[str, str | None], ...], list[str]] = {}
+    for recipe, facts in recipes.items():
+        kind = tuple(sorted((factor, _settled(text)) for factor, text in facts.items() if factor != OBJECTIVE))
+        kinds.setdefault(kind, []).append(recipe)
+    ordered = sorted(kinds.values(), key=len, reverse=True)
+    return {recipe: _sign(number) for number, kind in enumerate(ordered) for recipe in kind}
 
 
 def measured_facts(summaries: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> dict[str, str]:
@@ -56,46 +89,34 @@ def measured_facts(summaries: Sequence[Mapping[str, Any]], seeds: Sequence[int])
     for factor, field in (("pairs trained on", "pairs"), ("tokens seen", "tokens")):
         values = [summary[field] for summary in summaries if field in summary]
         # Three digits: seeds draw other passages, which is no difference between recipes.
-        facts[factor] = f"{float(f'{sum(values) / len(values):.3g}'):,.0f}" if values else "unknown"
+        facts[factor] = f"{float(f'{sum(values) / len(values):.3g}'):,.0f}" if values else UNKNOWN
+    counted = [(summary["cut_pairs"], summary["pairs"]) for summary in summaries if "cut_pairs" in summary]
+    pairs = sum(all_of_them for _, all_of_them in counted)
+    facts["passages cut"] = f"{sum(cut for cut, _ in counted) / pairs:.1%}" if pairs else UNKNOWN
     return facts
 
 
-def _candidates(study: Study, stage: Stage) -> str:
-    source = study.config.lists[stage.lists]
-    depth = study.sources.depth(stage.lists)
-    if source.path:
-        return f"{', '.join(source.path.values())}{f', depth {depth}' if depth else ''}"
-    return f"{source.first_stage or BM25_NAME}, depth {depth}"
+def _settled(text: str | None) -> str | None:
+    return text and text.removesuffix(PLANNED)
 
 
-def _signal(study: Study, stage: Stage) -> str:
-    return " + ".join(_signals(study, stage))
+def _sign(number: int) -> str:
+    return "" if number == 0 else _SIGNS[(number - 1) % len(_SIGNS)] * ((number - 1) // len(_SIGNS) + 1)
 
 
-def _signals(study: Study, stage: Stage) -> Iterator[str]:
-    source = study.config.lists[stage.lists]
-    for signal in sorted(parse(stage.objective).signals):
-        if signal == "labels" and source.labels:
-            origin = "judgments"
-        else:
-            origin = source.teacher or ", ".join((source.path or {}).values())
-        yield f"{signal.replace('_', ' ')} of {origin}" if signal != "labels" else f"labels of {origin}"
+def _objectives(a: Facts, b: Facts) -> tuple[str, str] | None:
+    """The objectives of two recipes, None where they are one."""
+    pair = a.get(OBJECTIVE, UNKNOWN), b.get(OBJECTIVE, UNKNOWN)
+    return None if pair[0] == pair[1] != UNKNOWN else pair
 
 
-def _passages(study: Study, backbone: str, stage: Stage) -> tuple[str, str]:
-    """Passages per list and per step, as far as the sample fixes them."""
-    count, exact = sampled(study.sources.sample(stage.lists), study.sources.depth(stage.lists))
-    if count is None:
-        return "whole lists", "whole lists"
-    most = "" if exact else "up to "
-    return f"{most}{count}", f"{most}{count * lists_per_step(study, backbone, stage)}"
-
-
-def sampled(sample: Sample, depth: int | None) -> tuple[int | None, bool]:
-    """How many passages are drawn from a list of enough, and whether that is fixed or only a limit; None for all."""
-    if sample.positives is not None and sample.negatives is not None:
-        return sample.positives + sample.negatives + (sample.random or 0), True
-    if sample.size is not None:
-        return sample.size, True
-    limits = [limit for limit in (sample.depth, depth) if limit]
-    return (min(limits), False) if limits else (None, False)
+def _sentence(a: str, b: str, objectives: tuple[str, str] | None, factors: Sequence[Mapping[str, str]]) -> str:
+    found = ", ".join(f"{each['factor']} ({each['a']} / {each['b']})" for each in factors)
+    if objectives is None:
+        return f"{a} and {b} have the same objective, and differ in {found or 'nothing'}."
+    if not factors:
+        return f"{a} and {b} differ in nothing but the objective."
+    return (
+        f"{a} and {b} differ beside the objective in {found}: "
+        "the difference between them cannot be put down to the objective alone."
+    )

@@ -18,6 +18,7 @@ from limbeck.runs import Run
 from limbeck.study.config import Study
 from limbeck.study.evaluate import evaluate, means
 from limbeck.study.index import cell_key, first_stage_key, teacher_key, write_index
+from limbeck.study.leaks import search_leaks
 from limbeck.study.materials import Materials
 from limbeck.study.plan import Cell, StudyPlan, learning_rate, lists_per_step, plan_study, settings
 from limbeck.study.reach import require_models
@@ -53,6 +54,7 @@ def run_study(study: Study, output: str | Path, console: Console | None = None) 
         console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     materials = Materials(study.sources, store, console)
     _evaluate_shared(study, store, materials)
+    search_leaks(study, materials)
     counts = {"kept": 0, "done": 0, "failed": 0, "elsewhere": 0}
     for number, cell in enumerate(plan.cells, 1):
         label = f"[{number}/{len(plan.cells)}] {cell.name}"

@@ -7,8 +7,9 @@ from limbeck import __version__
 from limbeck.evaluation import canonical
 from limbeck.files import write_json, write_text
 from limbeck.objectives import parse
-from limbeck.study.audit import stated_facts
+from limbeck.study.audit import facts_of
 from limbeck.study.config import Study
+from limbeck.study.leaks import planned_searches
 from limbeck.study.plan import Cell, StudyPlan, evaluation_description, learning_rate, lists_per_step
 from limbeck.study.schema import Stage
 from limbeck.study.store import Store, key_of
@@ -67,10 +68,8 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
             {"name": name, "stages": [_stage(study, stage) for stage in stages]}
             for name, stages in config.recipes.items()
         ],
-        "facts": {
-            backbone: {recipe: stated_facts(study, backbone, recipe) for recipe in config.recipes}
-            for backbone in config.backbones
-        },
+        "facts": facts_of(study),
+        "leaks": planned_searches(study),
         "cells": [
             {
                 "id": cell.id,

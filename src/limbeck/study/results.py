@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from limbeck.collections import suites
 from limbeck.evaluation import suite_means
-from limbeck.study.audit import differences, measured_facts
+from limbeck.study.audit import audit, measured_facts, terms
 from limbeck.study.comparisons import (
     Trained,
     compare_on_suites,
@@ -19,6 +18,7 @@ from limbeck.study.comparisons import (
 )
 from limbeck.study.evaluate import means
 from limbeck.study.factors import analyse_study
+from limbeck.study.leaks import leak_warnings
 from limbeck.study.status import cell_state
 from limbeck.study.store import Store, read_json
 from limbeck.training.log import read_log
@@ -66,6 +66,9 @@ class _Gathering:
         results = {
             **{name: index[name] for name in ("name", "limbeck_version", "created", "measures")},
             "output": str(self.store.folder),
+            "facts": self.facts,
+            "terms": {backbone: terms(recipes) for backbone, recipes in self.facts.items()},
+            "leaks": self.leaks,
             "seconds": round(sum(self.store.state(cell["id"]).get("seconds", 0.0) for cell in self.cells), 2),
             "collections": [
                 {key: each[key] for key in ("name", "documents", "queries")} for each in index["collections"]
@@ -111,17 +114,24 @@ class _Gathering:
 
     @cached_property
     def audit(self) -> list[dict[str, Any]]:
+        return audit(self.facts)
+
+    @cached_property
+    def facts(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Backbone → recipe → factor → how it stands: measured where a cell is finished, else as planned."""
+        return {
+            backbone: {recipe: {**stated, **self._measured(backbone, recipe)} for recipe, stated in recipes.items()}
+            for backbone, recipes in self.index["facts"].items()
+        }
+
+    @cached_property
+    def leaks(self) -> list[dict[str, Any]]:
+        """What was searched for leaks so far; see `limbeck.study.leaks`."""
         found = []
-        for backbone, recipes in self.index["facts"].items():
-            facts = {recipe: {**stated, **self._measured(backbone, recipe)} for recipe, stated in recipes.items()}
-            found += [
-                {
-                    "a": {"backbone": backbone, "recipe": a},
-                    "b": {"backbone": backbone, "recipe": b},
-                    "factors": differences(facts[a], facts[b]),
-                }
-                for a, b in combinations(facts, 2)
-            ]
+        for search in self.index.get("leaks", ()):
+            path = self.store.leaks(search["key"])
+            if path.exists():
+                found.append({**{name: search[name] for name in ("kind", "name", "test")}, **read_json(path)})
         return found
 
     @cached_property
@@ -142,7 +152,7 @@ class _Gathering:
 
     def _measured(self, backbone: str, recipe: str) -> dict[str, str]:
         cells = self._of(backbone, recipe)
-        return measured_facts([cell["training"] for cell in cells], [cell["seed"] for cell in cells])
+        return measured_facts([cell["training"] for cell in cells], [cell["seed"] for cell in cells]) if cells else {}
 
     def _values(self, backbone: str, recipe: str) -> dict[str, dict[str, dict[int, dict[str, float]]]]:
         found: dict[str, dict[str, dict[int, dict[str, float]]]] = {}
@@ -208,6 +218,7 @@ class _Gathering:
         return {"name": recipe["name"], "stages": stages}
 
     def _warnings(self, kept: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        yield from leak_warnings(self.leaks)
         for name, found in kept.items():
             if found["missing"]:
                 lost = f"{found['missing']} of {found['queries']} queries"

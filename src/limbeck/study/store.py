@@ -20,6 +20,7 @@ class Store:
     cells/ID/evaluations/KEY/   run.gz, values.json (every query's values)
     shared/runs/KEY.run.gz      first stages' runs
     shared/lists/KEY.parquet    training lists
+    shared/leaks/KEY.json       what was found of a test in training lists or a validation
     shared/evaluations/KEY/     the same as a cell's, of first stages and teachers
     shared/beginnings/KEY/      states after first stages that several cells have in common, until all cells are done
     """
@@ -47,6 +48,9 @@ class Store:
 
     def lists(self, key: str) -> Path:
         return self.folder / "shared" / "lists" / f"{key}.parquet"
+
+    def leaks(self, key: str) -> Path:
+        return self.folder / "shared" / "leaks" / f"{key}.json"
 
     def beginning(self, key: str) -> Path:
         return self.folder / "shared" / "beginnings" / key

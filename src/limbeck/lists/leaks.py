@@ -1,0 +1,187 @@
+"""Leaks: queries and relevant documents of a test that training lists hold already, in the same words or nearly."""
+
+from collections.abc import Collection as Members
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from limbeck.collections import Collection
+from limbeck.collections.likeness import ALIKE, KnownTexts
+from limbeck.collections.progress import counted
+from limbeck.lists.lists import SIGNALS, Lists
+from limbeck.lists.ragged import Column, arrow, chunk_lengths, flat
+
+Texts = Mapping[str, str]
+"""Id → text."""
+
+_Found = tuple[dict[str, str], int]
+"""The texts there are, and how many ids have none."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A text of the lists, and the text of the test that it is like: by how much, and whether it is the same."""
+
+    id: str
+    of: str
+    likeness: float
+    same: bool
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What two sets of texts have in common.
+
+    Attributes:
+        searched, against: the texts of the lists and those of the test.
+        without_text: how many ids of either have no text, and could not be searched for.
+        leaks: the surest first; a text may be in several.
+    """
+
+    searched: Texts
+    against: Texts
+    without_text: int
+    leaks: tuple[Leak, ...]
+
+    @cached_property
+    def exact(self) -> frozenset[str]:
+        """Ids of the test whose very words the lists hold."""
+        return frozenset(leak.of for leak in self.leaks if leak.same)
+
+    @cached_property
+    def near(self) -> frozenset[str]:
+        """Ids of the test of which the lists hold a near-duplicate only."""
+        return frozenset(leak.of for leak in self.leaks) - self.exact
+
+    @property
+    def leaking(self) -> frozenset[str]:
+        """Ids of the lists that are, or are nearly, a text of the test."""
+        return frozenset(leak.id for leak in self.leaks)
+
+    def facts(self, examples: int) -> dict[str, Any]:
+        """Counts as plain values, with so many exact and so many near leaks as examples."""
+        shown = [
+            leak for same in (True, False) for leak in [leak for leak in self.leaks if leak.same == same][:examples]
+        ]
+        return {
+            "searched": len(self.searched),
+            "against": len(self.against),
+            "without_text": self.without_text,
+            "exact": len(self.exact),
+            "near": len(self.near),
+            "share": len(self.exact | self.near) / len(self.against) if self.against else 0.0,
+            "leaking": len(self.leaking),
+            "alike": ALIKE,
+            "examples": [
+                {
+                    "id": leak.id,
+                    "text": self.searched[leak.id],
+                    "of": leak.of,
+                    "of_text": self.against[leak.of],
+                    "likeness": leak.likeness,
+                    "same": leak.same,
+                }
+                for leak in shown
+            ],
+        }
+
+
+def query_leaks(query_ids: Iterable[str], texts: Texts, tests: Sequence[Collection]) -> list[Overlap]:
+    """Which of these queries are, or are nearly, queries of the splits of `tests`; one overlap for each."""
+    against = [_looked_up(test.query_ids, test.queries) for test in tests]
+    return _overlaps(_looked_up(query_ids, texts), against, "queries")
+
+
+def document_leaks(passage_ids: Iterable[str], texts: Texts, tests: Sequence[Collection]) -> list[Overlap]:
+    """Which of these passages are, or are nearly, documents judged relevant in the splits of `tests`."""
+    against = [_looked_up(relevant_documents(test), test.documents) for test in tests]
+    return _overlaps(_looked_up(passage_ids, texts), against, "passages")
+
+
+def relevant_documents(collection: Collection) -> list[str]:
+    """The documents judged relevant for a query of the split, each once."""
+    found = (
+        docid
+        for query_id in collection.query_ids
+        for docid, grade in collection.qrels.get(query_id, {}).items()
+        if grade >= collection.relevance_level
+    )
+    return list(dict.fromkeys(found))
+
+
+def positives(lists: Lists) -> list[str]:
+    """The distinct passages that a label calls relevant; in lists without labels, those that the teacher puts first."""
+    if not len(lists):
+        return []
+    name = next((name for name in SIGNALS if lists.values(name) is not None), None)
+    if name is None:
+        return []
+    values, passages = flat(lists.values(name)).to_numpy(), flat(lists.passage_ids)
+    if name == "labels":
+        chosen = values > 0
+    else:
+        lengths = chunk_lengths(lists.passage_ids)  # type: ignore[arg-type]
+        best = np.maximum.reduceat(values, np.cumsum(lengths) - lengths)
+        chosen = values == np.repeat(best, lengths)
+    found: list[str] = pc.unique(passages.filter(pa.array(chosen))).to_pylist()
+    return found
+
+
+def distinct_queries(lists: Lists) -> list[str]:
+    """The ids of the queries that have lists, each once, in their order."""
+    found: list[str] = pc.unique(arrow(lists.query_ids)).to_pylist()
+    return found
+
+
+def without_queries(lists: Lists, query_ids: Members[str]) -> Lists:
+    """The lists but for those of some queries; the metadata says how many were left out."""
+    kept = pc.invert(pc.is_in(arrow(lists.query_ids), value_set=pa.array(sorted(query_ids), pa.string())))
+    columns: dict[str, Any] = {
+        name: type(column)(column.array.filter(kept))
+        for name in ("query_ids", "passage_ids", *SIGNALS)
+        if isinstance(column := getattr(lists, name), Column)
+    }
+    left_out = len(lists) - len(columns["query_ids"])
+    metadata = {**lists.metadata, "left_out_as_leaks": f"lists: {left_out}, queries: {len(query_ids)}"}
+    return replace(lists, **columns, metadata=metadata)
+
+
+def _overlaps(searched: _Found, against: Sequence[_Found], noun: str) -> list[Overlap]:
+    """All tests in one pass, as what is searched may be large."""
+    texts, lacking = searched
+    places = [(test, text_id) for test, (known, _) in enumerate(against) for text_id in known]
+    index = KnownTexts([text for known, _ in against for text in known.values()])
+    leaks: list[list[Leak]] = [[] for _ in against]
+    for text_id, text in counted(texts.items(), "Searching for leaks", noun, len(texts)):
+        for alike in index.find(text):
+            test, of = places[alike.number]
+            leaks[test].append(Leak(text_id, of, alike.likeness, alike.same))
+    return [
+        Overlap(
+            texts,
+            known,
+            lacking + unknown,
+            tuple(sorted(found, key=lambda leak: (not leak.same, -leak.likeness, leak.of, leak.id))),
+        )
+        for (known, unknown), found in zip(against, leaks, strict=True)
+    ]
+
+
+def _looked_up(ids: Iterable[str], texts: Texts) -> _Found:
+    """Id → text of those that have one, and how many have none."""
+    found, lacking = dict[str, str](), 0
+    for text_id in dict.fromkeys(ids):
+        try:
+            text = texts[text_id]
+        except KeyError:
+            text = ""
+        if text.strip():
+            found[text_id] = text
+        else:
+            lacking += 1
+    return found, lacking
