@@ -21,7 +21,7 @@ SHAPES = (
     "cross",
     "triangle-left",
     "triangle-right",
-    "wedge",
+    "M0,-0.6L0.57,-0.19L0.35,0.49L-0.35,0.49L-0.57,-0.19Z",
 )
 
 

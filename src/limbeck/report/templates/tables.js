@@ -18,7 +18,6 @@ function drawTable(id, columns, rows, {paged = false, order = [], rowClass} = {}
     layout: {topStart: null, topEnd: "search", bottomStart: paged ? ["info", "pageLength"] : null, bottomEnd: paged ? "paging" : null},
     language: {search: "Filter ", zeroRecords: "Nothing fits the filter.", emptyTable: "There is nothing yet."},
   });
-  table.querySelectorAll("tbody").forEach(body => body.classList.toggle("wide", columns.length > 12));
 }
 
 const sign = mark => mark > 0 ? '<span class="mark up" title="significantly above">▲<span class="hidden"> significantly above</span></span>'
