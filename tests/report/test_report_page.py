@@ -152,9 +152,9 @@ def test_the_page_is_light_or_dark_as_the_reader_has_it_and_its_charts_too(open_
 
 
 def test_print_has_charts_and_tables_but_no_controls(
-    open_page: Open, results: Results, make_queries: Callable[..., Results]
+    open_page: Open, make_results: Callable[..., Results], make_queries: Callable[..., Results]
 ) -> None:
-    page = open_page(results, make_queries())
+    page = open_page(make_results(("minilm-3", "minilm-6"), ("BCE", "RankNet", "Two-stage")), make_queries())
     explore(page)
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

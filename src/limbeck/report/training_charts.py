@@ -91,6 +91,6 @@ def _panels(
         "facet": {"field": "p", "sort": panels, "title": None},
         "columns": 3,
         "spec": {"width": 270, "height": 170, "layer": layers},
-        "resolve": {"scale": {"y": "independent" if name == "loss" else "shared", "x": "independent"}},
+        "resolve": {"scale": {"y": "independent" if name == "loss" else "shared"}, "axis": {"x": "independent"}},
     }
     return Chart(name, description, spec, 60 + 240 * -(-len(panels) // 3))
