@@ -272,6 +272,7 @@ def _over_backbones(
                 "measure": "nDCG@10",
                 "backbones": list(backbones),
                 "ahead": [name for name, value in differences.items() if value > 0],
+                "behind": [name for name, value in differences.items() if value < 0],
                 "difference": difference,
                 "ci": [difference - 0.01, difference + 0.01],
                 "collections_ci": None,

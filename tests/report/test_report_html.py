@@ -137,11 +137,20 @@ def test_every_chart_is_one_that_vega_lite_understands(make_results: Callable[..
 def test_a_claim_counts_backbones_and_says_what_else_differs(make_results: Callable[..., Results]) -> None:
     results = make_results(backbones=("minilm-3", "minilm-6"), recipes=("BCE", "RankNet"))
     [row] = results["over_backbones"]
-    row.update(difference=-0.03, ci=[-0.04, -0.02], ahead=[], corrected_p=0.9, corrected_seeds_p=0.004)
+    row.update(
+        difference=-0.03, ci=[-0.04, -0.02], ahead=[], behind=row["backbones"], corrected_p=0.9, corrected_seeds_p=0.004
+    )
     [claim] = state_claims(results)
     assert claim.sentence == "RankNet beats BCE on 2 of 2 backbones, +0.030 [+0.020, +0.040] nDCG@10, p = 0.004."
     assert claim.caution.startswith("They differ also in candidates, signal")
-    row.update(difference=0.001, ci=[-0.01, 0.012], ahead=["minilm-3"], corrected_p=0.001, corrected_seeds_p=0.7)
+    row.update(
+        difference=0.001,
+        ci=[-0.01, 0.012],
+        ahead=["minilm-3"],
+        behind=["minilm-6"],
+        corrected_p=0.001,
+        corrected_seeds_p=0.7,
+    )
     [claim] = state_claims(results)
     assert claim.sentence.startswith("BCE and RankNet cannot be told apart: BCE is ahead on 1 of 2 backbones, +0.001")
     assert not claim.significant

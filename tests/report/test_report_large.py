@@ -164,7 +164,8 @@ def _pair(random: np.random.Generator, collection: str, backbone: str, a: str, b
 def _claim(a: str, b: str) -> dict[str, Any]:
     difference = 0.012 * (RECIPES.index(a) - RECIPES.index(b))
     return {
-        "a": a, "b": b, "measure": "nDCG@10", "backbones": list(BACKBONES), "ahead": [], "difference": difference,
+        "a": a, "b": b, "measure": "nDCG@10", "backbones": list(BACKBONES), "ahead": [],
+        "behind": list(BACKBONES), "difference": difference,
         "ci": [difference - 0.004, difference + 0.004], "collections_ci": [difference - 0.01, difference + 0.01],
         "corrected_p": 0.001, "corrected_seeds_p": 0.002, "differs": [],
     }  # fmt: skip

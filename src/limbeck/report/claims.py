@@ -48,7 +48,7 @@ def _sentence(row: Mapping[str, Any]) -> str:
     turn = row["difference"] < 0
     better, other = (row["b"], row["a"]) if turn else (row["a"], row["b"])
     low, high = sorted(-end if turn else end for end in row["ci"])
-    ahead = len(backbones) - len(row["ahead"]) if turn else len(row["ahead"])
+    ahead = len(row["behind" if turn else "ahead"])
     numbers = (
         f"{signed(abs(row['difference']))} [{signed(low)}, {signed(high)}] {row['measure']}, {p_is(decisive_p(row))}"
     )
@@ -58,8 +58,8 @@ def _sentence(row: Mapping[str, Any]) -> str:
     count = f"{ahead} of {plural(len(backbones), 'backbone')}" if len(backbones) > 1 else backbones[0]
     if _significant(row):
         return f"{better} beats {other} on {count}, {numbers}."
-    lead = f" is ahead on {count}" if len(backbones) > 1 else f" is ahead on {count}" if row["difference"] else ""
-    return f"{better} and {other} cannot be told apart: {better}{lead or ' has the same mean'}, {numbers}."
+    lead = f"{better} is ahead on {count}" if row["difference"] else "their means are equal"
+    return f"{better} and {other} cannot be told apart: {lead}, {numbers}."
 
 
 def _caution(row: Mapping[str, Any]) -> str:

@@ -135,8 +135,9 @@ def compare_over_backbones(
 ) -> list[dict[str, Any]]:
     """Every two recipes, averaged over the backbones and collections that both have, Holm-corrected over all pairs.
 
-    A query's value is its mean over backbones, one seed of each at a time; backbones are those at hand. `ahead` are the
-    backbones on which a's mean is higher. A backbone lacks a recipe that has no seed on some collection.
+    A query's value is its mean over backbones, one seed of each at a time; backbones are those at hand. On the
+    backbones `ahead` a's mean is higher, on those `behind` b's. A backbone lacks a recipe that has no seed on some
+    collection.
     """
     recipes = list(dict.fromkeys(one.recipe for one in trained))
     found = {
@@ -160,6 +161,7 @@ def compare_over_backbones(
                 "measure": measure,
                 "backbones": backbones,
                 "ahead": [name for name in backbones if _mean(found[a, name]) > _mean(found[b, name])],
+                "behind": [name for name in backbones if _mean(found[a, name]) < _mean(found[b, name])],
                 **_statistics(result),
                 "collections_ci": result.collections_interval and list(result.collections_interval),
                 "differs": list(dict.fromkeys(f for name in backbones for f in differs.get((name, a, b), ()))),
