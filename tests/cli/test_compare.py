@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from limbeck.cli.compare_table import _mark
 from limbeck.evaluation import benjamini_hochberg, compare_all, holm, measure_run, pair
 from limbeck.runs import Run, read_run, write_run
 
@@ -140,3 +141,10 @@ def test_mistakes_are_named(code: int, text: str, words: tuple[object, ...], run
     result = limbeck("compare", *words, code=code)
     assert text in " ".join(result.stderr.split())
     assert result.stdout == ""
+
+
+def test_the_mark_rests_on_queries_and_seeds_where_there_are_several() -> None:
+    row = {"difference": 0.1, "corrected_randomisation_p": 0.001, "corrected_equivalence_p": None}
+    assert _mark({**row, "corrected_seeds_p": None}) == "▲"
+    assert _mark({**row, "corrected_seeds_p": 0.2}) == " "
+    assert _mark({**row, "difference": -0.1, "corrected_randomisation_p": 0.9, "corrected_seeds_p": 0.01}) == "▼"

@@ -1,13 +1,20 @@
 """A realistic results dictionary, as `limbeck.study.results.gather` gives it, built from a seed."""
 
 import copy
+import shutil
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+from limbeck.report import to_html
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 OBJECTIVES = {
     "BCE": ("BCE", "judged", "labels", 0.020),
@@ -20,13 +27,14 @@ OBJECTIVES = {
 BACKBONES = {"minilm-3": (3, 17_390_000, 0.0), "minilm-6": (6, 22_713_216, 0.015)}
 FIRST = {"demo/test": 0.612, "scifact": 0.668, "trec-dl-20": 0.481, "cranfield": 0.402}
 
+DRAWN = "() => [...document.querySelectorAll('figure[data-chart]')].every(one => one.dataset.state === 'drawn')"
+
 
 def build_results(
     backbones: Sequence[str] = ("minilm-3",),
     recipes: Sequence[str] = ("BCE", "InfoNCE", "RankNet"),
     seeds: int = 2,
     collections: Sequence[str] = ("demo/test", "scifact"),
-    examples: Sequence[dict[str, Any]] | None = None,
     points: int = 24,
 ) -> dict[str, Any]:
     """Every cell done; values scatter around an effect per recipe. BCE is worse than the first stage on `scifact`."""
@@ -94,7 +102,9 @@ def build_results(
             for backbone in backbones
             for a, b in combinations(recipes, 2)
         ],
-        "examples": list(examples if examples is not None else [_example("gain"), _example("loss")]),
+        "suite_comparisons": [],
+        "over_backbones": _over_backbones(backbones, recipes, comparisons),
+        "factors": {"absent": "no factor varies"},
         "warnings": ["scifact: 1 judged document has no text (corpus.jsonl:17)"],
     }
 
@@ -129,7 +139,15 @@ def _cell(
         "seed": seed,
         "state": "done",
         "error": None,
-        "training": {"steps": 400, "best_step": 350, "measure": "nDCG@10", "pairs": 12800, "tokens": 1_412_000},
+        "training": {
+            "steps": 400,
+            "best_step": 350,
+            "measure": "nDCG@10",
+            "pairs": 12800,
+            "tokens": 1_412_000,
+            "seconds": 60.0 + len(recipe),
+            "parameters": BACKBONES[backbone][1],
+        },
         "curve": [[int(step), float(value)] for step, value in zip(steps, loss, strict=True)],
         "validation": [[step, float(value)] for step, value in zip(at, validation, strict=True)],
         "values": values,
@@ -157,7 +175,9 @@ def _comparison(
         "ci": [difference - 0.028, difference + 0.026],
         "t_p": p / 2,
         "randomisation_p": p / 2,
-        "corrected_p": p,
+        "corrected_p": p / 4,
+        "seeds_p": p / 2 if len(seeds) > 1 else None,
+        "corrected_seeds_p": p if len(seeds) > 1 else None,
         "significant": p < 0.05,
         "queries": 160,
         "wins": 70,
@@ -185,7 +205,8 @@ def _pairwise(
                         "difference": difference,
                         "ci": [difference - 0.02, difference + 0.018],
                         "randomisation_p": p / 3,
-                        "corrected_p": p,
+                        "corrected_p": p / 4,
+                        "corrected_seeds_p": p,
                         "significant": p < 0.05,
                         "differs": [factor["factor"] for factor in _factors(a, b)],
                     }
@@ -229,27 +250,75 @@ def _stages(recipe: str) -> list[dict[str, Any]]:
     return [{**stage, "steps": 200}, {**second, "steps": 200, "learning_rate": 2e-5}]
 
 
-def _example(why: str) -> dict[str, Any]:
-    ranking = [
-        {"rank": rank, "docid": f"d{rank}", "grade": grade, "score": 9.0 - rank, "text": f"Passage {rank} on starter."}
-        for rank, grade in zip(range(1, 5), (0, None, 2, 1), strict=True)
-    ]
-    after = [{**ranking[place], "rank": rank} for rank, place in enumerate((2, 3, 0), 1)]
-    after.append({"rank": 4, "docid": "d31", "grade": 0, "score": 1.0, "text": "From far below."})
+def _over_backbones(
+    backbones: Sequence[str], recipes: Sequence[str], comparisons: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    means = {
+        (backbone, recipe): statistics.fmean(
+            c["mean"] for c in comparisons
+            if (c["backbone"], c["recipe"], c["measure"]) == (backbone, recipe, "nDCG@10")
+        )
+        for backbone in backbones for recipe in recipes
+    }  # fmt: skip
+    rows = []
+    for a, b in combinations(recipes, 2):
+        differences = {name: means[name, a] - means[name, b] for name in backbones}
+        difference = statistics.fmean(differences.values())
+        p = min(1.0, 3.0 * float(np.exp(-abs(difference) / 0.01)))
+        rows.append(
+            {
+                "a": a,
+                "b": b,
+                "measure": "nDCG@10",
+                "backbones": list(backbones),
+                "ahead": [name for name, value in differences.items() if value > 0],
+                "behind": [name for name, value in differences.items() if value < 0],
+                "difference": difference,
+                "ci": [difference - 0.01, difference + 0.01],
+                "collections_ci": None,
+                "corrected_p": p / 4,
+                "corrected_seeds_p": p,
+                "differs": [factor["factor"] for factor in _factors(a, b)],
+            }
+        )
+    return rows
+
+
+def build_queries(evil: str = "") -> dict[str, Any]:
+    """What two systems and a teacher made of 60 queries: query n gains n % from `bm25` to `RankNet`, some lose."""
+
+    def query(n: int) -> dict[str, Any]:
+        texts = [f"Passage {place} on starter.{evil}" for place in range(5)]
+        return {
+            "id": f"q{n:02d}{evil}",
+            "text": f"why does sourdough starter {n} smell{evil}",
+            "values": [0.4, 0.9, round(0.4 + (n - 20) / 100, 4)],
+            "rankings": [[0, 1, 2, 3], [2, 3, 0, 1], [2, 0, 3, 4]],
+            "documents": [
+                {"id": f"d{place}{evil}", "grade": grade, "text": text}
+                for place, (grade, text) in enumerate(zip((0, None, 2, 1, 0), texts, strict=True))
+            ],
+        }
+
     return {
-        "collection": "demo/test",
-        "query_id": "q1",
-        "query": "why does sourdough starter smell of acetone",
-        "backbone": "minilm-3",
-        "recipe": "RankNet",
-        "seed": 1,
         "measure": "nDCG@10",
-        "before_value": 0.52,
-        "after_value": 0.95 if why == "gain" else 0.31,
-        "before": ranking,
-        "after": after,
-        "why": why,
+        "shown": 4,
+        "systems": [
+            {"kind": "first stage", "name": f"bm25{evil}", "backbone": None, "seed": None},
+            {"kind": "teacher", "name": "minilm", "backbone": None, "seed": None},
+            {"kind": "recipe", "name": f"RankNet{evil}", "backbone": "minilm-3", "seed": 1},
+        ],
+        "collections": [
+            {"name": f"demo/test{evil}", "total": 160, "queries": [query(n) for n in range(60)]},
+            {"name": "scifact", "total": 1, "queries": [query(0)]},
+        ],
+        "warnings": [],
     }
+
+
+@pytest.fixture
+def make_queries() -> Callable[..., dict[str, Any]]:
+    return build_queries
 
 
 @pytest.fixture
@@ -292,3 +361,45 @@ def lose_cell() -> Callable[..., None]:
         results["comparisons"] = kept
 
     return lose
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """The Chromium of this machine; tests that need it are skipped where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium is installed")
+    with sync_api.sync_playwright() as driver:
+        # Without a sandbox, as root in a container; pages are those that these tests write.
+        started = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: "Browser", tmp_path: Path) -> Iterator[Callable[..., "Page"]]:
+    """Open a page from disk. Afterwards it must have said nothing to the console and asked for nothing but itself."""
+    said: list[str] = []
+    asked: list[str] = []
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+
+    def show(results: dict[str, Any], queries: dict[str, Any] | None = None, **media: Any) -> "Page":
+        path = tmp_path / "report.html"
+        path.write_text(to_html(results, queries), encoding="utf-8")
+        page = context.new_page()
+        page.emulate_media(**media)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: (said.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_function("() => document.documentElement.dataset.ready")
+        page.wait_for_function(DRAWN)
+        return page
+
+    yield show
+    context.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert len([url for url in asked if url.startswith("file:")]) == 1

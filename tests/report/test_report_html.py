@@ -1,12 +1,29 @@
+import base64
+import gzip
+import hashlib
+import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+import vl_convert
 
-from limbeck.report import print_report, summary_json, to_csv, to_html, to_latex, to_markdown
-from limbeck.report.examples import show_examples
+from limbeck.evaluation import mean_ranks
+from limbeck.report import (
+    build_table,
+    print_report,
+    state_finding,
+    summary_json,
+    to_csv,
+    to_html,
+    to_latex,
+    to_markdown,
+)
+from limbeck.report.claims import state_claims
+from limbeck.report.page import _charts
+from limbeck.report.rank_chart import rank_chart
 
 Results = dict[str, Any]
 _VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "circle", "rect"}
@@ -44,27 +61,39 @@ def test_the_page_asks_for_nothing_from_outside(results: Results) -> None:
     links = page.values("src", "href", "xlink:href", "srcset", "action", "data", "poster")
     assert links
     assert all(link.startswith("#") for link in links)
-    assert all(target.startswith("#") for target in re.findall(r"url\(['\"]?([^)'\"]*)", text))
-    assert "@import" not in text
+    styles = text.split("<body>")[0]
+    assert all(target.startswith(("#", "data:")) for target in re.findall(r"url\(['\"]?([^)'\"]*)", styles))
+    assert "@import" not in styles
     assert not {tag for tag, _, _ in page.attributes} & {"link", "img", "iframe", "object", "embed"}
 
 
-def test_every_link_and_drawing_refers_to_one_place_on_the_page(results: Results) -> None:
+def test_the_policy_lets_the_pages_own_scripts_run_and_no_other(results: Results) -> None:
+    text = to_html(results)
+    [policy] = [value for value in Page(text).values("content") if value.startswith("default")]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe-inline" not in policy.split("style-src")[0]
+    assert "unsafe-eval" not in policy
+    scripts = re.findall(r'<script type="module">(.*?)</script>', text, re.DOTALL)
+    assert len(scripts) == 3
+    for script in scripts:
+        assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy
+
+
+def test_every_link_refers_to_one_place_on_the_page(results: Results) -> None:
     results["warnings"] = ["one"]
     text = to_html(results)
     page = Page(text)
     ids = page.values("id")
     assert len(ids) == len(set(ids))
-    referred = [link[1:] for link in page.values("href", "aria-labelledby") if link.startswith("#")]
-    referred += re.findall(r"url\(#([^)]*)\)", text)
+    referred = [link[1:] for link in page.values("href") if link.startswith("#")] + page.values("aria-labelledby")
     assert set(referred) <= set(ids)
     assert page.open == []
 
 
-def test_whatever_comes_from_the_results_is_escaped(results: Results) -> None:
+def test_whatever_comes_from_the_results_is_escaped(
+    results: Results, make_queries: Callable[..., dict[str, Any]]
+) -> None:
     evil = '<script>alert("x")</script>'
-    example = results["examples"][0]
-    example["query"] = example["query_id"] = example["before"][0]["text"] = example["before"][0]["docid"] = evil
     results.update(name=evil, output=evil, warnings=[evil])
     results["cells"][0].update(state="failed", error=evil)
     renamed = {"BCE": evil, "minilm-3": f"{evil}$x$"}
@@ -72,27 +101,94 @@ def test_whatever_comes_from_the_results_is_escaped(results: Results) -> None:
         each.update(recipe=renamed.get(each["recipe"], each["recipe"]), backbone=renamed[each["backbone"]])
     for each in (*results["recipes"], *results["backbones"]):
         each["name"] = renamed.get(each["name"], each["name"])
-    text = to_html(results)
-    assert text.count("<script") == 1
-    assert "alert" in text
+    for claim in results["over_backbones"]:
+        claim.update(a=renamed.get(claim["a"], claim["a"]), differs=[evil])
+    text = to_html(results, make_queries(evil))
+    assert len(re.findall(r"<script type=\"(?:text/plain|module)\"", text)) == 3 + 3, "what is packed, and what runs"
+    assert text.count("alert(&#34;x") > 5
     assert "<script>alert" not in text
 
 
-@pytest.mark.parametrize("why", ["gain", "loss", "typical"])
-def test_an_example_is_labelled_and_shows_grades_and_movements(why: str, results: Results) -> None:
-    results["examples"] = [{**results["examples"][0], "why": why}]
-    text = to_html(results)
-    assert re.search(rf'<span class="tag \w+">{why}</span>', text)
-    (example,) = show_examples(results)
-    assert [(p.docid, p.grade, p.move) for p in example.before] == [
-        ("d1", 0, "↓2"),
-        ("d2", None, "↓out"),
-        ("d3", 2, "↑2"),
-        ("d4", 1, "↑2"),
-    ]
-    assert [(p.docid, p.move) for p in example.after] == [("d3", "↑2"), ("d4", "↑2"), ("d1", "↓2"), ("d31", "↑new")]
-    for grade in ("grade g0", "grade g1", "grade g2", "grade unjudged"):
-        assert text.count(f'class="{grade}"') >= 2  # the key, and a passage
+def test_what_is_packed_is_what_was_given_and_equal_results_give_equal_pages(
+    results: Results, make_queries: Callable[..., dict[str, Any]]
+) -> None:
+    text = to_html(results, make_queries())
+    packed = dict(re.findall(r'<script type="text/plain" id="packed-(\w+)">([A-Za-z0-9+/=]*)</script>', text))
+    unpacked = {name: json.loads(gzip.decompress(base64.b64decode(data))) for name, data in packed.items()}
+    assert unpacked["queries"] == make_queries()
+    entry = unpacked["tables"]["values"]["nDCG@10"]["scifact"][2]
+    given = next(c for c in results["comparisons"] if c["collection"] == "scifact" and c["measure"] == "nDCG@10")
+    assert entry[0] == pytest.approx(given["mean"], rel=1e-5)
+    assert entry[6][3] == pytest.approx(given["corrected_seeds_p"], rel=1e-5)
+    assert to_html(results, make_queries()) == text
+
+
+@pytest.mark.filterwarnings("error")
+def test_every_chart_is_one_that_vega_lite_understands(make_results: Callable[..., Results]) -> None:
+    results = make_results(backbones=("minilm-3", "minilm-6"))
+    table = build_table(results)
+    names, ranks = ["a", "b", "c"], mean_ranks([[0.3, 0.2, 0.1], [0.3, 0.1, 0.2]])
+    charts = [*_charts(results, table), rank_chart(names, ranks)]
+    assert [chart.name for chart in charts] == ["heat", "differences", "scaling", "cost", "loss", "validation", "ranks"]
+    for chart in charts:
+        assert vl_convert.vegalite_to_vega({**chart.spec, "width": 400, "autosize": "pad"})["marks"]
+
+
+def test_a_claim_counts_backbones_and_says_what_else_differs(make_results: Callable[..., Results]) -> None:
+    results = make_results(backbones=("minilm-3", "minilm-6"), recipes=("BCE", "RankNet"))
+    [row] = results["over_backbones"]
+    row.update(
+        difference=-0.03, ci=[-0.04, -0.02], ahead=[], behind=row["backbones"], corrected_p=0.9, corrected_seeds_p=0.004
+    )
+    [claim] = state_claims(results)
+    assert claim.sentence == "RankNet beats BCE on 2 of 2 backbones, +0.030 [+0.020, +0.040] nDCG@10, p = 0.004."
+    assert claim.caution.startswith("They differ also in candidates, signal")
+    row.update(
+        difference=0.001,
+        ci=[-0.01, 0.012],
+        ahead=["minilm-3"],
+        behind=["minilm-6"],
+        corrected_p=0.001,
+        corrected_seeds_p=0.7,
+    )
+    [claim] = state_claims(results)
+    assert claim.sentence.startswith("BCE and RankNet cannot be told apart: BCE is ahead on 1 of 2 backbones, +0.001")
+    assert not claim.significant
+
+
+def test_the_mark_rests_on_queries_and_seeds_in_every_format_and_the_note_says_so(results: Results) -> None:
+    for row in (*results["comparisons"], *results["pairwise"], *results["over_backbones"]):
+        row.update(corrected_p=0.001, corrected_seeds_p=0.2, difference=0.1)
+    for text in (to_html(results), to_markdown(results), to_latex(results)):
+        assert "paired t-test over queries and seeds" in text
+    # Of the marks there are only those in the note.
+    assert to_markdown(results).count("▲") == 1
+    assert r"$^{\blacktriangle}$ " not in to_latex(results).split(r"\begin{tabular}")[1]
+    assert ",above" not in to_csv(results)
+    assert "Nothing beats the first stage" in str(state_finding(results, build_table(results)))
+    assert "no difference is significant" in str(state_finding(results, build_table(results)))
+
+
+def test_a_rehearsal_says_so_above_everything(results: Results) -> None:
+    assert "Rehearsal" not in to_html(results)
+    text = to_html({**results, "rehearsal": True})
+    assert text.index('<p class="banner"') < text.index("<h1>")
+    assert to_markdown({**results, "rehearsal": True}).index("Rehearsal") < 40
+
+
+def test_suites_that_are_complete_stand_before_collections(results: Results) -> None:
+    results["first_stage"]["suites"] = {"pair": {"nDCG@10": 0.64, "RR@10": 0.7}}
+    for cell in results["cells"]:
+        cell["suites"] = {"pair": dict.fromkeys(results["measures"], 0.7 + cell["seed"] / 100)}
+    given = next(c for c in results["comparisons"] if c["recipe"] == "BCE")
+    row = {**given, "collection": "pair", "mean": 0.715, "difference": 0.075, "corrected_seeds_p": 0.01}
+    results["suite_comparisons"] = [row]
+    table = build_table(results)
+    assert table.columns == ("pair", "demo/test", "scifact")
+    entries = [row.entry("pair", "nDCG@10") for row in table.rows]
+    assert [entry.mean for entry in entries] == [0.64, None, 0.715, 0.715, 0.715]
+    assert [entry.mark for entry in entries] == ["", "", "▲", "", ""]
+    assert "| recipe | backbone | pair | demo/test | scifact |" in to_markdown(results)
 
 
 def test_the_counts_of_queries_stand_on_the_page(results: Results) -> None:
@@ -101,13 +197,13 @@ def test_the_counts_of_queries_stand_on_the_page(results: Results) -> None:
 
 
 def _bare(results: Results) -> None:
-    results.update(teachers=[], pairwise=[], audit=[], examples=[], warnings=[])
+    results.update(teachers=[], pairwise=[], audit=[], over_backbones=[], warnings=[])
     for cell in results["cells"]:
         cell.update(curve=[], validation=[])
 
 
 def _nothing_finished(results: Results) -> None:
-    results.update(comparisons=[], pairwise=[], examples=[])
+    results.update(comparisons=[], pairwise=[], over_backbones=[])
     for cell in results["cells"]:
         cell.update(state="missing", training=None, curve=[], validation=[], values={})
 
@@ -118,7 +214,6 @@ def _odd(results: Results) -> None:
     results["recipes"][0]["stages"][0].update(steps=None, sample=None)
     results["cells"][0]["values"]["scifact"]["RR@10"] = float("nan")
     results["cells"][0].update(curve=[[10, None], [20, float("nan")]], validation=[[10, 0.5]])
-    results["examples"][0].update(before=[], after=[])
     results["seconds"] = None
 
 
@@ -131,15 +226,15 @@ def test_what_is_missing_is_stated_and_never_an_error(
 
     results = make_results(seeds=seeds, collections=("scifact",), recipes=("BCE", "RankNet"))
     impair(results)
-    text = to_html(results)
+    text = re.sub(r"<script.*?</script>", "", to_html(results), flags=re.DOTALL)
     assert Page(text).open == []
     for write in (to_markdown, to_csv, to_latex, summary_json):
         assert write(results)
     print_report(results, Console(quiet=True))
     expected = {
-        _bare: ["No teacher was measured", "No validation was recorded", "There are no example rankings"],
+        _bare: ["No teacher was measured", "No validation was recorded", "There are no rankings to explore"],
         _nothing_finished: ["There is no finding yet", "No recipe could be compared", "Cells that did not finish"],
-        _odd: ["No candidates."],
+        _odd: ["Fewer than two sizes"],
     }[impair]
     assert all(sentence in text for sentence in expected)
     assert ("One seed was trained" in text) == (seeds == 1)

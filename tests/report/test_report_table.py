@@ -28,10 +28,10 @@ def test_every_entry_carries_the_numbers_and_the_mark_of_its_comparison(results:
             comparison["collection"], comparison["measure"]
         )
         assert (entry.mean, entry.std, entry.difference, entry.corrected_p, [entry.low, entry.high]) == tuple(
-            comparison[key] for key in ("mean", "std", "difference", "corrected_p", "ci")
+            comparison[key] for key in ("mean", "std", "difference", "corrected_seeds_p", "ci")
         )
         assert [value for _, value in entry.seeds] == comparison["seeds"]
-        significant = comparison["corrected_p"] < 0.05
+        significant = comparison["corrected_seeds_p"] < 0.05
         assert entry.mark == (("▲" if comparison["difference"] > 0 else "▼") if significant else "")
         marks.add(entry.mark)
     assert marks == {"▲", ""}, "the example must show both"
@@ -85,7 +85,7 @@ def test_a_single_seed_has_no_standard_deviation(make_results: Callable[..., Res
 @pytest.mark.parametrize(("p", "sign"), [(0.9, 1), (0.9, -1), (0.01, -1)])
 def test_the_finding_says_that_nothing_beats_the_first_stage(results: Results, p: float, sign: int) -> None:
     for comparison in results["comparisons"]:
-        comparison.update(corrected_p=p, difference=sign * 0.05)
+        comparison.update(corrected_seeds_p=p, difference=sign * 0.05)
     headline = state_finding(results, build_table(results)).headline
     assert headline.startswith("Nothing beats the first stage (bm25)")
     assert ("6 are significantly below" in headline) == (p < 0.05)
@@ -94,7 +94,7 @@ def test_the_finding_says_that_nothing_beats_the_first_stage(results: Results, p
 def test_the_finding_counts_comparisons_of_the_primary_measure(results: Results) -> None:
     table = build_table(results)
     primary = [c for c in results["comparisons"] if c["measure"] == "nDCG@10"]
-    above = sum(c["corrected_p"] < 0.05 and c["difference"] > 0 for c in primary)
+    above = sum(c["corrected_seeds_p"] < 0.05 and c["difference"] > 0 for c in primary)
     assert 1 < above < len(primary) == 6
     assert state_finding(results, table).headline.startswith(
         f"Of 6 comparisons with the first stage (bm25), {above} are significantly above"
@@ -103,7 +103,7 @@ def test_the_finding_counts_comparisons_of_the_primary_measure(results: Results)
 
 def test_the_finding_warns_where_significant_pairs_differ_in_more_than_the_objective(results: Results) -> None:
     for pair in results["pairwise"]:
-        pair.update(corrected_p=0.001, difference=0.1)
+        pair.update(corrected_seeds_p=0.001, difference=0.1)
     confounded = sum(bool(pair["differs"]) for pair in results["pairwise"])
     finding = str(state_finding(results, build_table(results)))
     assert f"6 differ significantly; {confounded} of these differ in more than the objective" in finding
@@ -120,7 +120,8 @@ def test_the_summary_holds_means_seeds_differences_and_corrected_p(
                 continue
             value = recipe["values"][comparison["collection"]][comparison["measure"]]
             assert [v for v in value["seeds"].values() if v is not None] == comparison["seeds"]
-            assert all(value[key] == comparison[key] for key in ("mean", "difference", "ci", "corrected_p"))
+            assert all(value[key] == comparison[key] for key in ("mean", "difference", "ci"))
+            assert value["corrected_p"] == comparison["corrected_seeds_p"]
     assert summary["recipes"][0]["values"]["scifact"]["RR@10"]["seeds"]["1"] is None
     assert summary["cells"] == {"planned": 6, "done": 5}
     assert [(cell["recipe"], cell["seed"], cell["error"]) for cell in summary["unfinished"]] == [

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from limbeck.cli import app
 from limbeck.errors import DataError, MissingError, UsageError
 from limbeck.evaluation import analyse_factors
+from limbeck.study import gather
 from limbeck.study.factors import figures, read_table, select, study_table
 
 HEAD = "backbone,objective,collection,measure,seed,value\n"
@@ -40,7 +41,7 @@ def test_a_table_is_analysed_by_its_factors(tmp_path: Path) -> None:
 
 
 def test_a_study_is_analysed_by_backbone_objective_and_negatives(finished: Path) -> None:
-    read = study_table(finished)
+    read = study_table(gather(finished))
     assert {row["recipe"] for _, row in read.rows} == {"BCE", "TwoStage"}
     some = select(read, {"measure": ["nDCG@10"]})
     data = figures(some, ["objective"])

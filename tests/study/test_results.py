@@ -1,6 +1,5 @@
 import itertools
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,12 @@ import pytest
 from limbeck.evaluation import holm, minimum_detectable_difference, over_queries_and_seeds, pair, paired_t
 from limbeck.study import gather, load_study
 from limbeck.study.audit import differences
-from limbeck.study.comparisons import Trained, compare_with_first_stage
-from limbeck.study.examples import choose_queries
+from limbeck.study.comparisons import (
+    Trained,
+    compare_on_suites,
+    compare_over_backbones,
+    compare_with_first_stage,
+)
 from limbeck.study.results import _curves
 from limbeck.study.store import Store
 
@@ -78,7 +81,7 @@ def test_holm_spans_recipes_and_collections_of_one_measure() -> None:
     first = {name: {m: values(0) for m in ("AP", "RR")} for name in ("x", "y")}
     trained = [
         Trained("b", recipe, {name: {m: {1: values(shift), 2: values(shift)} for m in ("AP", "RR")} for name in first})
-        for recipe, shift in (("r", 0.1), ("s", 0.3))
+        for recipe, shift in (("r", 0.1), ("s", 2.0))
     ]
     rows = compare_with_first_stage(trained, first, ["AP", "RR"])
     for measure in ("AP", "RR"):
@@ -90,7 +93,7 @@ def test_holm_spans_recipes_and_collections_of_one_measure() -> None:
             one = next(one for one in trained if one.recipe == row["recipe"])
             pairs = pair({"x": one.seeds(row["collection"], measure)}, {"x": [first[row["collection"]][measure]]})
             assert row["detectable"] == minimum_detectable_difference(over_queries_and_seeds(pairs), 0.05 / 4)
-        assert all(row["significant"] == (row["corrected_p"] < 0.05) for row in family)
+        assert all(row["significant"] == (row["corrected_seeds_p"] < 0.05) for row in family)
     assert any(row["significant"] for row in rows)
 
 
@@ -125,42 +128,62 @@ def test_first_stage_and_teacher_are_measured_on_the_same_candidates(results: di
     assert first["description"].startswith("BM25(k1=0.9")
 
 
-def test_examples_show_losses_as_well_as_gains(results: dict[str, Any]) -> None:
-    examples = results["examples"]
-    assert len(examples) == 4
-    for example in examples:
-        change = example["after_value"] - example["before_value"]
-        assert {"gain": change > 0, "loss": change < 0, "typical": True}[example["why"]]
-        assert {item["docid"] for item in example["before"]} == {item["docid"] for item in example["after"]}
-        assert example["before"][0]["text"]
-        assert {item["grade"] for item in example["after"]} - {None}
+def test_two_recipes_are_compared_over_the_backbones_that_both_have() -> None:
+    random = np.random.default_rng(0)
+
+    def values(shift: float) -> dict[str, dict[str, dict[int, dict[str, float]]]]:
+        return {
+            name: {"RR": {seed: {str(n): float(random.normal(shift, 0.1)) for n in range(9)} for seed in (1, 2)}}
+            for name in ("x", "y")
+        }
+
+    trained = [
+        Trained(backbone, recipe, values(shift + effect))
+        for backbone, shift in (("small", 0.1), ("large", 0.4))
+        for recipe, effect in (("r", 0.0), ("s", 0.2))
+    ]
+    alone = Trained("third", "r", values(9.0))
+    [row] = compare_over_backbones([*trained, alone], ["x", "y"], "RR", {("large", "r", "s"): ["signal"]})
+    assert (row["a"], row["b"], row["backbones"]) == ("r", "s", ["small", "large"])
+    assert (row["ahead"], row["behind"]) == ([], ["small", "large"])
+
+    def mean(one: Trained) -> float:
+        return float(np.mean([list(seed.values()) for name in one.values.values() for seed in name["RR"].values()]))
+
+    small_r, small_s, large_r, large_s = map(mean, trained)
+    assert row["difference"] == pytest.approx((small_r + large_r - small_s - large_s) / 2)
+    assert row["queries"] == 18
+    assert row["differs"] == ["signal"]
+    assert 0 < row["seeds_p"] == row["corrected_seeds_p"] < 0.05
+    assert row["significant"]
 
 
-def test_chosen_queries_are_extremes_and_the_middle() -> None:
-    before = {("c", f"{n:02d}"): 0.5 for n in range(30)}
-    after = {("c", f"{n:02d}"): 0.5 + (n - 12) / 100 for n in range(30)}
-    chosen = choose_queries(before, after)
-    names = {why: [query for (_, query), reason in chosen if reason == why] for why in ("gain", "loss", "typical")}
-    assert names["gain"] == ["29", "28", "27", "26", "25"]
-    assert names["loss"] == ["00", "01", "02", "03"]
-    assert names["typical"] == ["15", "14", "13"]
+def test_a_suite_is_compared_as_the_mean_of_its_members_and_only_where_a_recipe_has_all() -> None:
+    first = {name: {"RR": {str(n): 0.1 * n for n in range(size)}} for name, size in (("x", 3), ("y", 8))}
+    better = {
+        name: {"RR": {seed: {query: value + gain for query, value in of["RR"].items()} for seed in (1, 2)}}
+        for (name, of), gain in zip(first.items(), (0.1, 0.3), strict=True)
+    }
+    trained = [Trained("b", "r", better), Trained("b", "s", {"x": better["x"]})]
+    rows = compare_on_suites(trained, first, ["RR"], {"both": ["x", "y"], "one": ["x"]})
+    assert [(row["recipe"], row["collection"]) for row in rows] == [("r", "both"), ("r", "one"), ("s", "one")]
+    row = rows[0]
+    assert row["difference"] == pytest.approx(0.2)
+    assert row["mean"] == pytest.approx((0.1 + 0.1 + 0.35 + 0.3) / 2)
+    assert row["first_stage"] == pytest.approx((0.1 + 0.35) / 2)
 
 
-def test_only_gains_are_called_gains() -> None:
-    before = {("c", str(n)): 0.5 for n in range(6)}
-    after = {("c", str(n)): 0.5 - 0.1 * (n == 3) for n in range(6)}
-    assert [why for _, why in choose_queries(before, after)] == ["loss", "typical", "typical", "typical"]
-
-
-def test_examples_that_cannot_be_shown_leave_the_rest(finished: Path, tmp_path: Path) -> None:
-    output = Path(shutil.copytree(finished, tmp_path / "out"))
-    index = json.loads((output / "index.json").read_text())
-    index["collections"][0]["place"] = "/no/such/folder"
-    (output / "index.json").write_text(json.dumps(index))
-    results = gather(output)
-    assert results["examples"] == []
-    assert any("no example queries can be shown" in warning for warning in results["warnings"])
-    assert results["comparisons"]
+def test_significance_rests_on_queries_and_seeds_where_there_are_several() -> None:
+    random = np.random.default_rng(1)
+    first = {"x": {"RR": {str(n): 0.5 for n in range(200)}}}
+    seeds = {s: {str(n): 0.5 + shift + float(random.normal(0, 0.02)) for n in range(200)}
+             for s, shift in ((1, 0.05), (2, -0.03))}  # fmt: skip
+    [row] = compare_with_first_stage([Trained("b", "r", {"x": {"RR": seeds}})], first, ["RR"])
+    assert row["corrected_p"] < 0.001 < 0.05 < row["corrected_seeds_p"]
+    assert not row["significant"]
+    [row] = compare_with_first_stage([Trained("b", "r", {"x": {"RR": {1: seeds[1]}}})], first, ["RR"])
+    assert row["corrected_seeds_p"] is None
+    assert row["significant"]
 
 
 def test_a_curve_keeps_its_mean_in_at_most_200_points(tmp_path: Path) -> None:

@@ -62,7 +62,9 @@ def _interval(bounds: Sequence[float]) -> str:
 
 def _mark(row: dict[str, Any]) -> str:
     equivalent = row["corrected_equivalence_p"]
-    if row["corrected_randomisation_p"] < LEVEL and row["difference"]:
+    over_seeds = row["corrected_seeds_p"]
+    decisive = row["corrected_randomisation_p"] if over_seeds is None else over_seeds
+    if decisive < LEVEL and row["difference"]:
         return "▲" if row["difference"] > 0 else "▼"
     return "=" if equivalent is not None and equivalent < LEVEL else " "
 
@@ -73,9 +75,10 @@ def _legend(rows: list[dict[str, Any]], seeds: bool, margin: float | None, corre
     level = LEVEL if correction == "none" else LEVEL / len(rows)
     how = "not corrected" if correction == "none" else f"{NAMES[correction]}-corrected over {plural(len(rows), 'row')}"
     drawn = "queries and seeds" if seeds else "queries"
+    decisive = "p seeds where there is one, else p rand.," if seeds else "p rand."
     lines = [
-        f"▲ ▼ significantly better, worse: p rand. < {LEVEL}. p rand.: randomisation test; p t: paired t-test; over "
-        f"queries, two-sided, {how}.",
+        f"▲ ▼ significantly better, worse: {decisive} < {LEVEL}. "
+        f"p rand.: randomisation test; p t: paired t-test; over queries, two-sided, {how}.",
         f"95 % interval: bootstrap over {drawn}. effect: difference in standard deviations of queries' differences.",
         f"detectable: the true difference that a t-test over {drawn} finds with power 0.8 at level {level:.2g}.",
     ]

@@ -36,9 +36,10 @@ def factors(
     """
     from limbeck.evaluation import analyse_factors
     from limbeck.report.formats import plural
+    from limbeck.study import gather
     from limbeck.study.factors import figures, read_table, select, study_table
 
-    table = study_table(source) if source.is_dir() else read_table(source)
+    table = study_table(gather(source)) if source.is_dir() else read_table(source)
     if source.is_dir() and measure is None:
         measure = table.rows[0][1]["measure"]
     conditions = [*(where or ()), *([f"measure={measure}"] if measure else [])]

@@ -91,10 +91,10 @@ def status(folder: StudyFolder, json: Json = False) -> None:
 def report(folder: StudyFolder, json: Json = False) -> None:
     """Write the report (HTML, Markdown, CSV, LaTeX, JSON, Parquet) into DIR/report and print its table."""
     from limbeck.report import print_report, summary_json, write_report
-    from limbeck.study import gather, write_provenance, write_values
+    from limbeck.study import explore, gather, write_provenance, write_values
 
     results = gather(folder)
-    files = write_report(results, folder / "report")
+    files = write_report(results, folder / "report", explore(folder))
     for write, name in ((write_values, "results.parquet"), (write_provenance, "provenance.json")):
         write(folder, folder / "report" / name)
         files.append(folder / "report" / name)

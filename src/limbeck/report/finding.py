@@ -6,7 +6,8 @@ from typing import Any
 
 from limbeck.report.formats import ABSENT, enumerate_words, interval, number, p_is, plural, signed
 from limbeck.report.leaks import leak_cautions
-from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Results, Table, mark
+from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Results, Table, decisive_p, mark
+from limbeck.report.wording import test_name
 
 _NAMED_COLLECTIONS = 3
 
@@ -60,9 +61,9 @@ def _headline(entries: list[Entry], table: Table) -> str:
         everywhere = " on every collection" if len(table.collections) > 1 else ""
         return f"{every} is significantly above the first stage ({stage}){everywhere}."
     rest = len(entries) - above - below
-    parts = [f"{above} {'is' if above == 1 else 'are'} significantly above"]
-    parts += [f"{below} significantly below"] if below else []
-    parts += [f"{rest} not significantly different"] if rest else []
+    parts = [f"{above:,} {'is' if above == 1 else 'are'} significantly above"]
+    parts += [f"{below:,} significantly below"] if below else []
+    parts += [f"{rest:,} not significantly different"] if rest else []
     return f"Of {total} with the first stage ({stage}), {enumerate_words(parts)}."
 
 
@@ -75,7 +76,7 @@ def _scope(results: Results, table: Table) -> list[str]:
     return [
         f"{plural(recipes, 'recipe')} on {plural(backbones, 'backbone')}, {plural(seeds, 'seed')} each, re-ranked "
         f"{candidates} on {plural(len(table.collections), 'test collection')}; the measure is {table.measures[0]}, "
-        f"the test is a paired randomisation test, Holm-corrected (α = {ALPHA})."
+        f"the test is a {test_name(results)}, Holm-corrected (α = {ALPHA})."
     ]
 
 
@@ -118,14 +119,14 @@ def _pairs(results: Results) -> list[str]:
     pairs = results.get("pairwise") or ()
     if not pairs:
         return []
-    apart = [pair for pair in pairs if mark(pair["difference"], pair["corrected_p"])]
+    apart = [pair for pair in pairs if mark(pair["difference"], decisive_p(pair))]
     where = "" if len(results["collections"]) == 1 else " (each pair on each collection)"
     if not apart and len(pairs) == 1:
         return ["The two recipes do not differ significantly."]
     if not apart:
         return [f"Among {plural(len(pairs), 'pair')} of recipes{where}, no difference is significant."]
     sentence = (
-        f"Among {plural(len(pairs), 'pair')} of recipes{where}, {len(apart)} "
+        f"Among {plural(len(pairs), 'pair')} of recipes{where}, {len(apart):,} "
         f"{'differs' if len(apart) == 1 else 'differ'} significantly"
     )
     confounded = sum(bool(pair.get("differs")) for pair in apart)
@@ -133,7 +134,7 @@ def _pairs(results: Results) -> list[str]:
         return [f"{sentence}, with nothing but the objective between them."]
     which = "it differs"
     if len(apart) > 1:
-        which = f"{confounded} of these {'differs' if confounded == 1 else 'differ'}"
+        which = f"{confounded:,} of these {'differs' if confounded == 1 else 'differ'}"
     return [f"{sentence}; {which} in more than the objective, which alone therefore does not explain the difference."]
 
 

@@ -2,7 +2,9 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from limbeck.files import write_text
 from limbeck.report.delimited import to_csv
@@ -13,15 +15,19 @@ from limbeck.report.summary import plain
 from limbeck.report.table import Results
 
 
-def write_report(results: Results, folder: str | os.PathLike[str]) -> list[Path]:
+def write_report(
+    results: Results, folder: str | os.PathLike[str], queries: Mapping[str, Any] | None = None
+) -> list[Path]:
     """Write `report.html`, `report.md`, `results.csv`, `table.tex` and `results.json` into `folder`; their paths.
+
+    `queries` are for the page alone, as `limbeck.study.explore` gives them.
 
     All texts are made before the first is written, and each file appears whole or not at all. Folders on the way are
     made. Equal results give equal bytes. Raises MissingError where the folder cannot be written.
     """
     folder = Path(folder)
     texts = {
-        "report.html": to_html(results),
+        "report.html": to_html(results, queries),
         "report.md": to_markdown(results),
         "results.csv": to_csv(results),
         "table.tex": to_latex(results),

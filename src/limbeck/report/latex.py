@@ -2,6 +2,7 @@
 
 from limbeck.report.formats import MINUS, plural
 from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Results, Row, Table, build_table
+from limbeck.report.wording import test_name
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -81,7 +82,7 @@ def _caption(table: Table, measure: str, results: Results) -> str:
         f"{escape(results['name'])}: {escape(measure)}, mean over {plural(seeds, 'seed')}"
         + (r" $\pm$ standard deviation." if seeds > 1 else "."),
         rf"$^{{{_MARKS[ABOVE]}}}$/$^{{{_MARKS[BELOW]}}}$: significantly above/below the first stage "
-        f"(paired randomisation test, Holm-corrected $p < {ALPHA}$).",
+        f"({escape(test_name(results))}, Holm-corrected $p < {ALPHA}$).",
         *map(escape, table.notes),
     ]
     return " ".join(parts)

@@ -6,18 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from limbeck.report.audit import audit_sentences
+from limbeck.report.claims import state_claims
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import duration, interval, moment, p_value, plural, signed
 from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
-from limbeck.report.table import Results, Table, build_table, mark
+from limbeck.report.table import Results, Table, build_table, decisive_p, mark
 from limbeck.report.terms import signed_recipe
 from limbeck.report.wording import (
-    LEGEND,
+    REHEARSAL,
     entry_text,
+    legend,
     other_warnings,
     pair_note,
     stage_text,
     statements,
+    test_name,
     unfinished_cells,
 )
 
@@ -32,11 +35,13 @@ def to_markdown(results: Results) -> str:
     done = sum(cell["state"] == "done" for cell in cells)
     blocks = [
         f"# {escape(results['name'])}",
+        f"**{REHEARSAL}**" if results.get("rehearsal") else "",
         f"**{escape(finding.headline)}** {escape(' '.join(finding.details))}",
         f"{done} of {plural(len(cells), 'cell')} finished · {duration(results.get('seconds'))} of training and "
         f"evaluation · limbeck {escape(results['limbeck_version'])} · {escape(moment(results['created']))}",
         *(f"## {escape(measure)}\n\n{measure_table(table, measure)}" for measure in table.measures),
-        escape(LEGEND),
+        escape(legend(results)),
+        _section("Claims", [f"{one.sentence} {one.caution}".strip() for one in state_claims(results)]),
         _bullets(table.notes),
         _recipes(results),
         _pairs(results),
@@ -50,11 +55,11 @@ def to_markdown(results: Results) -> str:
 
 
 def measure_table(table: Table, measure: str) -> str:
-    """One measure as a pipe table: a row per system, a column per collection."""
+    """One measure as a pipe table: a row per system, a column per suite and collection."""
     rows = []
     for row in table.rows:
         values = []
-        for collection in table.collections:
+        for collection in table.columns:
             entry = row.entry(collection, measure)
             text = entry_text(entry)
             value, _, rest = text.partition(" ")
@@ -62,7 +67,7 @@ def measure_table(table: Table, measure: str) -> str:
         rows.append(
             [escape(row.signed_recipe), escape(row.backbone) if row.kind == "recipe" else f"*{row.kind}*", *values]
         )
-    return _pipe_table(["recipe", "backbone", *map(escape, table.collections)], rows, left=2)
+    return _pipe_table(["recipe", "backbone", *map(escape, table.columns)], rows, left=2)
 
 
 def escape(text: object) -> str:
@@ -99,12 +104,12 @@ def _pairs(results: Results) -> str:
             escape(pair_note(pair.get("differs"))),
             signed(pair["difference"]),
             interval(*pair["ci"]),
-            p_value(pair["corrected_p"]) + (" \\*" if mark(pair["difference"], pair["corrected_p"]) else ""),
+            p_value(decisive_p(pair)) + (" \\*" if mark(pair["difference"], decisive_p(pair)) else ""),
         ]
         for pair in pairs
     ]
     header = ["collection", "backbone", "recipes", "audit", "difference", "95 % interval", "corrected p"]
-    return f"## Pairs of recipes\n\n{_pipe_table(header, rows, left=4)}\n\n\\* significant"
+    return f"## Pairs of recipes\n\n{_pipe_table(header, rows, left=4)}\n\n\\* significant ({test_name(results)})"
 
 
 def _leaks(results: Results) -> str:

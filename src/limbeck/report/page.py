@@ -1,7 +1,10 @@
 """The results as one self-contained HTML page: no request leaves it."""
 
+import base64
+import hashlib
 import shlex
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -9,44 +12,96 @@ from markupsafe import Markup
 
 from limbeck.report import formats
 from limbeck.report.audit import audit_matrices, audit_sentences
-from limbeck.report.examples import show_examples
-from limbeck.report.figures import backbone_keys, difference_panels, loss_panels, recipe_keys, validation_panels
+from limbeck.report.bundles import bundle
+from limbeck.report.charts import Chart, cost, differences, heat_map, scaling
+from limbeck.report.claims import claims_note, state_claims
+from limbeck.report.data import pack, table_data
+from limbeck.report.factors import state_factors
 from limbeck.report.finding import state_finding
 from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
-from limbeck.report.svg import NEUTRAL, swatch
-from limbeck.report.table import ABOVE, Results, Table, build_table, mark
+from limbeck.report.rank_chart import rank_chart, rank_recipes, ranks_note
+from limbeck.report.table import Results, Table, build_table
 from limbeck.report.terms import signed_recipe
-from limbeck.report.wording import LEGEND, other_warnings, pair_note, stage_text, statements, unfinished_cells
+from limbeck.report.training_charts import loss, validation
+from limbeck.report.wording import REHEARSAL, legend, other_warnings, stage_text, statements, unfinished_cells
+
+_SCRIPTS = ("data.js", "tables.js", "charts.js", "explorer.js", "page.js")
 
 
-def to_html(results: Results) -> str:
-    """The whole page as text, UTF-8 when written. Everything from the results is escaped."""
+def to_html(results: Results, queries: Mapping[str, Any] | None = None) -> str:
+    """The whole page as text, UTF-8 when written; `queries` as `limbeck.study.explore` gives them.
+
+    Everything from the results is escaped, or packed as base64 and shown as text by the page's own scripts. A policy in
+    the page lets no other script run and no request leave it.
+    """
     table = build_table(results)
     cells = results["cells"]
+    ranked = rank_recipes(table)
+    charts = {chart.name: chart for chart in _charts(results, table)}
+    ranks = ranked
+    if not isinstance(ranked, str):
+        charts["ranks"] = rank_chart(*ranked)
+        ranks = ranks_note(ranked[1], len(table.collections))
+    libraries = bundle()
+    scripts = [libraries.charts, libraries.tables, _script()]
     context = {
         "results": results,
         "table": table,
         "finding": state_finding(results, table),
-        "legend": LEGEND,
+        "claims": state_claims(results),
+        "claims_note": claims_note(results),
+        "factors": state_factors(results),
+        "rehearsal": REHEARSAL,
+        "legend": legend(results),
         "done": sum(cell["state"] == "done" for cell in cells),
         "seeds": sorted({cell["seed"] for cell in cells}),
         "unfinished": unfinished_cells(results),
-        "warnings": other_warnings(results),
+        "warnings": [*other_warnings(results), *((queries or {}).get("warnings") or ())],
         "statements": statements(results, table),
-        "differences": difference_panels(results, table),
-        "losses": loss_panels(results),
-        "validations": validation_panels(results),
-        "backbone_keys": list(backbone_keys(results).values()),
-        "recipe_keys": list(recipe_keys(results).values()),
-        "pairs": _pairs(results, table),
+        "charts": charts,
+        "ranks": ranks,
         "audit": audit_matrices(results),
         "audit_sentences": audit_sentences(results),
         "leaks": leak_rows(results),
         "leak_note": LEAK_NOTE,
-        "examples": show_examples(results),
+        "queries": queries if queries and any(each["queries"] for each in queries["collections"]) else None,
         "output": shlex.quote(str(results["output"])),
+        "styles": Markup(libraries.styles),
+        "scripts": [Markup(text) for text in scripts],
+        "policy": _policy(scripts),
+        "packed": {
+            "tables": pack(table_data(results, table)),
+            "charts": pack({name: chart.spec for name, chart in charts.items()}),
+            "queries": pack(queries),
+        },
     }
     return _environment().get_template("report.html.j2").render(context)
+
+
+def _charts(results: Results, table: Table) -> list[Chart]:
+    """The charts for which there are numbers."""
+    drawn = [
+        heat_map(table),
+        differences(table),
+        scaling(results, table),
+        cost(results, table),
+        loss(results),
+        validation(results),
+    ]
+    return [chart for chart in drawn if chart]
+
+
+def _script() -> str:
+    """The page's own script. It stands between newlines, which are a part of what the policy's hash is taken of."""
+    templates = files("limbeck.report") / "templates"
+    return "\n".join((templates / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+
+
+def _policy(scripts: list[str]) -> str:
+    """A content security policy: these scripts alone, no request to anywhere."""
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
 
 
 def _environment() -> Environment:
@@ -60,24 +115,18 @@ def _environment() -> Environment:
     for function in (
         formats.number,
         formats.signed,
-        formats.interval,
-        formats.p_value,
         formats.duration,
         formats.moment,
         formats.count,
         formats.plural,
         formats.enumerate_words,
-        pair_note,
         leak_text,
         example_text,
         stage_text,
-        swatch,
         words,
     ):
         environment.filters[function.__name__] = function
-    # Drawn by this package and escaped where it was drawn.
-    environment.filters["drawing"] = Markup
-    environment.globals.update(mark=mark, signed_recipe=signed_recipe, ABOVE=ABOVE, NEUTRAL=NEUTRAL)
+    environment.globals["signed_recipe"] = signed_recipe
     return environment
 
 
@@ -98,14 +147,3 @@ def words(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(words, value)) or formats.ABSENT
     return formats.ABSENT if value is None else str(value).replace("_", " ")
-
-
-def _pairs(results: Results, table: Table) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The pairs of recipes by collection, surest difference first."""
-    pairs = results.get("pairwise") or ()
-    grouped = [(name, [pair for pair in pairs if pair["collection"] == name]) for name in table.collections]
-    return [
-        (name, sorted(some, key=lambda pair: (pair["corrected_p"], -abs(pair["difference"]))))
-        for name, some in grouped
-        if some
-    ]

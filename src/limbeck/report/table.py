@@ -23,7 +23,7 @@ class Entry:
 
     `seeds` holds every planned seed with its value, None where the cell has none. `std` is the sample standard
     deviation over seeds, None with fewer than two. `difference`, `low`, `high` and the p-value are those of
-    the paired comparison with the first stage.
+    the paired comparison with the first stage; the p-value is that on which the mark rests (`decisive_p`).
     """
 
     mean: float | None = None
@@ -88,12 +88,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in reading order. `measures[0]` is the primary measure."""
+    """Rows in reading order. `measures[0]` is the primary measure; `suites` are those tested whole."""
 
+    suites: tuple[str, ...]
     collections: tuple[str, ...]
     measures: tuple[str, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Suites, then collections."""
+        return (*self.suites, *self.collections)
 
     def of_kind(self, kind: str) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.kind == kind)
@@ -110,18 +116,30 @@ def mark(difference: float | None, corrected_p: float | None) -> str:
     return ABOVE if difference > 0 else BELOW
 
 
+def decisive_p(comparison: Mapping[str, Any]) -> float | None:
+    """The corrected p-value that a mark rests on: over queries and seeds where there are several, else over queries.
+
+    >>> decisive_p({"corrected_p": 0.01, "corrected_seeds_p": 0.2}), decisive_p({"corrected_p": 0.01})
+    (0.2, 0.01)
+    """
+    over_seeds = comparison.get("corrected_seeds_p")
+    return finite(comparison["corrected_p"] if over_seeds is None else over_seeds)
+
+
 def build_table(results: Results) -> Table:
     """The table of a study's results. What has no value stays in it, as an entry without one."""
     collections = tuple(collection["name"] for collection in results["collections"])
     measures = tuple(results["measures"])
-    columns = [(collection, measure) for collection in collections for measure in measures]
     first_stage = results.get("first_stage") or {"name": "first stage", "values": {}}
+    suites = tuple(first_stage.get("suites") or ())
+    columns = [(name, measure) for name in (*suites, *collections) for measure in measures]
     rows = [
         _given_row("first stage", first_stage, columns),
         *(_given_row("teacher", teacher, columns) for teacher in results.get("teachers") or ()),
     ]
     compared = {
-        (c["backbone"], c["recipe"], c["collection"], c["measure"]): c for c in results.get("comparisons") or ()
+        (c["backbone"], c["recipe"], c["collection"], c["measure"]): c
+        for c in (*(results.get("comparisons") or ()), *(results.get("suite_comparisons") or ()))
     }
     cells: dict[tuple[str, str], list[Mapping[str, Any]]] = {
         (backbone["name"], recipe["name"]): [] for backbone in results["backbones"] for recipe in results["recipes"]
@@ -140,7 +158,7 @@ def build_table(results: Results) -> Table:
         if seeds
     ]
     rows += _with_best(recipe_rows, columns)
-    return Table(collections, measures, tuple(rows), (*_notes(cells), *terms_notes(results)))
+    return Table(suites, collections, measures, tuple(rows), (*_notes(cells), *terms_notes(results)))
 
 
 def finite(value: float | None) -> float | None:
@@ -149,21 +167,19 @@ def finite(value: float | None) -> float | None:
 
 
 def value_of(cell: Mapping[str, Any], collection: str, measure: str) -> float | None:
-    """A cell's value, None where the cell did not finish or lacks it."""
-    if cell["state"] != "done":
-        return None
-    return finite(((cell.get("values") or {}).get(collection) or {}).get(measure))
+    """A cell's value on a collection or suite, None where the cell did not finish or lacks it."""
+    return _measured(cell, collection, measure) if cell["state"] == "done" else None
+
+
+def _measured(given: Mapping[str, Any], name: str, measure: str) -> float | None:
+    values = {**(given.get("suites") or {}), **(given.get("values") or {})}
+    return finite((values.get(name) or {}).get(measure))
 
 
 def _given_row(
     kind: Literal["first stage", "teacher"], given: Mapping[str, Any], columns: list[tuple[str, str]]
 ) -> Row:
-    values = given.get("values") or {}
-    entries = {
-        (collection, measure): Entry(finite((values.get(collection) or {}).get(measure)))
-        for collection, measure in columns
-    }
-    return Row(kind, "", given["name"], entries)
+    return Row(kind, "", given["name"], {column: Entry(_measured(given, *column)) for column in columns})
 
 
 def _entry(cells: list[Mapping[str, Any]], comparison: Mapping[str, Any] | None, column: tuple[str, str]) -> Entry:
@@ -183,7 +199,7 @@ def _entry(cells: list[Mapping[str, Any]], comparison: Mapping[str, Any] | None,
         difference=finite(comparison["difference"]),
         low=finite(low),
         high=finite(high),
-        corrected_p=finite(comparison["corrected_p"]),
+        corrected_p=decisive_p(comparison),
         wins=comparison.get("wins"),
         ties=comparison.get("ties"),
         losses=comparison.get("losses"),

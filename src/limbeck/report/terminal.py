@@ -10,7 +10,7 @@ from rich.text import Text
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import number
 from limbeck.report.table import ABOVE, Entry, Results, Row, Table, build_table
-from limbeck.report.wording import LEGEND, other_warnings, unfinished_cells
+from limbeck.report.wording import REHEARSAL, legend, other_warnings, unfinished_cells
 
 _NAME = 8
 _VALUE = 15
@@ -21,6 +21,8 @@ def print_report(results: Results, console: Console) -> None:
     table = build_table(results)
     finding = state_finding(results, table)
     console.print(Text(str(results["name"]), style="bold"))
+    if results.get("rehearsal"):
+        console.print(Text(REHEARSAL, style="bold red"))
     console.print(Text(finding.headline))
     for sentence in finding.details:
         console.print(Text(sentence, style="dim"))
@@ -28,7 +30,7 @@ def print_report(results: Results, console: Console) -> None:
         for collections in _blocks(table, console.width):
             console.print()
             console.print(draw_table(table, measure, collections))
-    console.print(Text(LEGEND, style="dim"))
+    console.print(Text(legend(results), style="dim"))
     for note in table.notes:
         console.print(Text(note, style="yellow"))
     for cell in unfinished_cells(results):
@@ -40,7 +42,7 @@ def print_report(results: Results, console: Console) -> None:
 
 
 def draw_table(table: Table, measure: str, collections: Sequence[str]) -> Drawing:
-    """One measure: a row per system, a column per collection."""
+    """One measure: a row per system, a column per suite or collection."""
     drawing = Drawing(title=Text(measure), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     drawing.add_column("recipe", overflow="fold", min_width=_NAME)
     drawing.add_column("backbone", overflow="fold", min_width=_NAME)
@@ -60,7 +62,7 @@ def _blocks(table: Table, width: int) -> list[tuple[str, ...]]:
     """The collections in as many tables as `width` asks for: names may wrap, a number must never be cut."""
     names = 2 * (max([_NAME, *(min(len(name), 24) for row in table.rows for name in (row.recipe, row.backbone))]) + 2)
     size = max(1, (width - names) // (_VALUE + 2))
-    return [table.collections[start : start + size] for start in range(0, len(table.collections), size)]
+    return [table.columns[start : start + size] for start in range(0, len(table.columns), size)]
 
 
 def _names(row: Row) -> tuple[Text, Text]:

@@ -6,11 +6,30 @@ from typing import Any
 from limbeck.report.formats import number, plural
 from limbeck.report.table import ALPHA, Entry, Results, Table
 
-LEGEND = (
-    f"▲ significantly above the first stage, ▼ significantly below (paired randomisation test on per-query values "
-    f"averaged over seeds; Holm-corrected p < {ALPHA}); no mark: no significant difference. "
-    "± is the standard deviation over seeds. Bold: the highest mean of a column, seen on the test queries themselves."
+REHEARSAL = (
+    "Rehearsal: tiny stand-ins were trained for a few steps to try the whole way out; "
+    "no number here says anything about the study."
 )
+OVER_SEEDS = "paired t-test over queries and seeds"
+OVER_QUERIES = "paired randomisation test over queries, with the one seed at hand"
+
+
+def test_name(results: Results) -> str:
+    """The test that the marks of a study rest on."""
+    rows = [*(results.get("comparisons") or ()), *(results.get("pairwise") or ())]
+    several = {row.get("corrected_seeds_p") is not None for row in rows}
+    if several == {True, False}:
+        return f"{OVER_SEEDS}; where one seed is finished, {OVER_QUERIES}"
+    return OVER_SEEDS if True in several else OVER_QUERIES
+
+
+def legend(results: Results) -> str:
+    """The note under every table of means."""
+    return (
+        f"▲ significantly above the first stage, ▼ significantly below ({test_name(results)}; Holm-corrected "
+        f"p < {ALPHA}); no mark: no significant difference. ± is the standard deviation over seeds. "
+        "Bold: the highest mean of a column, seen on the test queries themselves."
+    )
 
 
 def entry_text(entry: Entry) -> str:
@@ -54,8 +73,6 @@ def statements(results: Results, table: Table) -> list[str]:
         lacking.append("No validation was recorded, so no curve of a validation measure can be drawn.")
     if not any(cell.get("curve") for cell in cells):
         lacking.append("No training loss was recorded.")
-    if not results.get("examples"):
-        lacking.append("There are no example rankings.")
     if len({cell["seed"] for cell in cells}) == 1:
         lacking.append("One seed was trained, so there is no standard deviation.")
     return lacking

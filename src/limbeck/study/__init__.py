@@ -3,6 +3,7 @@
 from limbeck.study.audit import audit_study
 from limbeck.study.config import Study, StudyError, load_study
 from limbeck.study.execute import run_study
+from limbeck.study.explorer import explore
 from limbeck.study.plan import Cell, StudyPlan, plan_study
 from limbeck.study.provenance import provenance, write_provenance
 from limbeck.study.results import gather
@@ -15,6 +16,7 @@ __all__ = [
     "StudyError",
     "StudyPlan",
     "audit_study",
+    "explore",
     "gather",
     "load_study",
     "plan_study",

@@ -97,6 +97,111 @@ def compare_recipes(
     return rows
 
 
+def compare_on_suites(
+    trained: Sequence[Trained],
+    first_stage: Mapping[str, Mapping[str, Values]],
+    measures: Sequence[str],
+    suites: Mapping[str, Sequence[str]],
+) -> list[dict[str, Any]]:
+    """Every recipe against the first stage on every suite (name → members), Holm-corrected over those of a measure.
+
+    A recipe's seeds are those that it has on every member; a mean is the mean of the members' means.
+    """
+    rows = []
+    for measure in measures:
+        found = {
+            suite: [one for one in trained if all(one.seeds(name, measure) for name in members)]
+            for suite, members in suites.items()
+        }
+        level = LEVEL / max(1, sum(map(len, found.values())))
+        family = []
+        for suite, some in found.items():
+            first = {name: [first_stage[name][measure]] for name in suites[suite]}
+            sides = [{name: one.seeds(name, measure) for name in suites[suite]} for one in some]
+            compared = compare_all([pair(own, first) for own in sides], level=level)
+            family += [
+                {**one.name, "collection": suite, "measure": measure, **_suite_means(own, first), **_statistics(result)}
+                for one, own, result in zip(some, sides, compared, strict=True)
+            ]
+        rows += _corrected(family)
+    return rows
+
+
+def compare_over_backbones(
+    trained: Sequence[Trained],
+    collections: Sequence[str],
+    measure: str,
+    differs: Mapping[tuple[str, str, str], Sequence[str]],
+) -> list[dict[str, Any]]:
+    """Every two recipes, averaged over the backbones and collections that both have, Holm-corrected over all pairs.
+
+    A query's value is its mean over backbones, one seed of each at a time; backbones are those at hand. On the
+    backbones `ahead` a's mean is higher, on those `behind` b's. A backbone lacks a recipe that has no seed on some
+    collection.
+    """
+    recipes = list(dict.fromkeys(one.recipe for one in trained))
+    found = {
+        (one.recipe, one.backbone): {name: one.seeds(name, measure) for name in collections}
+        for one in trained
+        if collections and all(one.seeds(name, measure) for name in collections)
+    }
+    couples = []
+    for a, b in combinations(recipes, 2):
+        backbones = [name for recipe, name in found if recipe == a and (b, name) in found]
+        if backbones:
+            couples.append(
+                (a, b, backbones, pair(*(_averaged([found[side, n] for n in backbones]) for side in (a, b))))
+            )
+    compared = compare_all([both for *_, both in couples], level=LEVEL / max(1, len(couples)))
+    return _corrected(
+        [
+            {
+                "a": a,
+                "b": b,
+                "measure": measure,
+                "backbones": backbones,
+                "ahead": [name for name in backbones if _mean(found[a, name]) > _mean(found[b, name])],
+                "behind": [name for name in backbones if _mean(found[a, name]) < _mean(found[b, name])],
+                **_statistics(result),
+                "collections_ci": result.collections_interval and list(result.collections_interval),
+                "differs": list(dict.fromkeys(f for name in backbones for f in differs.get((name, a, b), ()))),
+            }
+            for (a, b, backbones, _), result in zip(couples, compared, strict=True)
+        ]
+    )
+
+
+def _averaged(backbones: Sequence[Mapping[str, Sequence[Values]]]) -> dict[str, list[Values]]:
+    """Collection → one mapping per seed, means over backbones; as many seeds as every backbone has everywhere."""
+    seeds = min(len(values) for one in backbones for values in one.values())
+    return {
+        name: [
+            {
+                query: sum(one[name][seed][query] for one in backbones) / len(backbones)
+                for query in backbones[0][name][seed]
+            }
+            for seed in range(seeds)
+        ]
+        for name in backbones[0]
+    }
+
+
+def _mean(values: Mapping[str, Sequence[Values]]) -> float:
+    """Mean over collections of the mean over seeds and queries."""
+    return float(np.mean([np.mean([list(seed.values()) for seed in seeds]) for seeds in values.values()]))
+
+
+def _suite_means(own: Mapping[str, Sequence[Values]], first: Mapping[str, Sequence[Values]]) -> dict[str, Any]:
+    members = [_means(own[name], first[name][0]) for name in own]
+    means = np.mean([one["seeds"] for one in members], axis=0)
+    return {
+        "seeds": means.tolist(),
+        "mean": float(means.mean()),
+        "std": float(means.std(ddof=1)) if len(means) > 1 else 0.0,
+        "first_stage": float(np.mean([one["first_stage"] for one in members])),
+    }
+
+
 def _compare(
     collection: str, sides: Sequence[tuple[Sequence[Values], Sequence[Values]]], family: int
 ) -> list[dict[str, Any]]:
@@ -132,15 +237,16 @@ def _means(seeds: Sequence[Values], first_stage: Values) -> dict[str, Any]:
 
 
 def _corrected(family: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With `corrected_p`, the randomisation test's, and `corrected_seeds_p` where there are several seeds."""
+    """With `corrected_p`, the randomisation test's, and `corrected_seeds_p` where there are several seeds.
+
+    `significant` rests on the latter where there is one: over queries alone, two trainings of one recipe differ
+    significantly in 12 to 25 % of cases (benchmarks/error_rates.py).
+    """
     corrected = holm([row["randomisation_p"] for row in family])
     over_seeds = iter(holm([row["seeds_p"] for row in family if row["seeds_p"] is not None]))
-    return [
-        {
-            **row,
-            "corrected_p": p,
-            "corrected_seeds_p": None if row["seeds_p"] is None else next(over_seeds),
-            "significant": p < LEVEL,
-        }
-        for row, p in zip(family, corrected, strict=True)
-    ]
+    rows = []
+    for row, p in zip(family, corrected, strict=True):
+        seeds_p = None if row["seeds_p"] is None else next(over_seeds)
+        decisive = p if seeds_p is None else seeds_p
+        rows.append({**row, "corrected_p": p, "corrected_seeds_p": seeds_p, "significant": decisive < LEVEL})
+    return rows

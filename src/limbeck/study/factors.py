@@ -1,17 +1,17 @@
 """The figures whose variance is analysed: those of a finished study, or of any table of results."""
 
 import csv
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from limbeck.errors import DataError, MissingError, UsageError, nearest
-from limbeck.evaluation import Figures
-from limbeck.study.results import gather
+from limbeck.errors import DataError, LimbeckError, MissingError, UsageError, nearest
+from limbeck.evaluation import Figures, analyse_factors
 
 FACTORS = ("backbone", "objective", "negatives")
 NEEDED = ("collection", "value")
@@ -60,12 +60,11 @@ def read_table(path: Path) -> Table:
     return Table(kept, len(rows) - len(kept))
 
 
-def study_table(folder: Path) -> Table:
+def study_table(results: Mapping[str, Any]) -> Table:
     """The finished cells of a study: backbone, recipe, objective, negatives, seed, collection, measure, value.
 
     `objective` joins those of the recipe's stages, `negatives` the candidates that its lists draw from and how.
     """
-    results = gather(folder)
     stages = {recipe["name"]: recipe["stages"] for recipe in results["recipes"]}
     rows = []
     for cell in results["cells"]:
@@ -83,8 +82,18 @@ def study_table(folder: Path) -> Table:
                 for measure, value in values.items()
             ]
     if not rows:
-        raise DataError(f"{folder}: no cell is finished; `limbeck study run` goes on")
+        raise DataError(f"{results['output']}: no cell is finished; `limbeck study run` goes on")
     return Table(tuple(rows), 0)
+
+
+def analyse_study(results: Mapping[str, Any]) -> dict[str, Any]:
+    """The analysis of a study's first measure as plain values; only `absent`, the reason, where there can be none."""
+    try:
+        found = figures(select(study_table(results), {"measure": results["measures"][:1]}))
+        analysis = {"factors": found.factors, **asdict(analyse_factors(found))}
+        return json.loads(json.dumps(analysis))  # type: ignore[no-any-return]
+    except LimbeckError as error:
+        return {"absent": str(error)}
 
 
 def select(table: Table, conditions: Mapping[str, Sequence[str]]) -> Table:

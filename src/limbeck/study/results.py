@@ -6,14 +6,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from limbeck.collections import load_collection
-from limbeck.errors import LimbeckError
+from limbeck.collections import suites
 from limbeck.evaluation import suite_means
-from limbeck.runs import read_run
 from limbeck.study.audit import audit, measured_facts, terms
-from limbeck.study.comparisons import Trained, compare_recipes, compare_with_first_stage
+from limbeck.study.comparisons import (
+    Trained,
+    compare_on_suites,
+    compare_over_backbones,
+    compare_recipes,
+    compare_with_first_stage,
+)
 from limbeck.study.evaluate import means
-from limbeck.study.examples import choose_queries, show_query
+from limbeck.study.factors import analyse_study
 from limbeck.study.leaks import leak_warnings
 from limbeck.study.status import cell_state
 from limbeck.study.store import Store, read_json
@@ -23,7 +27,7 @@ POINTS = 200  # of a loss curve
 
 
 def gather(output: str | Path) -> dict[str, Any]:
-    """All results there are so far in `output`: values, comparisons, audit, examples and warnings.
+    """All results there are so far in `output`: values, comparisons, audit, analysis of factors and warnings.
 
     A cell counts with what it has finished; one that failed or is missing is listed as such and has no values.
 
@@ -56,9 +60,10 @@ class _Gathering:
 
     def results(self) -> dict[str, Any]:
         index, first = self.index, self.index["first_stage"]
-        examples, warnings = self._examples()
         kept = {name: self._kept(None, key) for name, key in first["evaluations"].items()}
-        return {
+        values = {name: found["values"] for name, found in kept.items()}
+        complete = {name: members for name, members in suites().items() if set(members) <= set(self.tests)}
+        results = {
             **{name: index[name] for name in ("name", "limbeck_version", "created", "measures")},
             "output": str(self.store.folder),
             "facts": self.facts,
@@ -90,24 +95,14 @@ class _Gathering:
             "backbones": [self._backbone(backbone) for backbone in index["backbones"]],
             "recipes": [self._recipe(recipe) for recipe in index["recipes"]],
             "cells": self.cells,
-            "comparisons": compare_with_first_stage(
-                self.trained, {name: found["values"] for name, found in kept.items()}, self.measures
-            ),
-            "pairwise": compare_recipes(
-                self.trained,
-                self.tests,
-                self.measures[0],
-                {
-                    (pair["a"]["backbone"], pair["a"]["recipe"], pair["b"]["recipe"]): [
-                        f["factor"] for f in pair["factors"]
-                    ]
-                    for pair in self.audit
-                },
-            ),
+            "comparisons": compare_with_first_stage(self.trained, values, self.measures),
+            "suite_comparisons": compare_on_suites(self.trained, values, self.measures, complete),
+            "pairwise": compare_recipes(self.trained, self.tests, self.measures[0], self.differs),
+            "over_backbones": compare_over_backbones(self.trained, self.tests, self.measures[0], self.differs),
             "audit": self.audit,
-            "examples": examples,
-            "warnings": [*index["warnings"], *self._warnings(kept), *warnings],
+            "warnings": [*index["warnings"], *self._warnings(kept)],
         }
+        return {**results, "factors": analyse_study(results)}
 
     @cached_property
     def trained(self) -> list[Trained]:
@@ -138,6 +133,14 @@ class _Gathering:
             if path.exists():
                 found.append({**{name: search[name] for name in ("kind", "name", "test")}, **read_json(path)})
         return found
+
+    @cached_property
+    def differs(self) -> dict[tuple[str, str, str], list[str]]:
+        """(backbone, recipe a, recipe b) → the factors in which the audit finds the two to differ."""
+        return {
+            (pair["a"]["backbone"], pair["a"]["recipe"], pair["b"]["recipe"]): [f["factor"] for f in pair["factors"]]
+            for pair in self.audit
+        }
 
     def _of(self, backbone: str, recipe: str) -> list[dict[str, Any]]:
         """The finished cells of a recipe."""
@@ -213,58 +216,6 @@ class _Gathering:
             steps = stage["steps"] or (summary["stages"][number]["steps"] if summary else None)
             stages.append({**stage, "steps": steps})
         return {"name": recipe["name"], "stages": stages}
-
-    def _examples(self) -> tuple[list[dict[str, Any]], list[str]]:
-        cell = self._shown_cell()
-        if cell is None:
-            return [], []
-        try:
-            return list(self._shown(cell)), []
-        except LimbeckError as error:
-            return [], [f"no example queries can be shown: {error}"]
-
-    def _shown_cell(self) -> dict[str, Any] | None:
-        """The first seed of the recipe that validated best; of the first recipe where none was validated."""
-        recipes = [cells for one in self.trained if (cells := self._of(one.backbone, one.recipe))]
-
-        def validated(cells: list[dict[str, Any]]) -> float:
-            values = [cell["training"].get("best_value") for cell in cells]
-            return float("-inf") if None in values else sum(values) / len(values)
-
-        return max(recipes, key=validated)[0] if recipes else None
-
-    def _shown(self, cell: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        measure = self.measures[0]
-        keys = {
-            name: (self.index["first_stage"]["evaluations"][name], key)
-            for name, key in self._entry(cell)["evaluations"].items()
-        }
-        before, after = {}, {}
-        for name, (first, own) in keys.items():
-            finished = self._kept(cell["id"], own)["values"][measure]
-            for query_id, value in self._kept(None, first)["values"][measure].items():
-                before[name, query_id], after[name, query_id] = value, finished[query_id]
-        places = {each["name"]: each["place"] for each in self.index["collections"]}
-        chosen = choose_queries(before, after)
-        loaded = {name: load_collection(places[name]) for name in {query[0] for query, _ in chosen}}
-        runs = {
-            name: tuple(
-                read_run(self.store.evaluation(owner, key) / "run.gz")
-                for owner, key in zip((None, cell["id"]), keys[name], strict=True)
-            )
-            for name in loaded
-        }
-        for (name, query_id), why in chosen:
-            yield {
-                "collection": name,
-                "query_id": query_id,
-                **{key: cell[key] for key in ("backbone", "recipe", "seed")},
-                "measure": measure,
-                "why": why,
-                "before_value": before[name, query_id],
-                "after_value": after[name, query_id],
-                **show_query(loaded[name], query_id, *runs[name]),
-            }
 
     def _warnings(self, kept: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield from leak_warnings(self.leaks)

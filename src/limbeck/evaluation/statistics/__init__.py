@@ -12,6 +12,7 @@ from limbeck.evaluation.statistics.multiple import CORRECTIONS, Correction, benj
 from limbeck.evaluation.statistics.pairing import Paired, pair
 from limbeck.evaluation.statistics.power import minimum_detectable_difference, power
 from limbeck.evaluation.statistics.randomisation import randomisation_test, randomisation_tests
+from limbeck.evaluation.statistics.ranks import Ranks, mean_ranks
 from limbeck.evaluation.statistics.student import Estimate, over_queries, over_queries_and_seeds, paired_t
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "FactorAnalysis",
     "Figures",
     "Paired",
+    "Ranks",
     "analyse_factors",
     "benjamini_hochberg",
     "bootstrap_interval",
@@ -33,6 +35,7 @@ __all__ = [
     "equivalence",
     "equivalence_p",
     "holm",
+    "mean_ranks",
     "minimum_detectable_difference",
     "over_queries",
     "over_queries_and_seeds",

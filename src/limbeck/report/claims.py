@@ -1,0 +1,68 @@
+"""What a study says of its recipes, a sentence for each two of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from limbeck.report.formats import enumerate_words, p_is, plural, signed
+from limbeck.report.table import Results, decisive_p, mark
+from limbeck.report.wording import test_name
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`sentence` is the claim, `caution` what keeps it from being one about the objective; `significant` if it is."""
+
+    sentence: str
+    caution: str
+    significant: bool
+
+
+def state_claims(results: Results) -> list[Claim]:
+    """Every two recipes over all backbones and collections, significant differences first, then by size."""
+    rows = sorted(
+        results.get("over_backbones") or (),
+        key=lambda row: (not _significant(row), -abs(row["difference"])),
+    )
+    return [Claim(_sentence(row), _caution(row), _significant(row)) for row in rows]
+
+
+def claims_note(results: Results) -> str:
+    """What the numbers in the claims are."""
+    rows = results.get("over_backbones") or ()
+    names = [collection["name"] for collection in results["collections"]]
+    where = f"on {names[0]}" if len(names) == 1 else f"over {plural(len(names), 'collection')}"
+    return (
+        f"Mean differences {where}, averaged over backbones; in brackets the 95 % interval over queries and seeds; "
+        f"{test_name(results)}, Holm-corrected over {plural(len(rows), 'pair')}. Backbones and collections are those "
+        "at hand."
+    )
+
+
+def _significant(row: Mapping[str, Any]) -> bool:
+    return bool(mark(row["difference"], decisive_p(row)))
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    backbones = row["backbones"]
+    turn = row["difference"] < 0
+    better, other = (row["b"], row["a"]) if turn else (row["a"], row["b"])
+    low, high = sorted(-end if turn else end for end in row["ci"])
+    ahead = len(row["behind" if turn else "ahead"])
+    numbers = (
+        f"{signed(abs(row['difference']))} [{signed(low)}, {signed(high)}] {row['measure']}, {p_is(decisive_p(row))}"
+    )
+    if row.get("collections_ci"):
+        ends = sorted(-end if turn else end for end in row["collections_ci"])
+        numbers += f"; [{signed(ends[0])}, {signed(ends[1])}] over collections too"
+    count = f"{ahead} of {plural(len(backbones), 'backbone')}" if len(backbones) > 1 else backbones[0]
+    if _significant(row):
+        return f"{better} beats {other} on {count}, {numbers}."
+    lead = f"{better} is ahead on {count}" if row["difference"] else "their means are equal"
+    return f"{better} and {other} cannot be told apart: {lead}, {numbers}."
+
+
+def _caution(row: Mapping[str, Any]) -> str:
+    if not row.get("differs"):
+        return ""
+    return f"They differ also in {enumerate_words(row['differs'])}."
