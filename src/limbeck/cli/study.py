@@ -1,4 +1,4 @@
-"""Verbs on studies: check, plan, run, status, report, factors."""
+"""Verbs on studies: check, plan, rehearse, run, status, report, factors."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +12,13 @@ PARTLY_DONE = 7
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study file.")]
 StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `study run` wrote.")]
 Output = Annotated[Path | None, typer.Option(help="Folder for the cells; default: the study's name.")]
+RehearsalOutput = Annotated[Path | None, typer.Option(help="Folder; default: the study's name and -rehearsal.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command."""
     verbs = typer.Typer(help="Studies: backbones × recipes × seeds, trained and evaluated alike.", no_args_is_help=True)
-    for verb in (check, plan, run, status, report, factors):
+    for verb in (check, plan, rehearse, run, status, report, factors):
         verbs.command(verb.__name__)(verb)
     app.add_typer(verbs, name="study")
 
@@ -56,6 +57,18 @@ def plan(study: StudyFile, output: Output = None, json: Json = False) -> None:
         for cell in facts["cells"]
     ]
     print_table(("backbone", "recipe", "seed", "steps", "pairs", "state", "cell"), rows, facts["summary"])
+
+
+def rehearse(study: StudyFile, output: RehearsalOutput = None, json: Json = False) -> None:
+    """Run the whole study in miniature: small random models, generated data, a handful of steps. Needs no network."""
+    from limbeck.study import load_study, prepare_rehearsal, unproved
+
+    loaded = load_study(study, with_files=False)
+    folder = output or Path(f"{loaded.name}-rehearsal")
+    run_and_report(prepare_rehearsal(loaded, folder, errors()), folder, json)
+    errors().print("Rehearsed to its end. What a rehearsal cannot prove:", highlight=False)
+    for text in unproved(loaded.config):
+        errors().print(f"  - {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def run(study: StudyFile, output: Output = None, json: Json = False) -> None:

@@ -60,6 +60,7 @@ class _Gathering:
         kept = {name: self._kept(None, key) for name, key in first["evaluations"].items()}
         return {
             **{name: index[name] for name in ("name", "limbeck_version", "created", "measures")},
+            "rehearsal": index.get("rehearsal", False),
             "output": str(self.store.folder),
             "seconds": round(sum(self.store.state(cell["id"]).get("seconds", 0.0) for cell in self.cells), 2),
             "collections": [

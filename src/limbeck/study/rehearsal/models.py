@@ -1,0 +1,135 @@
+"""Small random models of a real model's own architecture and tokeniser kind."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.errors import UsageError
+from limbeck.study.backbones import known_backbones
+from limbeck.study.rehearsal.words import WORDS
+from limbeck.study.schema import Backbone
+from limbeck.study.sources import Sources
+
+LAYERS = 2
+SMALL = {
+    "hidden_size": 32, "num_hidden_layers": LAYERS, "num_attention_heads": 2, "intermediate_size": 48,
+    "pooler_hidden_size": 32, "embedding_size": 32, "initializer_range": 0.2, "num_labels": 1,
+}  # fmt: skip
+# The names that DistilBERT has for them.
+OTHER_NAMES = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads",
+               "intermediate_size": "hidden_dim"}  # fmt: skip
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a small model takes from the real one: its model type, how its configuration differs, its tokeniser."""
+
+    kind: str
+    tokenizer: str  # "wordpiece", "bpe" or "unigram"
+    shape: Mapping[str, Any]
+
+
+SPLADE = Architecture("distilbert", "wordpiece", {})
+DENSE = Architecture("bert", "wordpiece", {})
+
+
+def architecture_of(name: str, backbone: Backbone, sources: Sources) -> Architecture:
+    """A backbone's architecture: of a model on this machine as its files say, else as limbeck knows it.
+
+    UsageError for a model of the Hub that is neither.
+    """
+    source = sources.model(backbone.model)
+    if source.kind != "hub":
+        return _described(Path(source.path))
+    known = known_backbones()
+    like = known.get(backbone.like or "") or next((each for each in known.values() if each.model == source.path), None)
+    if like is None:
+        raise UsageError(
+            f"backbones.{name}: {backbone.model} cannot be rehearsed: it is not on this machine, and limbeck does not "
+            f"know its architecture. Write `like: NAME` beside its model, the known backbone that it is built like "
+            f"({', '.join(known)}), or fetch it and write its folder"
+        )
+    return Architecture(like.architecture, like.tokenizer, like.shape)
+
+
+def write_model(architecture: Architecture, head: str, folder: Path) -> None:
+    """Write a random checkpoint, the same on every call.
+
+    Args:
+        head: the class of transformers that makes it, such as `AutoModel`.
+    """
+    import torch
+    import transformers
+
+    from limbeck.encoder.quiet import quiet
+
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(1)
+        tokenizer = _tokenizer(architecture)
+        names = {key: value for key, value in architecture.shape.items() if key not in ("layer_types", "architectures")}
+        small = {OTHER_NAMES[key] if architecture.kind == "distilbert" and key in OTHER_NAMES else key: value
+                 for key, value in SMALL.items()}  # fmt: skip
+        tokens = {f"{token}_token_id": getattr(tokenizer, f"{token}_token_id") for token in ("pad", "cls", "sep")}
+        config = transformers.AutoConfig.for_model(
+            architecture.kind,
+            **{**names, **small, **tokens, "bos_token_id": None, "eos_token_id": None, "vocab_size": len(tokenizer)},
+        )
+        getattr(transformers, head).from_config(config).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _described(folder: Path) -> Architecture:
+    """From config.json and tokenizer.json; an absent or unknown tokeniser is taken for WordPiece."""
+    shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    file = folder / "tokenizer.json"
+    model = json.loads(file.read_text(encoding="utf-8"))["model"].get("type") if file.is_file() else None
+    kind = shape.pop("model_type")
+    return Architecture(kind, {"BPE": "bpe", "Unigram": "unigram"}.get(model, "wordpiece"), shape)
+
+
+def _tokenizer(architecture: Architecture) -> Any:
+    import transformers
+
+    if architecture.tokenizer == "wordpiece":
+        tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+        return transformers.BertTokenizer(vocab={token: number for number, token in enumerate(tokens)})
+    if architecture.tokenizer == "unigram":
+        specials = [(token, 0.0) for token in ("[PAD]", "[CLS]", "[SEP]", "[UNK]")]
+        pieces = [(f"▁{word}", -float(rank)) for rank, word in enumerate(WORDS, 1)]
+        letters = [(letter, -500.0) for letter in f"▁{LETTERS}"]
+        return transformers.DebertaV2Tokenizer(vocab=[*specials, *pieces, *letters, ("[MASK]", 0.0)], unk_id=3)
+    return _byte_level(architecture.kind)
+
+
+def _byte_level(kind: str) -> Any:
+    """Byte-level BPE; with RoBERTa's pair template where the model is one, else with BERT's."""
+    import transformers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    roberta = kind == "roberta"
+    start, padding, end, unknown, mask = (
+        ("<s>", "<pad>", "</s>", "<unk>", "<mask>") if roberta else ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")
+    )
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=[start, padding, end, unknown, mask], show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )  # fmt: skip
+    backend.train_from_iterator([" ".join(WORDS)], trainer)
+    if roberta:
+        model = json.loads(backend.to_str())["model"]
+        return transformers.RobertaTokenizer(vocab=model["vocab"], merges=[tuple(merge) for merge in model["merges"]])
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A {end}",
+        pair=f"{start} $A {end} $B {end}",
+        special_tokens=[(token, backend.token_to_id(token)) for token in (start, end)],
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend, model_input_names=["input_ids", "attention_mask"], unk_token=unknown,
+        cls_token=start, sep_token=end, pad_token=padding, mask_token=mask,
+    )  # fmt: skip

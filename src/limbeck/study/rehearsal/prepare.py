@@ -1,0 +1,67 @@
+"""From a study to its rehearsal: a folder with a small study file and all that it names."""
+
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from limbeck.collections.load import without_suffixes
+from limbeck.files import replace_folder, written_aside
+from limbeck.study.config import Study, load_study
+from limbeck.study.rehearsal.collections import write_collection
+from limbeck.study.rehearsal.lists import write_published
+from limbeck.study.rehearsal.miniature import collections_of, files_of, miniature, plain, signals_of, unproved
+from limbeck.study.rehearsal.models import DENSE, SPLADE, Architecture, architecture_of, write_model
+from limbeck.study.sources import Sources
+
+FORMAT = 1
+"""Raised when an older version would have made other material of the same study."""
+
+__all__ = ["prepare", "unproved"]
+
+
+def prepare(study: Study, output: str | Path, console: Console | None = None) -> Study:
+    """The study in miniature, with its models, collections and files in `output`/materials; kept if they are there.
+
+    It is an ordinary study, to be run into `output`. Everything has the name it has in the real one, so that tables and
+    audits read alike. The same study gives the same bytes.
+
+    Raises:
+        UsageError: a backbone whose architecture is not known.
+        MissingError: it cannot be written.
+    """
+    console = console or Console(quiet=True)
+    folder = Path(output) / "materials"
+    config = study.config
+    architectures = {name: architecture_of(name, backbone, study.sources) for name, backbone in config.backbones.items()}
+    values = yaml.safe_dump(miniature(config), sort_keys=False, allow_unicode=True)
+    text = f"# A rehearsal (format {FORMAT}) of {study.path.name}, written by limbeck: small and random in all its parts.\n{values}"
+    file = folder / "study.yaml"
+    if not (file.is_file() and file.read_text(encoding="utf-8") == text):
+        console.print(f"rehearsal of {study.name}: making models, collections and files in {folder}", highlight=False)
+        with written_aside(folder) as aside:
+            for name, backbone in config.backbones.items():
+                _model(architectures[name], "AutoModel", aside / plain(backbone.model))
+            for stage in config.first_stages.values():
+                if stage.splade:
+                    _model(SPLADE, "AutoModelForMaskedLM", aside / plain(stage.splade.model))
+                if stage.dense:
+                    _model(DENSE, "AutoModel", aside / plain(stage.dense.model))
+            for teacher in config.teachers.values():
+                _model(DENSE, "AutoModel", aside / plain(teacher.biencoder))
+            trained = {without_suffixes(name) for name in config.collections.train}
+            for number, name in enumerate(collections_of(config)):
+                write_collection(name, number, aside / plain(name), name in trained)
+            sources = Sources(config, aside)
+            for each in files_of(config):
+                form = config.lists[each.owner].format if each.owner else "run"
+                signals = signals_of(config, each.owner) if each.owner else frozenset()
+                write_published(form, sources.collection(plain(each.collection)), signals, aside / each.small)
+            (aside / "study.yaml").write_text(text, encoding="utf-8")
+            replace_folder(aside, folder)
+    return load_study(file)
+
+
+def _model(architecture: Architecture, head: str, folder: Path) -> None:
+    if not folder.exists():
+        write_model(architecture, head, folder)
