@@ -34,29 +34,41 @@ def check(study: StudyFile, json: Json = False) -> None:
         typer.echo(f"{study}: valid; {len(planned.cells)} cells")
 
 
-def plan(study: StudyFile, output: Output = None, json: Json = False) -> None:
-    """Show the cells, their work and what is done already. Trains nothing."""
-    from limbeck.study import load_study, plan_study
+def plan(
+    study: StudyFile,
+    output: Output = None,
+    pairs_per_second: Annotated[
+        float | None, typer.Option(min=0.001, help="Pairs trained on in a second: for hours. Three are scored in that time.")
+    ] = None,
+    flops_per_second: Annotated[
+        float | None, typer.Option(min=1, help="Operations in a second, as in 2e14: for hours, by each backbone's size.")
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure each backbone's operations in a second here, with random weights.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what a study takes: cells, downloads, disk, pairs, FLOPs and hours, and its confounds. Fetches nothing."""
+    from limbeck.cli.study_plan import print_plan
+    from limbeck.errors import UsageError
+    from limbeck.study import load_study
+    from limbeck.study.preview import preview
 
-    loaded = load_study(study)
-    planned = plan_study(loaded)
-    facts = planned.facts(output or Path(loaded.name))
+    if sum((pairs_per_second is not None, flops_per_second is not None, measure)) > 1:
+        raise UsageError("--pairs-per-second, --flops-per-second and --measure are one too many; expected one of them")
+    loaded = load_study(study, with_files=False)
+    rate: Any = flops_per_second
+    if measure:
+        from limbeck.study.speed import flops_per_second as measured
+
+        rate = measured(loaded)
+    facts = preview(loaded, output or Path(loaded.name), pairs_per_second, rate)
+    if measure:
+        facts["flops_per_second"] = rate
     if json:
         print_json(facts)
-        return
-    rows = [
-        (
-            cell["backbone"],
-            cell["recipe"],
-            str(cell["seed"]),
-            str(cell["steps"]),
-            _count(cell["pairs"]),
-            cell["state"],
-            cell["id"],
-        )
-        for cell in facts["cells"]
-    ]
-    print_table(("backbone", "recipe", "seed", "steps", "pairs", "state", "cell"), rows, facts["summary"])
+    else:
+        print_plan(facts)
 
 
 def rehearse(study: StudyFile, output: RehearsalOutput = None, json: Json = False) -> None:
@@ -128,7 +140,3 @@ def run_and_report(loaded: Any, output: Path, as_json: bool) -> None:
             style="red", markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
         raise typer.Exit(PARTLY_DONE)
-
-
-def _count(number: int | None) -> str:
-    return "?" if number is None else f"{number:,}"

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from limbeck.errors import UsageError
@@ -64,12 +63,6 @@ class StudyPlan:
         }
         found = {stages: cell.beginning(stages) for stages in range(1, len(cell.description["stages"]) + 1)}
         return {stages: key for stages, key in found.items() if key in shared}
-
-    def facts(self, output: str | Path) -> dict[str, Any]:
-        """What the study will take, beside what `output` holds already (see `limbeck.study.preview`)."""
-        from limbeck.study.preview import preview
-
-        return preview(self, output)
 
 
 def plan_study(study: Study) -> StudyPlan:

@@ -1,16 +1,11 @@
 """Small random models of a real model's own architecture and tokeniser kind."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limbeck.errors import UsageError
-from limbeck.study.backbones import known_backbones
+from limbeck.study.architecture import Architecture
 from limbeck.study.rehearsal.words import WORDS
-from limbeck.study.schema import Backbone
-from limbeck.study.sources import Sources
 
 LAYERS = 2
 SMALL = {
@@ -23,36 +18,8 @@ OTHER_NAMES = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "num_atten
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """What a small model takes from the real one: its model type, how its configuration differs, its tokeniser."""
-
-    kind: str
-    tokenizer: str  # "wordpiece", "bpe" or "unigram"
-    shape: Mapping[str, Any]
-
-
 SPLADE = Architecture("distilbert", "wordpiece", {})
 DENSE = Architecture("bert", "wordpiece", {})
-
-
-def architecture_of(name: str, backbone: Backbone, sources: Sources) -> Architecture:
-    """A backbone's architecture: of a model on this machine as its files say, else as limbeck knows it.
-
-    UsageError for a model of the Hub that is neither.
-    """
-    source = sources.model(backbone.model)
-    if source.kind != "hub":
-        return _described(Path(source.path))
-    known = known_backbones()
-    like = known.get(backbone.like or "") or next((each for each in known.values() if each.model == source.path), None)
-    if like is None:
-        raise UsageError(
-            f"backbones.{name}: {backbone.model} cannot be rehearsed: it is not on this machine, and limbeck does not "
-            f"know its architecture. Write `like: NAME` beside its model, the known backbone that it is built like "
-            f"({', '.join(known)}), or fetch it and write its folder"
-        )
-    return Architecture(like.architecture, like.tokenizer, like.shape)
 
 
 def write_model(architecture: Architecture, head: str, folder: Path) -> None:
@@ -69,25 +36,16 @@ def write_model(architecture: Architecture, head: str, folder: Path) -> None:
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(1)
         tokenizer = _tokenizer(architecture)
-        names = {key: value for key, value in architecture.shape.items() if key not in ("layer_types", "architectures")}
+        shape = {key: value for key, value in architecture.shape.items() if key != "layer_types"}
         small = {OTHER_NAMES[key] if architecture.kind == "distilbert" and key in OTHER_NAMES else key: value
                  for key, value in SMALL.items()}  # fmt: skip
         tokens = {f"{token}_token_id": getattr(tokenizer, f"{token}_token_id") for token in ("pad", "cls", "sep")}
         config = transformers.AutoConfig.for_model(
             architecture.kind,
-            **{**names, **small, **tokens, "bos_token_id": None, "eos_token_id": None, "vocab_size": len(tokenizer)},
+            **{**shape, **small, **tokens, "bos_token_id": None, "eos_token_id": None, "vocab_size": len(tokenizer)},
         )
         getattr(transformers, head).from_config(config).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-
-
-def _described(folder: Path) -> Architecture:
-    """From config.json and tokenizer.json; an absent or unknown tokeniser is taken for WordPiece."""
-    shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    file = folder / "tokenizer.json"
-    model = json.loads(file.read_text(encoding="utf-8"))["model"].get("type") if file.is_file() else None
-    kind = shape.pop("model_type")
-    return Architecture(kind, {"BPE": "bpe", "Unigram": "unigram"}.get(model, "wordpiece"), shape)
 
 
 def _tokenizer(architecture: Architecture) -> Any:

@@ -6,12 +6,15 @@ import yaml
 from rich.console import Console
 
 from limbeck.collections.load import without_suffixes
+from limbeck.errors import UsageError
 from limbeck.files import replace_folder, written_aside
+from limbeck.study.architecture import Architecture, architecture_of
+from limbeck.study.backbones import known_backbones
 from limbeck.study.config import Study, load_study
 from limbeck.study.rehearsal.collections import write_collection
 from limbeck.study.rehearsal.lists import write_published
 from limbeck.study.rehearsal.miniature import collections_of, files_of, miniature, plain, signals_of, unproved
-from limbeck.study.rehearsal.models import DENSE, SPLADE, Architecture, architecture_of, write_model
+from limbeck.study.rehearsal.models import DENSE, SPLADE, write_model
 from limbeck.study.sources import Sources
 
 FORMAT = 1
@@ -33,7 +36,7 @@ def prepare(study: Study, output: str | Path, console: Console | None = None) ->
     console = console or Console(quiet=True)
     folder = Path(output) / "materials"
     config = study.config
-    architectures = {name: architecture_of(name, backbone, study.sources) for name, backbone in config.backbones.items()}
+    architectures = {name: _architecture(name, study) for name in config.backbones}
     values = yaml.safe_dump(miniature(config), sort_keys=False, allow_unicode=True)
     text = f"# A rehearsal (format {FORMAT}) of {study.path.name}, written by limbeck: small and random in all its parts.\n{values}"
     file = folder / "study.yaml"
@@ -60,6 +63,18 @@ def prepare(study: Study, output: str | Path, console: Console | None = None) ->
             (aside / "study.yaml").write_text(text, encoding="utf-8")
             replace_folder(aside, folder)
     return load_study(file)
+
+
+def _architecture(name: str, study: Study) -> Architecture:
+    backbone = study.config.backbones[name]
+    found = architecture_of(backbone, study.sources)
+    if found is None:
+        raise UsageError(
+            f"backbones.{name}: {backbone.model} cannot be rehearsed: it is not on this machine, and limbeck does not "
+            "know its architecture. Write `like: NAME` beside its model, naming the known backbone that it is built "
+            f"like ({', '.join(known_backbones())}), or fetch it and write its folder"
+        )
+    return found
 
 
 def _model(architecture: Architecture, head: str, folder: Path) -> None:
