@@ -38,13 +38,13 @@ def plan(
     study: StudyFile,
     output: Output = None,
     pairs_per_second: Annotated[
-        float | None, typer.Option(min=0.001, help="Pairs trained on in a second: for hours. Three are scored in that time.")
+        float | None, typer.Option(min=0.001, help="Pairs trained on in a second, for hours; three are scored then.")
     ] = None,
     flops_per_second: Annotated[
-        float | None, typer.Option(min=1, help="Operations in a second, as in 2e14: for hours, by each backbone's size.")
+        float | None, typer.Option(min=1, help="Operations in a second, as in 2e14: for hours by each model's size.")
     ] = None,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Measure each backbone's operations in a second here, with random weights.")
+        bool, typer.Option("--measure", help="Measure each backbone's operations in a second on this machine.")
     ] = False,
     json: Json = False,
 ) -> None:

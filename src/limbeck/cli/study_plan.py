@@ -7,46 +7,54 @@ import typer
 
 from limbeck.cli.output import print_table, warn
 
+SHOWN = 24
+"""Characters of a factor's longest value that is printed beside its name."""
+
 
 def print_plan(facts: Mapping[str, Any]) -> None:
     """Print what `limbeck.study.preview.preview` found: cells, downloads, disk, confounds and sums."""
     print_table(
         ("backbone", "recipe", "done", "steps", "pairs", "tokens", "FLOPs", "validation", "tests", "hours"),
         _recipes(facts["cells"]),
-        "Of one cell; pairs, tokens and FLOPs of training, pairs of all validations and of the tests. ≤: at most, where "
-        "lists may be shorter or lengths were not measured.",
+        "Of one cell; pairs, tokens and FLOPs of training, pairs of all validations and of the tests. ≤: at most, "
+        "where lists may be shorter or lengths were not measured.",
         title="Cells",
     )
     if facts["downloads"]:
         rows = [
-            (each["name"], each["kind"], "here" if each["here"] else "to be had", _size(each["bytes"]), each["terms"] or "unknown")
+            (
+                each["name"], each["kind"], "here" if each["here"] else "to be had", _size(each["bytes"]),
+                each["terms"] or "unknown",
+            )
             for each in facts["downloads"]
-        ]
+        ]  # fmt: skip
         print_table(("what", "kind", "state", "size", "terms"), rows, _fetching(facts["downloads"]), title="Downloads")
     if facts["audit"]:
-        rows = [
-            (f"{each['a']} and {each['b']}", "; ".join(_factor(factor) for factor in each["factors"]))
-            for each in _united(facts["audit"])
-        ]
-        typer.echo("What recipes differ in beside their objectives")
-        for pair, text in rows:
-            typer.echo(f"  {pair}: {text}")
+        typer.echo("What recipes differ in beside their objectives (--json: all values, for each backbone)")
+        for each in _united(facts["audit"]):
+            typer.echo(f"  {each['a']} and {each['b']}: {', '.join(_factor(factor) for factor in each['factors'])}")
         typer.echo()
     disk = facts["disk"]
     typer.echo(
-        f"Disk: {_size(disk['models'])} of models, {_size(disk['checkpoints'])} of checkpoints while the largest trains, "
-        f"{_size(disk['runs'])} of runs; beside them token stores, encoded documents and downloads"
+        f"Disk: {_size(disk['models'])} of models, {_size(disk['checkpoints'])} of checkpoints while the largest "
+        f"trains, {_size(disk['runs'])} of runs; beside them token stores, encoded documents and downloads"
     )
     totals = facts["totals"]
     training, scoring = totals["training"], [totals["validation"], totals["evaluation"]]
     typer.echo(
         f"Left to do: {totals['cells']} cells; train on {_amount(training, 'pairs')} pairs, "
         f"{_amount(training, 'flops')} FLOPs; score {' + '.join(_amount(part, 'pairs') for part in scoring)} pairs to "
-        f"validate and test, {' + '.join(_amount(part, 'flops') for part in scoring)} FLOPs"
-        + ("" if totals["hours"] is None else f"; {totals['hours']:,.1f} hours")
+        f"validate and test, {' + '.join(_amount(part, 'flops') for part in scoring)} FLOPs" + _hours(totals)
     )
     typer.echo(facts["summary"])
     warn(facts["warnings"])
+
+
+def _hours(totals: Mapping[str, Any]) -> str:
+    if totals["hours"] is None:
+        return ""
+    exact = all(totals[part]["exact"] for part in ("training", "validation", "evaluation"))
+    return f"; {'' if exact else '≤ '}{totals['hours']:,.1f} hours"
 
 
 def _recipes(cells: list[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -73,7 +81,8 @@ def _united(audit: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _factor(factor: Mapping[str, str]) -> str:
-    return f"{factor['factor']} ({factor['a']} | {factor['b']})"
+    values = (factor["a"], factor["b"])
+    return f"{factor['factor']} ({' | '.join(values)})" if max(map(len, values)) <= SHOWN else factor["factor"]
 
 
 def _fetching(downloads: list[dict[str, Any]]) -> str:

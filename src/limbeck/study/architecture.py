@@ -41,7 +41,7 @@ def architecture_of(backbone: Backbone, sources: Sources) -> Architecture | None
         return _described(Path(source.path))
     known = known_backbones()
     found = next((each for each in known.values() if each.model == source.path), known.get(backbone.like or ""))
-    return found and Architecture(found.architecture, found.tokenizer, found.shape)
+    return None if found is None else Architecture(found.architecture, found.tokenizer, found.shape)
 
 
 def _described(folder: Path) -> Architecture:
@@ -51,4 +51,4 @@ def _described(folder: Path) -> Architecture:
     model = json.loads(file.read_text(encoding="utf-8"))["model"].get("type") if file.is_file() else None
     kind = shape.pop("model_type")
     shape.pop("architectures", None)
-    return Architecture(kind, {"BPE": "bpe", "Unigram": "unigram"}.get(model, "wordpiece"), shape)
+    return Architecture(kind, {"BPE": "bpe", "Unigram": "unigram"}.get(str(model), "wordpiece"), shape)

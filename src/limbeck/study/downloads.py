@@ -68,7 +68,8 @@ def _collections(study: Study) -> Iterator[Download]:
         if study.sources.is_local(name):
             continue
         root, _, rest = name.partition("/")
-        about = next((value for ids, value in data()["collections"].items() if fnmatchcase(name, ids)), {})
+        known = data()["collections"].items()
+        about: dict[str, Any] = next((value for ids, value in known if fnmatchcase(name, ids)), {})
         entries = _published().get(root, {})
         keys = about.get("files")
         if keys == "dataset":

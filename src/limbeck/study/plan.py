@@ -16,6 +16,8 @@ from limbeck.training import Settings
 FORMAT = 1
 """Raised when cells made by an older version are no longer what the same description would give."""
 
+REHEARSAL = "a rehearsal: models are small and random, texts are made-up words, and no value here means anything"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -72,8 +74,9 @@ def plan_study(study: Study) -> StudyPlan:
         UsageError: validation would see test queries.
         LimbeckError: a collection or file that cannot be read.
     """
-    warnings = tuple(_check_queries(study))
     config, sources = study.config, study.sources
+    warnings: tuple[str, ...] = (REHEARSAL,) if config.rehearsal else ()
+    warnings += tuple(_check_queries(study))
     cells = []
     for backbone in config.backbones:
         for recipe, stages in config.recipes.items():

@@ -6,9 +6,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from limbeck.errors import LimbeckError
-from limbeck.study.audit import differences, stated_facts
 from limbeck.study.architecture import architecture_of
+from limbeck.study.audit import differences, stated_facts
 from limbeck.study.config import Study
 from limbeck.study.downloads import Download, downloads
 from limbeck.study.index import describe_study, stated_steps
@@ -61,6 +60,7 @@ def preview(
     # Equal cells are trained once.
     different = list({cell["id"] or number: cell for number, cell in enumerate(cells)}.values())
     left = [cell for cell in different if cell["state"] != "done"]
+    done = f"{len(different) - len(left)} done already" if known else "not known yet which are done already"
     shared = _shared(study)
     same = f" ({len(different)} different ones)" if len(different) < len(cells) else ""
     return {
@@ -72,7 +72,7 @@ def preview(
         "disk": _disk(workload, left),
         "audit": _audit(study),
         "warnings": warnings,
-        "summary": f"{len(cells)} cells{same}, {len(different) - len(left)} done already; computed once for all: "
+        "summary": f"{len(cells)} cells{same}, {done}; computed once for all: "
         + ", ".join(f"{count} {what}" for what, count in shared.items()),
     }
 
@@ -136,9 +136,11 @@ def _shared(study: Study) -> dict[str, int]:
     for name, source in config.lists.items():
         if source.first_stage:
             uses |= {(source.first_stage, sources.depth(name) or 0, each) for each in sources.listed(name)}
-    runs = {key_of([sources.first_stage(stage).model_dump(), depth, sources.place(name)]) for stage, depth, name in uses}
-    found = [architecture_of(backbone, sources) for backbone in config.backbones.values()]
-    tokenizers = {(each.tokenizer, each.shape.get("vocab_size")) if each else number for number, each in enumerate(found)}
+    runs = {
+        key_of([sources.first_stage(stage).model_dump(), depth, sources.place(name)]) for stage, depth, name in uses
+    }
+    found = {name: architecture_of(backbone, sources) for name, backbone in config.backbones.items()}
+    tokenizers = {(each.tokenizer, each.shape.get("vocab_size")) if each else name for name, each in found.items()}
     validated = config.validation.collections if config.validation else []
     texts = len(dict.fromkeys(map(sources.place, [*config.collections.test, *validated]))) + 1
     return {
@@ -151,14 +153,15 @@ def _shared(study: Study) -> dict[str, int]:
 
 def _disk(workload: Workload, cells: list[dict[str, Any]]) -> dict[str, int | None]:
     """Bytes of finished models, of the checkpoints of one training, and of the runs of all evaluations."""
-    weights = {}
+    weights: dict[str, int | None] = {}
     for name in dict.fromkeys(cell["backbone"] for cell in cells):
         model = workload.model(name)
         weights[name] = None if model is None else sum(weight.numel() for weight in model.parameters())
     pairs = _sum([cell["evaluation"]["pairs"] for cell in cells])
     models = _sum([weights[cell["backbone"]] for cell in cells])
     # Two checkpoints, each of weights, two moments of the optimiser, and the best weights so far.
-    largest = None if None in weights.values() else max(weights.values(), default=0)
+    sizes = [size for size in weights.values() if size is not None]
+    largest = max(sizes, default=0) if len(sizes) == len(weights) else None
     return {
         "models": models and 4 * models,
         "checkpoints": largest and 32 * largest,

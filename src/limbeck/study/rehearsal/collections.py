@@ -28,7 +28,8 @@ def write_collection(name: str, number: int, folder: Path, training: bool) -> No
     if training:
         documents[str(first + DOCUMENTS - 1)] = text(draw, LONG)
     own = has_queries_in_corpus(name)
-    queries, judgments = {}, []
+    queries: dict[str, str] = {}
+    judgments: list[str] = []
     for n in range(QUERIES * (3 if training else 1)):
         itself, *docids = draw.sample(sorted(set(documents) - set(queries)), 3)
         query_id = itself if own else str(first + 500 + n)
@@ -37,8 +38,9 @@ def write_collection(name: str, number: int, folder: Path, training: bool) -> No
         grades = (relevance_level(name) + 1, relevance_level(name))
         judgments += [f"{query_id}\t{docid}\t{grade}" for docid, grade in zip(docids, grades, strict=True)]
     folder.mkdir(parents=True, exist_ok=True)
-    _write_lines(folder / "corpus.jsonl", [json.dumps({"_id": i, "title": "", "text": t}) for i, t in documents.items()])
-    _write_lines(folder / "queries.jsonl", [json.dumps({"_id": i, "text": t}) for i, t in queries.items()])
+    for file, texts in (("corpus.jsonl", documents), ("queries.jsonl", queries)):
+        lines = [json.dumps({"_id": text_id, "text": words}) for text_id, words in texts.items()]
+        _write_lines(folder / file, lines)
     _write_lines(folder / "qrels.tsv", ["query-id\tcorpus-id\tscore", *judgments])
     settings = {"relevance_level": relevance_level(name), "drop_query_document": own}
     _write_lines(folder / "limbeck.json", [json.dumps(settings)])

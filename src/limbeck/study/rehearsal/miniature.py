@@ -39,9 +39,8 @@ def files_of(config: StudyConfig) -> list[File]:
         for name, source in config.lists.items()
         for collection, path in (source.path or {}).items()
     ]
-    found += [
-        ("", collection, path) for stage in config.first_stages.values() for collection, path in (stage.runs or {}).items()
-    ]
+    runs = [stage.runs or {} for stage in config.first_stages.values()]
+    found += [("", collection, path) for given in runs for collection, path in given.items()]
     return [File(*each, f"files/{number}-{PurePath(each[2]).name}") for number, each in enumerate(found, 1)]
 
 

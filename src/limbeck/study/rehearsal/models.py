@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from limbeck.study.architecture import Architecture
 from limbeck.study.rehearsal.words import WORDS
@@ -22,11 +23,12 @@ SPLADE = Architecture("distilbert", "wordpiece", {})
 DENSE = Architecture("bert", "wordpiece", {})
 
 
-def write_model(architecture: Architecture, head: str, folder: Path) -> None:
+def write_model(architecture: Architecture, head: str, name: str, folder: Path) -> None:
     """Write a random checkpoint, the same on every call.
 
     Args:
         head: the class of transformers that makes it, such as `AutoModel`.
+        name: of the real model; other names get other weights.
     """
     import torch
     import transformers
@@ -34,7 +36,7 @@ def write_model(architecture: Architecture, head: str, folder: Path) -> None:
     from limbeck.encoder.quiet import quiet
 
     with quiet(), torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(1)
+        torch.default_generator.manual_seed(crc32(name.encode()))
         tokenizer = _tokenizer(architecture)
         shape = {key: value for key, value in architecture.shape.items() if key != "layer_types"}
         small = {OTHER_NAMES[key] if architecture.kind == "distilbert" and key in OTHER_NAMES else key: value
@@ -52,13 +54,14 @@ def _tokenizer(architecture: Architecture) -> Any:
     import transformers
 
     if architecture.tokenizer == "wordpiece":
-        tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
-        return transformers.BertTokenizer(vocab={token: number for number, token in enumerate(tokens)})
+        specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        pieces = [*specials, *WORDS, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+        return transformers.BertTokenizer(vocab={token: number for number, token in enumerate(pieces)})
     if architecture.tokenizer == "unigram":
-        specials = [(token, 0.0) for token in ("[PAD]", "[CLS]", "[SEP]", "[UNK]")]
-        pieces = [(f"▁{word}", -float(rank)) for rank, word in enumerate(WORDS, 1)]
-        letters = [(letter, -500.0) for letter in f"▁{LETTERS}"]
-        return transformers.DebertaV2Tokenizer(vocab=[*specials, *pieces, *letters, ("[MASK]", 0.0)], unk_id=3)
+        scored = [(token, 0.0) for token in ("[PAD]", "[CLS]", "[SEP]", "[UNK]")]
+        scored += [(f"▁{word}", -float(rank)) for rank, word in enumerate(WORDS, 1)]
+        scored += [(letter, -500.0) for letter in f"▁{LETTERS}"]
+        return transformers.DebertaV2Tokenizer(vocab=[*scored, ("[MASK]", 0.0)], unk_id=3)
     return _byte_level(architecture.kind)
 
 

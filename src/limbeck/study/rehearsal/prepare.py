@@ -13,14 +13,13 @@ from limbeck.study.backbones import known_backbones
 from limbeck.study.config import Study, load_study
 from limbeck.study.rehearsal.collections import write_collection
 from limbeck.study.rehearsal.lists import write_published
-from limbeck.study.rehearsal.miniature import collections_of, files_of, miniature, plain, signals_of, unproved
+from limbeck.study.rehearsal.miniature import collections_of, files_of, miniature, plain, signals_of
 from limbeck.study.rehearsal.models import DENSE, SPLADE, write_model
+from limbeck.study.schema import StudyConfig
 from limbeck.study.sources import Sources
 
 FORMAT = 1
 """Raised when an older version would have made other material of the same study."""
-
-__all__ = ["prepare", "unproved"]
 
 
 def prepare(study: Study, output: str | Path, console: Console | None = None) -> Study:
@@ -38,20 +37,12 @@ def prepare(study: Study, output: str | Path, console: Console | None = None) ->
     config = study.config
     architectures = {name: _architecture(name, study) for name in config.backbones}
     values = yaml.safe_dump(miniature(config), sort_keys=False, allow_unicode=True)
-    text = f"# A rehearsal (format {FORMAT}) of {study.path.name}, written by limbeck: small and random in all its parts.\n{values}"
+    text = f"# A rehearsal (format {FORMAT}) of {study.path.name}: small and random in all its parts.\n{values}"
     file = folder / "study.yaml"
     if not (file.is_file() and file.read_text(encoding="utf-8") == text):
         console.print(f"rehearsal of {study.name}: making models, collections and files in {folder}", highlight=False)
         with written_aside(folder) as aside:
-            for name, backbone in config.backbones.items():
-                _model(architectures[name], "AutoModel", aside / plain(backbone.model))
-            for stage in config.first_stages.values():
-                if stage.splade:
-                    _model(SPLADE, "AutoModelForMaskedLM", aside / plain(stage.splade.model))
-                if stage.dense:
-                    _model(DENSE, "AutoModel", aside / plain(stage.dense.model))
-            for teacher in config.teachers.values():
-                _model(DENSE, "AutoModel", aside / plain(teacher.biencoder))
+            _write_models(config, architectures, aside)
             trained = {without_suffixes(name) for name in config.collections.train}
             for number, name in enumerate(collections_of(config)):
                 write_collection(name, number, aside / plain(name), name in trained)
@@ -77,6 +68,14 @@ def _architecture(name: str, study: Study) -> Architecture:
     return found
 
 
-def _model(architecture: Architecture, head: str, folder: Path) -> None:
-    if not folder.exists():
-        write_model(architecture, head, folder)
+def _write_models(config: StudyConfig, architectures: dict[str, Architecture], folder: Path) -> None:
+    models = [(architectures[name], "AutoModel", backbone.model) for name, backbone in config.backbones.items()]
+    for stage in config.first_stages.values():
+        if stage.splade:
+            models.append((SPLADE, "AutoModelForMaskedLM", stage.splade.model))
+        if stage.dense:
+            models.append((DENSE, "AutoModel", stage.dense.model))
+    models += [(DENSE, "AutoModel", teacher.biencoder) for teacher in config.teachers.values()]
+    for architecture, head, model in models:
+        if not (folder / plain(model)).exists():
+            write_model(architecture, head, model, folder / plain(model))
