@@ -32,13 +32,13 @@ def flops_per_second(study: Study) -> dict[str, float]:
                 raise UsageError(f"backbones.{name}: its shape is not known here; write `like: NAME` of a known one")
             model = architecture.model(backbone.layers, device)
             pairs = max(1, study.config.optimizer.token_budget // TOKENS) if device == "cuda" else 8
-            rates[key] = _rate(model, pairs, study.config.optimizer.precision)
+            rates[key] = _rate(model, pairs, min(TOKENS, backbone.max_length), study.config.optimizer.precision)
         found[name] = rates[key]
     return found
 
 
-def _rate(model: Any, pairs: int, precision: str) -> float:
-    ids = torch.randint(5, 1000, (pairs, TOKENS), device=model.device)
+def _rate(model: Any, pairs: int, tokens: int, precision: str) -> float:
+    ids = torch.randint(model.config.vocab_size, (pairs, tokens), device=model.device)
     mask = torch.ones_like(ids)
 
     def seconds() -> float:
@@ -51,4 +51,4 @@ def _rate(model: Any, pairs: int, precision: str) -> float:
         return time.perf_counter() - began
 
     seconds()
-    return training_flops(model, [TOKENS] * pairs) / min(seconds() for _ in range(ROUNDS))
+    return training_flops(model, [tokens] * pairs) / min(seconds() for _ in range(ROUNDS))
