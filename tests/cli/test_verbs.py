@@ -184,7 +184,7 @@ def test_a_study_is_planned_with_hours_and_rehearsed(here: Path, limbeck: Limbec
     two = limbeck("study", "plan", "tiny.yaml", "--measure", "--pairs-per-second", "3", code=2)
     assert "expected one of them" in two.stderr
     found = limbeck("study", "rehearse", "tiny.yaml")
-    assert "What a rehearsal cannot prove:\n  - that the weights can be had" in found.stderr
+    assert "What a rehearsal cannot prove:\n  - that collections can be had" in found.stderr
     assert '"rehearsal": true' in (here / "tiny-rehearsal" / "report" / "results.json").read_text()
 
 

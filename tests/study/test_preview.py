@@ -52,7 +52,7 @@ def test_tests_and_validations_are_counted_from_published_numbers_of_queries(pap
     # 40 validations of 13 collections of 50 queries (Touché: 49) to a depth of 100.
     assert cell["validation"]["pairs"] == 40 * (12 * 50 + 49) * 100
     assert cell["evaluation"]["pairs"] > (6_980 + 43 + 54) * 1000
-    assert not cell["evaluation"]["exact"]  # most of these collections' lengths were never measured
+    assert not cell["evaluation"]["measured"]  # most of these collections' lengths were never measured
 
 
 def test_operations_follow_from_the_shape_and_hours_from_them(paper: dict[str, Any]) -> None:
@@ -136,3 +136,13 @@ def test_a_done_study_is_recognised_without_its_files(
     file.unlink()
     facts = preview(load_study(path, with_files=False), tmp_path)
     assert [cell["state"] for cell in facts["cells"]] == ["done", "done"]
+
+
+def test_what_several_recipes_begin_with_is_counted_once(
+    study_file: StudyFile, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    first = {"objective": "BCE", "lists": "judged", "steps": 50, "lists_per_step": 2}
+    tiny["recipes"] = {name: [first, {**first, "objective": name, "steps": 5}] for name in ("Hinge", "InfoNCE")}
+    facts = preview(load_study(study_file(tiny)), tmp_path)
+    assert [cell["training"]["pairs"] for cell in facts["cells"]] == [55 * 2 * 4] * 4
+    assert facts["totals"]["training"]["pairs"] == 2 * (50 + 5 + 5) * 2 * 4

@@ -158,7 +158,7 @@ def test_a_study_of_ones_own_is_rehearsed_with_every_kind_of_source(
     [cell] = gather(tmp_path)["cells"]
     assert [stage["steps"] for stage in cell["training"]["stages"]][::2] == [4, 4]
     assert cell["values"].keys() == {"mini/test"}
-    text = " ".join(unproved(study.config))
+    text = " ".join(unproved(study))
     assert "absent/test.run.gz" in text
     assert "../absent/train.run.gz" in text
 

@@ -79,7 +79,7 @@ def rehearse(study: StudyFile, output: RehearsalOutput = None, json: Json = Fals
     folder = output or Path(f"{loaded.name}-rehearsal")
     run_and_report(prepare_rehearsal(loaded, folder, errors()), folder, json)
     errors().print("Rehearsed to its end. What a rehearsal cannot prove:", highlight=False)
-    for text in unproved(loaded.config):
+    for text in unproved(loaded):
         errors().print(f"  - {text}", markup=False, highlight=False, soft_wrap=True)
 
 

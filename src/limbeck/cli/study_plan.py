@@ -53,8 +53,9 @@ def print_plan(facts: Mapping[str, Any]) -> None:
 def _hours(totals: Mapping[str, Any]) -> str:
     if totals["hours"] is None:
         return ""
-    exact = all(totals[part]["exact"] for part in ("training", "validation", "evaluation"))
-    return f"; {'' if exact else '≤ '}{totals['hours']:,.1f} hours"
+    works = [totals[part] for part in ("training", "validation", "evaluation")]
+    exact = all(work["exact"] and work["measured"] for work in works)
+    return f"; {'' if exact else '≤ '}{totals['hours']:,.2f} hours"
 
 
 def _recipes(cells: list[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -92,8 +93,9 @@ def _fetching(downloads: list[dict[str, Any]]) -> str:
 
 
 def _amount(work: Mapping[str, Any], key: str) -> str:
+    expected = work["exact"] and (key == "pairs" or work["measured"])
     text = _number(work[key])
-    return text if work["exact"] or work[key] is None else f"≤ {text}"
+    return text if expected or work[key] is None else f"≤ {text}"
 
 
 def _number(value: float | None) -> str:

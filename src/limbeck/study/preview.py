@@ -1,7 +1,7 @@
 """What a study will take, before anything is fetched or run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from limbeck.study.index import describe_study, stated_steps
 from limbeck.study.plan import plan_study
 from limbeck.study.status import cell_state
 from limbeck.study.store import Store, key_of
-from limbeck.study.work import Work, Workload
+from limbeck.study.work import NONE, Work, Workload
 
 BYTES_OF_RANK = 14
 """Of a line of a gzipped run, measured on TREC-DL 2020's."""
@@ -40,14 +40,14 @@ def preview(
     """
     workload, fetched = Workload(study), downloads(study)
     known, warnings = _known(study, output, fetched)
+    rates = _Rates(pairs_per_second, flops_per_second)
     cells = []
     for backbone in study.config.backbones:
         evaluation = workload.evaluation(backbone)
-        rate = flops_per_second[backbone] if isinstance(flops_per_second, Mapping) else flops_per_second
         for recipe in study.config.recipes:
             steps = stated_steps(study, recipe)
             training, validation = workload.training(backbone, recipe), workload.validation(backbone, steps)
-            hours = _hours(training, validation + evaluation, pairs_per_second, rate)
+            hours = rates.hours(backbone, training, validation + evaluation)
             for seed in study.config.seeds:
                 cell_id, state = known.get((backbone, recipe, seed), (None, None))
                 cells.append(
@@ -66,7 +66,7 @@ def preview(
     return {
         "name": study.name,
         "cells": cells,
-        "totals": _totals(left),
+        "totals": _totals(workload, left, rates),
         "shared": shared,
         "downloads": [asdict(each) for each in fetched],
         "disk": _disk(workload, left),
@@ -75,6 +75,22 @@ def preview(
         "summary": f"{len(cells)} cells{same}, {done}; computed once for all: "
         + ", ".join(f"{count} {what}" for what, count in shared.items()),
     }
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """How fast pairs are trained on; a pair is scored in a third of the time."""
+
+    pairs: float | None
+    flops: float | Mapping[str, float] | None
+
+    def hours(self, backbone: str, training: Work, scoring: Work) -> float | None:
+        flops = self.flops[backbone] if isinstance(self.flops, Mapping) else self.flops
+        if self.pairs is not None and training.pairs is not None and scoring.pairs is not None:
+            return (training.pairs + scoring.pairs / 3) / self.pairs / 3600
+        if flops is not None and training.flops is not None and scoring.flops is not None:
+            return (training.flops + scoring.flops) / flops / 3600
+        return None
 
 
 def _known(
@@ -104,21 +120,23 @@ def _known(
     return states, list(index["warnings"])
 
 
-def _hours(training: Work, scoring: Work, pairs: float | None, flops: float | None) -> float | None:
-    if pairs is not None and training.pairs is not None and scoring.pairs is not None:
-        return (training.pairs + scoring.pairs / 3) / pairs / 3600
-    if flops is not None and training.flops is not None and scoring.flops is not None:
-        return (training.flops + scoring.flops) / flops / 3600
-    return None
-
-
-def _totals(cells: list[dict[str, Any]]) -> dict[str, Any]:
-    totals: dict[str, Any] = {
-        part: {key: _sum([cell[part][key] for cell in cells]) for key in ("pairs", "tokens", "flops")}
-        | {"exact": all(cell[part]["exact"] for cell in cells)}
-        for part in ("training", "validation", "evaluation")
-    }
-    return {"cells": len(cells), **totals, "hours": _sum([cell["hours"] for cell in cells])}
+def _totals(workload: Workload, cells: list[dict[str, Any]], rates: _Rates) -> dict[str, Any]:
+    """The work of some cells; what several begin with is trained once."""
+    total = dict.fromkeys(("training", "validation", "evaluation"), NONE)
+    hours: list[float | None] = []
+    begun = set()
+    for cell in cells:
+        stages = workload.study.config.recipes[cell["recipe"]]
+        training = NONE
+        for number, stage in enumerate(stages, 1):
+            beginning = key_of([cell["backbone"], cell["seed"], [each.model_dump() for each in stages[:number]]])
+            if beginning not in begun:
+                begun.add(beginning)
+                training += workload.stage(cell["backbone"], stage)
+        work = {part: Work(**cell[part]) for part in ("validation", "evaluation")} | {"training": training}
+        total = {part: total[part] + work[part] for part in total}
+        hours.append(rates.hours(cell["backbone"], training, work["validation"] + work["evaluation"]))
+    return {"cells": len(cells), **{part: asdict(work) for part, work in total.items()}, "hours": _sum(hours)}
 
 
 def _sum(values: list[Any]) -> Any:

@@ -12,6 +12,10 @@ from limbeck.study.audit import sampled
 from limbeck.study.config import Study
 from limbeck.study.downloads import pair_tokens
 from limbeck.study.plan import lists_per_step
+from limbeck.study.schema import Stage
+
+TWO = ("triples", "text-triples", "hofstaetter")
+"""Formats whose every list has two passages."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,15 @@ class Work:
         pairs: None where the number of lists or queries is not known before they are there.
         tokens: special ones included; where a collection's lengths were not measured, as many as the model reads.
         flops: as `limbeck.encoder.training_flops` counts them, a third of it for scoring; None for an unknown model.
-        exact: whether pairs and tokens are what is to be expected, not only the most that it can be.
+        exact: whether so many pairs are to be expected; else they are the most that it can be.
+        measured: whether lengths were measured; else tokens are the most that they can be.
     """
 
     pairs: int | None
     tokens: int | None
     flops: float | None
-    exact: bool
+    exact: bool = True
+    measured: bool = True
 
     def __add__(self, other: "Work") -> "Work":
         return Work(
@@ -36,10 +42,12 @@ class Work:
             _sum(self.tokens, other.tokens),
             _sum(self.flops, other.flops),
             self.exact and other.exact,
+            self.measured and other.measured,
         )
 
 
-NONE = Work(0, 0, 0.0, True)
+NONE = Work(0, 0, 0.0)
+UNKNOWN = Work(None, None, None, exact=False, measured=False)
 
 
 class Workload:
@@ -52,17 +60,18 @@ class Workload:
 
     def training(self, backbone: str, recipe: str) -> Work:
         """All optimiser steps of a recipe."""
-        total = NONE
-        for stage in self.study.config.recipes[recipe]:
-            sources = self.study.sources
-            count, exact = sampled(sources.sample(stage.lists), sources.depth(stage.lists))
-            pairs = None
-            if count is None and sources.config.lists[stage.lists].format in TWO:
-                count, exact = 2, True
-            if count is not None and stage.steps is not None:
-                pairs = stage.steps * lists_per_step(self.study, backbone, stage) * count
-            total += self._work(backbone, sources.listed(stage.lists), pairs, exact, 1.0)
-        return total
+        return sum((self.stage(backbone, stage) for stage in self.study.config.recipes[recipe]), NONE)
+
+    def stage(self, backbone: str, stage: Stage) -> Work:
+        """All optimiser steps of one stage."""
+        sources = self.study.sources
+        count, exact = sampled(sources.sample(stage.lists), sources.depth(stage.lists))
+        if count is None and sources.config.lists[stage.lists].format in TWO:
+            count, exact = 2, True
+        if count is None or stage.steps is None:
+            return UNKNOWN
+        pairs = stage.steps * lists_per_step(self.study, backbone, stage) * count
+        return self._work(backbone, sources.listed(stage.lists), pairs, exact, 1.0)
 
     def validation(self, backbone: str, steps: int | None) -> Work:
         """All validations of a cell of so many steps."""
@@ -70,7 +79,7 @@ class Workload:
         if validation is None:
             return NONE
         if steps is None:
-            return Work(None, None, None, False)
+            return UNKNOWN
         total = NONE
         for name in validation.collections:
             queries = self.queries(name)
@@ -112,21 +121,17 @@ class Workload:
 
     def _work(self, backbone: str, collections: list[str], pairs: int | None, exact: bool, share: float) -> Work:
         if pairs is None:
-            return Work(None, None, None, False)
+            return UNKNOWN
         longest = self.study.config.backbones[backbone].max_length
         measured = [pair_tokens(name) for name in collections]
         length = max(min(tokens or longest, longest) for tokens in measured)
         flops = self.flops_of_pair(backbone, length)
-        exact = exact and None not in measured
-        return Work(pairs, pairs * length, None if flops is None else pairs * flops * share, exact)
+        total = None if flops is None else pairs * flops * share
+        return Work(pairs, pairs * length, total, exact, None not in measured)
 
     def _flops_of_pair(self, backbone: str, tokens: int) -> float | None:
         model = self.model(backbone)
         return None if model is None else training_flops(model, [tokens])
-
-
-TWO = ("triples", "text-triples", "hofstaetter")
-"""Formats whose every list has two passages."""
 
 
 def _sum(a: Any, b: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from limbeck.collections.load import without_suffixes
 from limbeck.objectives import parse
+from limbeck.study.config import Study
 from limbeck.study.rehearsal.models import LAYERS
 from limbeck.study.schema import StudyConfig
 
@@ -16,6 +17,7 @@ BATCH = 8
 LISTS = 2
 DEPTH = 8
 VALIDATED = 4  # candidates of a validation query
+ENCODED = 512  # tokens that the small models of first stages read
 FASTER = 100  # times the learning rate, so that a handful of steps changes the rankings
 
 
@@ -79,7 +81,9 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
     for name, stage in values.get("first_stages", {}).items():
         for kind in ("splade", "dense"):
             if kind in stage:
-                stage[kind] |= {"model": plain(stage[kind]["model"])}
+                stage[kind]["model"] = plain(stage[kind]["model"])
+                if stage[kind].get("max_length"):
+                    stage[kind]["max_length"] = min(stage[kind]["max_length"], ENCODED)
                 stage[kind].pop("sha256", None)
         if "runs" in stage:
             given = config.first_stages[name].runs or {}
@@ -131,16 +135,20 @@ def _shorten(stage: dict[str, Any]) -> None:
         stage["lists_per_step"] = min(stage["lists_per_step"], LISTS)
 
 
-def unproved(config: StudyConfig) -> Iterator[str]:
+def unproved(study: Study) -> Iterator[str]:
     """What only the real study can show."""
+    config = study.config
     models = [backbone.model for backbone in config.backbones.values()]
     models += [stage.encoder.model for stage in config.first_stages.values() if stage.encoder]
     models += [teacher.biencoder for teacher in config.teachers.values()]
-    yield f"that the weights can be had, and accessed where they are gated: {', '.join(dict.fromkeys(models))}"
+    hub = [model for model in dict.fromkeys(models) if study.sources.model(model).kind == "hub"]
+    if hub:
+        yield f"that weights can be fetched, and accessed where they are gated: {', '.join(hub)}"
     files = [file.path for file in files_of(config)]
     if files:
         yield f"that files are there, whole, and shaped as their format says: {', '.join(files)}"
-    yield f"that collections can be fetched: {len(collections_of(config))} were generated instead"
+    if collections_of(config):
+        yield f"that collections can be had and read: {len(collections_of(config))} were generated instead"
     yield "that memory and disk suffice at full size (limbeck study plan counts them), and how long it takes"
     yield "that anything is learned: weights are random, texts are made-up words, and no value here means anything"
     if config.optimizer.compiled:

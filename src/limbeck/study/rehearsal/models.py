@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from limbeck.errors import UsageError
 from limbeck.study.architecture import Architecture
 from limbeck.study.rehearsal.words import WORDS
 
@@ -29,6 +30,9 @@ def write_model(architecture: Architecture, head: str, name: str, folder: Path) 
     Args:
         head: the class of transformers that makes it, such as `AutoModel`.
         name: of the real model; other names get other weights.
+
+    Raises:
+        UsageError: transformers has no such architecture, or not in this shape.
     """
     import torch
     import transformers
@@ -42,11 +46,17 @@ def write_model(architecture: Architecture, head: str, name: str, folder: Path) 
         small = {OTHER_NAMES[key] if architecture.kind == "distilbert" and key in OTHER_NAMES else key: value
                  for key, value in SMALL.items()}  # fmt: skip
         tokens = {f"{token}_token_id": getattr(tokenizer, f"{token}_token_id") for token in ("pad", "cls", "sep")}
-        config = transformers.AutoConfig.for_model(
-            architecture.kind,
-            **{**shape, **small, **tokens, "bos_token_id": None, "eos_token_id": None, "vocab_size": len(tokenizer)},
-        )
-        getattr(transformers, head).from_config(config).save_pretrained(folder)
+        values = {**shape, **small, **tokens, "bos_token_id": None, "eos_token_id": None, "vocab_size": len(tokenizer)}
+        try:
+            config = transformers.AutoConfig.for_model(architecture.kind, **values)
+            model = getattr(transformers, head).from_config(config)
+        # What a family's classes raise for a shape that they cannot have differs from family to family.
+        except Exception as error:
+            raise UsageError(
+                f"{name}: cannot be rehearsed: no small model of the type {architecture.kind} can be made ({error}); "
+                "take its backbone out of the study to rehearse the rest"
+            ) from None
+        model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
 
