@@ -61,7 +61,7 @@ def plan(
     if measure:
         from limbeck.study.speed import flops_per_second as measured
 
-        rate = measured(loaded)
+        rate = measured(loaded, errors())
     facts = preview(loaded, output or Path(loaded.name), pairs_per_second, rate)
     if measure:
         facts["flops_per_second"] = rate

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import torch
+from rich.console import Console
 
 from limbeck.encoder import training_flops
 from limbeck.encoder.cross_encoder import autocast
@@ -12,10 +13,10 @@ from limbeck.study.architecture import architecture_of
 from limbeck.study.config import Study
 
 TOKENS = 96  # about an MS MARCO pair
-ROUNDS = 3
+ROUNDS = 2
 
 
-def flops_per_second(study: Study) -> dict[str, float]:
+def flops_per_second(study: Study, console: Console) -> dict[str, float]:
     """Backbone → operations per second of forward and backward passes, the best of a few rounds after one to warm up.
 
     On the accelerator if there is one, in the study's precision, on about one micro-batch of pairs of equal length.
@@ -31,8 +32,10 @@ def flops_per_second(study: Study) -> dict[str, float]:
             if architecture is None:
                 raise UsageError(f"backbones.{name}: its shape is not known here; write `like: NAME` of a known one")
             model = architecture.model(backbone.layers, device)
-            pairs = max(1, study.config.optimizer.token_budget // TOKENS) if device == "cuda" else 8
+            # On a CPU, so few that the largest backbones take seconds.
+            pairs = max(1, study.config.optimizer.token_budget // TOKENS) if device == "cuda" else 4
             rates[key] = _rate(model, pairs, min(TOKENS, backbone.max_length), study.config.optimizer.precision)
+            console.print(f"{name}: {rates[key]:.2e} operations a second on {device}", highlight=False)
         found[name] = rates[key]
     return found
 
