@@ -1,6 +1,6 @@
 """A study's values made small: the same names, sections and recipes, with steps and depths by a handful."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -9,7 +9,7 @@ from limbeck.collections.load import without_suffixes
 from limbeck.objectives import parse
 from limbeck.study.config import Study
 from limbeck.study.rehearsal.models import LAYERS
-from limbeck.study.schema import StudyConfig
+from limbeck.study.schema import FirstStage, StudyConfig
 
 STEPS = 4
 EVERY = 2  # steps from one validation, and from one checkpoint, to the next
@@ -79,30 +79,12 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
     for key in ("train", "test"):
         values["collections"][key] = [plain(name) for name in getattr(config.collections, key)]
     for name, stage in values.get("first_stages", {}).items():
-        for kind in ("splade", "dense"):
-            if kind in stage:
-                stage[kind]["model"] = plain(stage[kind]["model"])
-                if stage[kind].get("max_length"):
-                    stage[kind]["max_length"] = min(stage[kind]["max_length"], ENCODED)
-                stage[kind].pop("sha256", None)
-        if "runs" in stage:
-            given = config.first_stages[name].runs or {}
-            stage["runs"] = {plain(collection): small["", path] for collection, path in given.items()}
-        # What YAML's null means here must not be lost.
-        if config.first_stages[name].bm25:
-            stage["bm25"] = config.first_stages[name].bm25.model_dump(exclude_unset=True)  # type: ignore[union-attr]
+        _reduce_first_stage(stage, config.first_stages[name], small)
     for teacher in values.get("teachers", {}).values():
         teacher["biencoder"] = plain(teacher["biencoder"])
         teacher.pop("sha256", None)
     for backbone in values["backbones"].values():
-        backbone["model"] = plain(backbone["model"])
-        backbone.pop("sha256", None)
-        if backbone.get("learning_rate"):
-            backbone["learning_rate"] *= FASTER
-        if backbone.get("batch"):
-            backbone["batch"] = min(backbone["batch"], BATCH)
-        if backbone.get("layers"):
-            backbone["layers"] = min(backbone["layers"], LAYERS)
+        _reduce_backbone(backbone)
     for name, source in values["lists"].items():
         source.pop("checksum", None)
         if "collections" in source:
@@ -110,7 +92,7 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
         if "path" in source:
             source["path"] = {plain(each) if each else "": small[name, path] for each, path in source["path"].items()}
     for stage in (stage for stages in values["recipes"].values() for stage in stages):
-        _shorten(stage)
+        _reduce_stage(stage)
     optimizer = values.setdefault("optimizer", {})
     optimizer |= {"checkpoint_every": EVERY, "compiled": False}
     if optimizer.get("warmup", 0) >= 1:
@@ -124,7 +106,31 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
     return values
 
 
-def _shorten(stage: dict[str, Any]) -> None:
+def _reduce_first_stage(stage: dict[str, Any], given: FirstStage, small: Mapping[tuple[str, str], str]) -> None:
+    for kind in ("splade", "dense"):
+        if kind in stage:
+            stage[kind]["model"] = plain(stage[kind]["model"])
+            stage[kind].pop("sha256", None)
+            if stage[kind].get("max_length"):
+                stage[kind]["max_length"] = min(stage[kind]["max_length"], ENCODED)
+    if given.runs:
+        stage["runs"] = {plain(collection): small["", path] for collection, path in given.runs.items()}
+    if given.bm25:
+        # With its nulls, which mean something here.
+        stage["bm25"] = given.bm25.model_dump(exclude_unset=True)
+
+
+def _reduce_backbone(backbone: dict[str, Any]) -> None:
+    backbone["model"] = plain(backbone["model"])
+    backbone.pop("sha256", None)
+    if "learning_rate" in backbone:
+        backbone["learning_rate"] *= FASTER
+    for key, most in (("batch", BATCH), ("layers", LAYERS)):
+        if key in backbone:
+            backbone[key] = min(backbone[key], most)
+
+
+def _reduce_stage(stage: dict[str, Any]) -> None:
     if "steps" in stage:
         stage["steps"] = min(stage["steps"], STEPS)
     if "epochs" in stage:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from limbeck.collections.load import without_suffixes
 from limbeck.errors import UsageError
-from limbeck.files import replace_folder, written_aside
+from limbeck.files import replace_folder, writing, written_aside
 from limbeck.study.architecture import Architecture, architecture_of
 from limbeck.study.backbones import known_backbones
 from limbeck.study.config import Study, load_study
@@ -41,7 +41,7 @@ def prepare(study: Study, output: str | Path, console: Console | None = None) ->
     file = folder / "study.yaml"
     if not (file.is_file() and file.read_text(encoding="utf-8") == text):
         console.print(f"rehearsal of {study.name}: making models, collections and files in {folder}", highlight=False)
-        with written_aside(folder) as aside:
+        with writing(folder), written_aside(folder) as aside:
             _write_models(config, architectures, aside)
             trained = {without_suffixes(name) for name in config.collections.train}
             for number, name in enumerate(collections_of(config)):
