@@ -120,7 +120,7 @@ class Backbone(Section):
     `learning_rate`, `batch` and `precisions`.
 
     Attributes:
-        like: the known backbone whose architecture and tokeniser it has, for a rehearsal of a model that is not here.
+        like: the known backbone that it is built like, for plans and rehearsals of a model that is not on this machine.
         batch: triples of a step, from which stages with a `batch_divisor` take their lists per step.
         precisions: those in which the model may be trained and run; None: any.
     """
