@@ -176,6 +176,18 @@ def test_a_study_is_checked_planned_run_and_reported(here: Path, limbeck: Limbec
     assert "InfoNCE" in limbeck("study", "report", "out").stdout
 
 
+def test_a_study_is_planned_with_hours_and_rehearsed(here: Path, limbeck: Limbeck, as_json: AsJson) -> None:
+    plan = as_json("study", "plan", "tiny.yaml", "--flops-per-second", "1e6")
+    assert plan["totals"]["hours"] > 0
+    measured = as_json("study", "plan", "tiny.yaml", "--measure")
+    assert measured["flops_per_second"]["bert"] > 0
+    two = limbeck("study", "plan", "tiny.yaml", "--measure", "--pairs-per-second", "3", code=2)
+    assert "expected one of them" in two.stderr
+    found = limbeck("study", "rehearse", "tiny.yaml")
+    assert "What a rehearsal cannot prove:\n  - that collections can be had" in found.stderr
+    assert '"rehearsal": true' in (here / "tiny-rehearsal" / "report" / "results.json").read_text()
+
+
 def test_a_study_with_a_failed_cell_is_partly_done_and_the_same_command_finishes_it(
     here: Path, limbeck: Limbeck, as_json: AsJson, monkeypatch: pytest.MonkeyPatch
 ) -> None:

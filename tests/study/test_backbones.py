@@ -8,6 +8,7 @@ import pytest
 
 from limbeck.errors import MissingError
 from limbeck.study import StudyError, load_study, run_study
+from limbeck.study.architecture import Architecture
 from limbeck.study.backbones import known_backbones
 from limbeck.study.plan import lists_per_step
 from limbeck.study.schema import Stage
@@ -34,6 +35,15 @@ def test_every_backbone_of_the_paper_is_known_with_its_size_and_settings() -> No
         assert known.learning_rate == (7e-6 if name in mini | {"ettin-400m", "ettin-1b", "modernbert-large"} else 1e-5)
         assert "fp32" in known.precisions
         assert known.licence in ("MIT", "Apache-2.0")
+
+
+@pytest.mark.parametrize("name", known_backbones())
+def test_a_backbones_shape_has_its_published_number_of_weights(name: str) -> None:
+    known = known_backbones()[name]
+    model = Architecture(known.architecture, known.tokenizer, known.shape).model()
+    published = float(known.parameters[:-1]) * {"M": 1e6, "B": 1e9}[known.parameters[-1]]
+    # Published numbers are rounded, the 1B to a single digit.
+    assert sum(weight.numel() for weight in model.parameters()) == pytest.approx(published, rel=0.035)
 
 
 def test_deberta_is_never_run_in_half_precision_of_five_exponent_bits() -> None:

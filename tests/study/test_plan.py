@@ -135,16 +135,3 @@ def test_training_on_test_queries_is_a_warning(study_file: Callable[..., Path], 
     tiny["collections"]["test"] = ["mini/train"]
     [warning] = plan_study(load_study(study_file(tiny))).warnings
     assert "5 of 5 queries of the test collection mini/train are among the training queries" in warning
-
-
-def test_facts_say_what_a_study_takes_and_what_is_done(
-    study_file: Callable[..., Path], tiny: dict[str, Any], finished: Path, tmp_path: Path
-) -> None:
-    tiny["seeds"] = 3
-    plan = plan_study(load_study(study_file(tiny)))
-    facts = plan.facts(finished)
-    assert [cell["state"] for cell in facts["cells"]] == ["done", "done", "missing"] * 2
-    assert [cell["pairs"] for cell in facts["cells"]] == [4 * 2 * 4] * 3 + [None] * 3
-    assert facts["shared"] == {"training lists": 2, "first-stage runs": 3, "teachers": 1}
-    assert {cell["state"] for cell in plan.facts(tmp_path / "absent")["cells"]} == {"missing"}
-    assert not (tmp_path / "absent").exists()

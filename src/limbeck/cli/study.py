@@ -1,4 +1,4 @@
-"""Verbs on studies: check, plan, run, status, report, factors."""
+"""Verbs on studies: check, plan, rehearse, run, status, report, factors."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +12,13 @@ PARTLY_DONE = 7
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study file.")]
 StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `study run` wrote.")]
 Output = Annotated[Path | None, typer.Option(help="Folder for the cells; default: the study's name.")]
+RehearsalOutput = Annotated[Path | None, typer.Option(help="Folder; default: the study's name and -rehearsal.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command."""
     verbs = typer.Typer(help="Studies: backbones × recipes × seeds, trained and evaluated alike.", no_args_is_help=True)
-    for verb in (check, plan, run, status, report, factors):
+    for verb in (check, plan, rehearse, run, status, report, factors):
         verbs.command(verb.__name__)(verb)
     app.add_typer(verbs, name="study")
 
@@ -33,29 +34,53 @@ def check(study: StudyFile, json: Json = False) -> None:
         typer.echo(f"{study}: valid; {len(planned.cells)} cells")
 
 
-def plan(study: StudyFile, output: Output = None, json: Json = False) -> None:
-    """Show the cells, their work and what is done already. Trains nothing."""
-    from limbeck.study import load_study, plan_study
+def plan(
+    study: StudyFile,
+    output: Output = None,
+    pairs_per_second: Annotated[
+        float | None, typer.Option(min=0.001, help="Pairs trained on in a second, for hours; three are scored then.")
+    ] = None,
+    flops_per_second: Annotated[
+        float | None, typer.Option(min=1, help="Operations in a second, as in 2e14: for hours by each model's size.")
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure each backbone's operations in a second on this machine.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show what a study takes: cells, downloads, disk, pairs, FLOPs and hours, and its confounds. Fetches nothing."""
+    from limbeck.cli.study_plan import print_plan
+    from limbeck.errors import UsageError
+    from limbeck.study import load_study
+    from limbeck.study.preview import preview
 
-    loaded = load_study(study)
-    planned = plan_study(loaded)
-    facts = planned.facts(output or Path(loaded.name))
+    if sum((pairs_per_second is not None, flops_per_second is not None, measure)) > 1:
+        raise UsageError("--pairs-per-second, --flops-per-second and --measure are one too many; expected one of them")
+    loaded = load_study(study, with_files=False)
+    rate: Any = flops_per_second
+    if measure:
+        from limbeck.study.speed import flops_per_second as measured
+
+        rate = measured(loaded, errors())
+    facts = preview(loaded, output or Path(loaded.name), pairs_per_second, rate)
+    if measure:
+        facts["flops_per_second"] = rate
     if json:
         print_json(facts)
-        return
-    rows = [
-        (
-            cell["backbone"],
-            cell["recipe"],
-            str(cell["seed"]),
-            str(cell["steps"]),
-            _count(cell["pairs"]),
-            cell["state"],
-            cell["id"],
-        )
-        for cell in facts["cells"]
-    ]
-    print_table(("backbone", "recipe", "seed", "steps", "pairs", "state", "cell"), rows, facts["summary"])
+    else:
+        print_plan(facts)
+
+
+def rehearse(study: StudyFile, output: RehearsalOutput = None, json: Json = False) -> None:
+    """Run the whole study in miniature: small random models, generated data, a handful of steps. Needs no network."""
+    from limbeck.study import load_study, prepare_rehearsal, unproved
+
+    loaded = load_study(study, with_files=False)
+    folder = output or Path(f"{loaded.name}-rehearsal")
+    run_and_report(prepare_rehearsal(loaded, folder, errors()), folder, json)
+    errors().print("Rehearsed to its end. What a rehearsal cannot prove:", highlight=False)
+    for text in unproved(loaded):
+        errors().print(f"  - {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 def run(study: StudyFile, output: Output = None, json: Json = False) -> None:
@@ -118,7 +143,3 @@ def run_and_report(loaded: Any, output: Path, as_json: bool) -> None:
             style="red", markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
         raise typer.Exit(PARTLY_DONE)
-
-
-def _count(number: int | None) -> str:
-    return "?" if number is None else f"{number:,}"

@@ -19,7 +19,9 @@ class KnownBackbone:
     precisions: list[str]
     parameters: str
     licence: str
-    layers: int | None = None
+    architecture: str
+    tokenizer: str
+    shape: dict[str, Any]
     positions: int | None = None
 
     @property

@@ -111,7 +111,8 @@ def _check_files(name: str, config: StudyConfig, sources: Sources) -> Iterator[P
     key: Key = ("lists", name, "path")
     for collection, path in paths.items():
         if not sources.file(path).is_file():
-            yield Problem((*key, collection) if collection else key, f'"{path}": no such file in {sources.folder}')
+            place = (*key, collection) if collection else key
+            yield Problem(place, f'"{path}": no such file in {sources.folder}', absent=True)
     train = sources.listed(name)
     if config.lists[name].format == "limbeck":
         return

@@ -8,6 +8,7 @@ from typing import Any
 from limbeck.errors import LimbeckError, nearest
 from limbeck.study.backbones import known_backbones
 from limbeck.study.check_teachers import check_teacher
+from limbeck.study.problems import unknown
 from limbeck.study.schema import Backbone, StudyConfig
 from limbeck.study.sources import Sources
 from limbeck.study.yaml_file import Key, Problem
@@ -36,6 +37,8 @@ def check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Ite
                 text = f"has no model, and is no known backbone; expected model: NAME, or one of {', '.join(known)}"
                 yield Problem(key, f"{text}{nearest(name, known)}")
             continue
+        if backbone.like is not None and backbone.like not in known_backbones():
+            yield Problem((*key, "like"), unknown("known backbone", backbone.like, known_backbones()))
         yield from _check_precision(name, backbone, config)
         faults = list(_check(key, "model", backbone.model, backbone.sha256, sources))
         yield from faults

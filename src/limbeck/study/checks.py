@@ -1,6 +1,7 @@
 """What a study's parts refer to, and whether it is there: all that a schema cannot see."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from limbeck.collections import load_collection
@@ -59,6 +60,9 @@ def _check_collections(config: StudyConfig, values: Any, sources: Sources) -> It
                 continue
             found = list(attempt(place, _look_up, name, sources))
             yield from found
+            if not found and not sources.is_local(name):
+                licence = attempt(place, require_licensed_corpus, without_suffixes(name))
+                yield from (replace(problem, absent=True) for problem in licence)
             if not found and key[-1] != "train" and sources.is_local(name) and not sources.collection(name).qrels:
                 yield Problem(place, f'"{name}" has no judgments; expected a judged split to measure on')
     if config.validation:
@@ -88,7 +92,6 @@ def _look_up(name: str, sources: Sources) -> None:
         ir_datasets.load(without_suffixes(name))
     except KeyError:
         load_collection(name)
-    require_licensed_corpus(without_suffixes(name))
 
 
 def _build(parameters: BM25Parameters) -> None:
@@ -120,7 +123,8 @@ def _check_first_stages(config: StudyConfig, known: set[str], broken: set[Key], 
                     yield Problem((*key, "fuse", "stages"), text)
         for collection, path in (stage.runs or {}).items():
             if not sources.file(path).is_file():
-                yield Problem((*key, "runs", collection), f'"{path}": no such file in {sources.folder}')
+                text = f'"{path}": no such file in {sources.folder}'
+                yield Problem((*key, "runs", collection), text, absent=True)
     uses: list[tuple[Key, str, list[str]]] = [
         (("evaluation", "first_stage"), config.evaluation.first_stage, config.collections.test)
     ]

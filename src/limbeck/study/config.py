@@ -45,8 +45,11 @@ class Study:
         return self.config.name
 
 
-def load_study(path: str | Path) -> Study:
+def load_study(path: str | Path, with_files: bool = True) -> Study:
     """Read and check a study file. Collections and models that must be fetched first are only looked up by name.
+
+    Args:
+        with_files: whether files that it names must be there; without, it can be planned and rehearsed, not run.
 
     Raises:
         MissingError: no such file.
@@ -73,6 +76,7 @@ def load_study(path: str | Path) -> Study:
         known = {problem.key for problem in problems}
         found = check_references(config, document.values, problems, sources)
         # What stands in for a broken part has no line, and its problems are not the user's.
+        found = [problem for problem in found if with_files or not problem.absent]
         problems += [p for p in found if p.key not in known and p.key[:2] in document.lines]
     if problems or config is None or sources is None:
         raise StudyError(path, _placed(path, document, problems))

@@ -35,6 +35,7 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
     tests = [sources.collection(name) for name in config.collections.test]
     return {
         "name": study.name,
+        "rehearsal": config.rehearsal,
         "limbeck_version": __version__,
         "measures": list(dict.fromkeys(canonical(measure) for measure in config.evaluation.measures)),
         "collections": [_collection(sources, test.name) for test in tests],

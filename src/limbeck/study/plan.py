@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from limbeck.errors import UsageError
@@ -16,6 +15,8 @@ from limbeck.training import Settings
 
 FORMAT = 1
 """Raised when cells made by an older version are no longer what the same description would give."""
+
+REHEARSAL = "a rehearsal: models are small and random, texts are made-up words, and no value here means anything"
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,6 @@ class StudyPlan:
         found = {stages: cell.beginning(stages) for stages in range(1, len(cell.description["stages"]) + 1)}
         return {stages: key for stages, key in found.items() if key in shared}
 
-    def facts(self, output: str | Path) -> dict[str, Any]:
-        """What the study will take, beside what `output` holds already (see `limbeck.study.preview`)."""
-        from limbeck.study.preview import preview
-
-        return preview(self, output)
-
 
 def plan_study(study: Study) -> StudyPlan:
     """Load the study's collections and say what its cells are.
@@ -79,8 +74,9 @@ def plan_study(study: Study) -> StudyPlan:
         UsageError: validation would see test queries.
         LimbeckError: a collection or file that cannot be read.
     """
-    warnings = tuple(_check_queries(study))
     config, sources = study.config, study.sources
+    warnings: tuple[str, ...] = (REHEARSAL,) if config.rehearsal else ()
+    warnings += tuple(_check_queries(study))
     cells = []
     for backbone in config.backbones:
         for recipe, stages in config.recipes.items():

@@ -1,62 +1,152 @@
-"""What a study will take, before it is run."""
+"""What a study will take, before anything is fetched or run."""
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from limbeck.study.audit import sampled
+from limbeck.study.architecture import architecture_of
+from limbeck.study.audit import differences, stated_facts
 from limbeck.study.config import Study
-from limbeck.study.index import describe_study
-from limbeck.study.plan import StudyPlan, lists_per_step
+from limbeck.study.downloads import Download, downloads
+from limbeck.study.index import describe_study, stated_steps
+from limbeck.study.plan import plan_study
 from limbeck.study.status import cell_state
 from limbeck.study.store import Store, key_of
+from limbeck.study.work import NONE, Work, Workload
+
+BYTES_OF_RANK = 14
+"""Of a line of a gzipped run, measured on TREC-DL 2020's."""
 
 
-def preview(plan: StudyPlan, output: str | Path) -> dict[str, Any]:
-    """The plan in numbers, beside what `output` holds already.
+def preview(
+    study: Study,
+    output: str | Path,
+    pairs_per_second: float | None = None,
+    flops_per_second: float | Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """The study in numbers, beside what `output` holds already. Fetches nothing.
+
+    Args:
+        pairs_per_second: pairs that are trained on in a second; three are scored in the same time.
+        flops_per_second: the same as operations; of each backbone, or of all alike.
 
     Returns:
-        `name`; `cells`, each with `id`, `backbone`, `recipe`, `seed`, `state`, `steps` and `pairs` to train on (None
-        where the length of the lists decides); `shared`, what is computed once (what → how many
-        of different content); `warnings`; and `summary`, a sentence.
+        `name`; `cells`, each with `id` (None where collections must be fetched first), `backbone`, `recipe`, `seed`,
+        `state` (None: not known yet), `steps`, `training`, `validation` and `evaluation` (see
+        `limbeck.study.work.Work`) and `hours`; `totals` of the cells that are not done; `shared`, what is computed once
+        (what → how many of different content); `downloads`; `disk` in bytes; `audit`; `warnings`; and `summary`.
     """
-    study, store = plan.study, Store(output)
-    index = describe_study(plan)
-    cells = [
-        {
-            **{key: entry[key] for key in ("id", "backbone", "recipe", "seed", "steps")},
-            "pairs": _pairs(study, entry["backbone"], entry["recipe"]),
-            "state": cell_state(store, entry, index["measures"])[0],
-        }
-        for entry in index["cells"]
-    ]
-    different = {cell["id"] for cell in cells}
-    done = {cell["id"] for cell in cells if cell["state"] == "done"}
+    workload, fetched = Workload(study), downloads(study)
+    known, warnings = _known(study, output, fetched)
+    rates = _Rates(pairs_per_second, flops_per_second)
+    cells = []
+    for backbone in study.config.backbones:
+        evaluation = workload.evaluation(backbone)
+        for recipe in study.config.recipes:
+            steps = stated_steps(study, recipe)
+            training, validation = workload.training(backbone, recipe), workload.validation(backbone, steps)
+            hours = rates.hours(backbone, training, validation + evaluation)
+            for seed in study.config.seeds:
+                cell_id, state = known.get((backbone, recipe, seed), (None, None))
+                cells.append(
+                    {
+                        "id": cell_id, "backbone": backbone, "recipe": recipe, "seed": seed, "state": state,
+                        "steps": steps, "training": asdict(training), "validation": asdict(validation),
+                        "evaluation": asdict(evaluation), "hours": hours,
+                    }
+                )  # fmt: skip
+    # Equal cells are trained once.
+    different = list({cell["id"] or number: cell for number, cell in enumerate(cells)}.values())
+    left = [cell for cell in different if cell["state"] != "done"]
+    done = f"{len(different) - len(left)} done already" if known else "not known yet which are done already"
     shared = _shared(study)
     same = f" ({len(different)} different ones)" if len(different) < len(cells) else ""
     return {
         "name": study.name,
         "cells": cells,
+        "totals": _totals(workload, left, rates),
         "shared": shared,
-        "warnings": list(plan.warnings),
-        "summary": f"{len(cells)} cells{same}, {len(done)} done already; computed once for all: "
+        "downloads": [asdict(each) for each in fetched],
+        "disk": _disk(workload, left),
+        "audit": _audit(study),
+        "warnings": warnings,
+        "summary": f"{len(cells)} cells{same}, {done}; computed once for all: "
         + ", ".join(f"{count} {what}" for what, count in shared.items()),
     }
 
 
-def _pairs(study: Study, backbone: str, recipe: str) -> int | None:
-    """Pairs that a recipe trains on, if its lists are long enough for their sample."""
-    total = 0
-    for stage in study.config.recipes[recipe]:
-        count, exact = sampled(study.sources.sample(stage.lists), study.sources.depth(stage.lists))
-        if count is None or not exact or stage.steps is None:
-            return None
-        total += stage.steps * lists_per_step(study, backbone, stage) * count
-    return total
+@dataclass(frozen=True)
+class _Rates:
+    """How fast pairs are trained on; a pair is scored in a third of the time."""
+
+    pairs: float | None
+    flops: float | Mapping[str, float] | None
+
+    def hours(self, backbone: str, training: Work, scoring: Work) -> float | None:
+        flops = self.flops[backbone] if isinstance(self.flops, Mapping) else self.flops
+        if self.pairs is not None and training.pairs is not None and scoring.pairs is not None:
+            return (training.pairs + scoring.pairs / 3) / self.pairs / 3600
+        if flops is not None and training.flops is not None and scoring.flops is not None:
+            return (training.flops + scoring.flops) / flops / 3600
+        return None
+
+
+def _known(
+    study: Study, output: str | Path, fetched: list[Download]
+) -> tuple[dict[tuple[str, str, int], tuple[str, str]], list[str]]:
+    """(backbone, recipe, seed) → (id, state), as far as that can be told without fetching; and warnings."""
+    store = Store(output)
+    index: dict[str, Any] | None = None
+    absent = [each.name for each in fetched if not each.here and each.kind != "model"]
+    if not absent:
+        index = describe_study(plan_study(study))
+    elif store.index.exists() and store.study.read_text(encoding="utf-8") == study.text:
+        index = store.read_index()
+    if index is None:
+        text = (
+            f"{len(absent)} collections and files are not here: whether validation and training see test queries, and "
+            "which cells are done already, is known once they are"
+        )
+        return {}, [text]
+    states = {
+        (entry["backbone"], entry["recipe"], entry["seed"]): (
+            entry["id"],
+            cell_state(store, entry, index["measures"])[0],
+        )
+        for entry in index["cells"]
+    }
+    return states, list(index["warnings"])
+
+
+def _totals(workload: Workload, cells: list[dict[str, Any]], rates: _Rates) -> dict[str, Any]:
+    """The work of some cells; what several begin with is trained once."""
+    total = dict.fromkeys(("training", "validation", "evaluation"), NONE)
+    hours: list[float | None] = []
+    begun = set()
+    for cell in cells:
+        stages = workload.study.config.recipes[cell["recipe"]]
+        training = NONE
+        for number, stage in enumerate(stages, 1):
+            beginning = key_of([cell["backbone"], cell["seed"], [each.model_dump() for each in stages[:number]]])
+            if beginning not in begun:
+                begun.add(beginning)
+                training += workload.stage(cell["backbone"], stage)
+        work = {part: Work(**cell[part]) for part in ("validation", "evaluation")} | {"training": training}
+        total = {part: total[part] + work[part] for part in total}
+        hours.append(rates.hours(cell["backbone"], training, work["validation"] + work["evaluation"]))
+    return {"cells": len(cells), **{part: asdict(work) for part, work in total.items()}, "hours": _sum(hours)}
+
+
+def _sum(values: list[Any]) -> Any:
+    return None if None in values else sum(values)
 
 
 def _shared(study: Study) -> dict[str, int]:
+    """By what the study file says, so that nothing need be loaded."""
     config, sources = study.config, study.sources
-    lists = {key_of(sources.lists(name)) for name in config.lists}
+    lists = {key_of(source.model_dump(exclude={"sample"})) for source in config.lists.values()}
     uses = {(config.evaluation.first_stage, config.evaluation.depth, name) for name in config.collections.test}
     if config.validation:
         first_stage = config.validation.first_stage or config.evaluation.first_stage
@@ -65,7 +155,46 @@ def _shared(study: Study) -> dict[str, int]:
         if source.first_stage:
             uses |= {(source.first_stage, sources.depth(name) or 0, each) for each in sources.listed(name)}
     runs = {
-        key_of([sources.collection(name).fingerprint, sources.candidates(stage, name), depth])
-        for stage, depth, name in uses
+        key_of([sources.first_stage(stage).model_dump(), depth, sources.place(name)]) for stage, depth, name in uses
     }
-    return {"training lists": len(lists), "first-stage runs": len(runs), "teachers": len(config.teachers)}
+    found = {name: architecture_of(backbone, sources) for name, backbone in config.backbones.items()}
+    tokenizers = {(each.tokenizer, each.shape.get("vocab_size")) if each else name for name, each in found.items()}
+    validated = config.validation.collections if config.validation else []
+    texts = len(dict.fromkeys(map(sources.place, [*config.collections.test, *validated]))) + 1
+    return {
+        "training lists": len(lists),
+        "first-stage runs": len(runs),
+        "teachers": len(config.teachers),
+        "token stores": len(tokenizers) * texts,
+    }
+
+
+def _disk(workload: Workload, cells: list[dict[str, Any]]) -> dict[str, int | None]:
+    """Bytes of finished models, of the checkpoints of one training, and of the runs of all evaluations."""
+    weights: dict[str, int | None] = {}
+    for name in dict.fromkeys(cell["backbone"] for cell in cells):
+        model = workload.model(name)
+        weights[name] = None if model is None else sum(weight.numel() for weight in model.parameters())
+    pairs = _sum([cell["evaluation"]["pairs"] for cell in cells])
+    models = _sum([weights[cell["backbone"]] for cell in cells])
+    # Two checkpoints, each of weights, two moments of the optimiser, and the best weights so far.
+    sizes = [size for size in weights.values() if size is not None]
+    largest = max(sizes, default=0) if len(sizes) == len(weights) else None
+    return {
+        "models": models and 4 * models,
+        "checkpoints": largest and 32 * largest,
+        "runs": pairs and BYTES_OF_RANK * pairs,
+    }
+
+
+def _audit(study: Study) -> list[dict[str, Any]]:
+    """Pairs of recipes and all in which they differ beside the objective; `backbones` are those for which it is so."""
+    found: dict[str, dict[str, Any]] = {}
+    for backbone in study.config.backbones:
+        facts = {recipe: stated_facts(study, backbone, recipe) for recipe in study.config.recipes}
+        for a, b in combinations(facts, 2):
+            factors = differences(facts[a], facts[b])
+            if factors:
+                entry = found.setdefault(key_of([a, b, factors]), {"a": a, "b": b, "factors": factors, "backbones": []})
+                entry["backbones"].append(backbone)
+    return list(found.values())

@@ -65,6 +65,7 @@ class _Gathering:
         complete = {name: members for name, members in suites().items() if set(members) <= set(self.tests)}
         results = {
             **{name: index[name] for name in ("name", "limbeck_version", "created", "measures")},
+            "rehearsal": index.get("rehearsal", False),
             "output": str(self.store.folder),
             "facts": self.facts,
             "terms": {backbone: terms(recipes) for backbone, recipes in self.facts.items()},

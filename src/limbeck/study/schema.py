@@ -171,11 +171,13 @@ class Backbone(Section):
     `learning_rate`, `batch` and `precisions`.
 
     Attributes:
+        like: the known backbone that it is built like, for plans and rehearsals of a model that is not on this machine.
         batch: triples of a step, from which stages with a `batch_divisor` take their lists per step.
         precisions: those in which the model may be trained and run; None: any.
     """
 
     model: str = ""
+    like: str | None = None
     layers: Count | None = None
     max_length: Count = 256
     query_tokens: Count = 64
@@ -264,9 +266,10 @@ class Evaluation(Section):
 
 
 class StudyConfig(Section):
-    """A whole study file."""
+    """A whole study file; `rehearsal` says that it is one in miniature, whose values mean nothing."""
 
     name: Annotated[str, Field(min_length=1)]
+    rehearsal: bool = False
     collections: Collections
     first_stages: dict[str, FirstStage] = {}
     teachers: dict[str, Teacher] = {}

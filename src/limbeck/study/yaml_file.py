@@ -12,11 +12,17 @@ Key = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a value, and where; `line` only where the key alone does not tell."""
+    """What is wrong with a value, and where.
+
+    Attributes:
+        line: only where the key alone does not tell.
+        absent: nothing is wrong but that a file is still to be put there.
+    """
 
     key: Key
     text: str
     line: int | None = None
+    absent: bool = False
 
 
 class _Loader(yaml.SafeLoader):

@@ -1,0 +1,84 @@
+"""From a study to its rehearsal: a folder with a small study file and all that it names."""
+
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from limbeck.collections.load import without_suffixes
+from limbeck.errors import UsageError
+from limbeck.files import replace_folder, writing, written_aside
+from limbeck.study.architecture import Architecture, architecture_of
+from limbeck.study.backbones import known_backbones
+from limbeck.study.config import Study, load_study
+from limbeck.study.rehearsal.collections import write_collection
+from limbeck.study.rehearsal.lists import write_published
+from limbeck.study.rehearsal.miniature import collections_of, files_of, judges_of, miniature, plain, signals_of
+from limbeck.study.rehearsal.models import DENSE, SPLADE, write_model
+from limbeck.study.schema import StudyConfig
+from limbeck.study.sources import Sources
+
+FORMAT = 1
+"""Raised when an older version would have made other material of the same study."""
+
+
+def prepare(study: Study, output: str | Path, console: Console | None = None) -> Study:
+    """The study in miniature, with its models, collections and files in `output`/materials; kept if they are there.
+
+    It is an ordinary study, to be run into `output`. Everything has the name it has in the real one, so that tables and
+    audits read alike. The same study gives the same bytes.
+
+    Raises:
+        UsageError: a backbone whose architecture is not known.
+        MissingError: it cannot be written.
+    """
+    console = console or Console(quiet=True)
+    folder = Path(output) / "materials"
+    config = study.config
+    architectures = {name: _architecture(name, study) for name in config.backbones}
+    values = yaml.safe_dump(miniature(config), sort_keys=False, allow_unicode=True)
+    text = f"# A rehearsal (format {FORMAT}) of {study.path.name}: small and random in all its parts.\n{values}"
+    file = folder / "study.yaml"
+    if not (file.is_file() and file.read_text(encoding="utf-8") == text):
+        console.print(f"rehearsal of {study.name}: making models, collections and files in {folder}", highlight=False)
+        with writing(folder), written_aside(folder) as aside:
+            _write_models(config, architectures, aside)
+            trained = {without_suffixes(name) for name in config.collections.train}
+            for number, name in enumerate(collections_of(config)):
+                write_collection(name, number, aside / plain(name), name in trained)
+            sources = Sources(config, aside)
+            for each in files_of(config):
+                form = config.lists[each.owner].format if each.owner else "run"
+                signals = signals_of(config, each.owner) if each.owner else frozenset()
+                write_published(form, sources.collection(plain(each.collection)), signals, aside / each.small)
+            (aside / "study.yaml").write_text(text, encoding="utf-8")
+            replace_folder(aside, folder)
+    return load_study(file)
+
+
+def _architecture(name: str, study: Study) -> Architecture:
+    backbone = study.config.backbones[name]
+    found = architecture_of(backbone, study.sources)
+    if found is None:
+        raise UsageError(
+            f"backbones.{name}: {backbone.model} cannot be rehearsed: it is not on this machine, and limbeck does not "
+            "know its architecture. Write `like: NAME` beside its model, naming the known backbone that it is built "
+            f"like ({', '.join(known_backbones())}), or fetch it and write its folder"
+        )
+    return found
+
+
+def _write_models(config: StudyConfig, architectures: dict[str, Architecture], folder: Path) -> None:
+    models = [(architectures[name], "AutoModel", backbone.model) for name, backbone in config.backbones.items()]
+    for stage in config.first_stages.values():
+        if stage.splade:
+            models.append((SPLADE, "AutoModelForMaskedLM", stage.splade.model))
+        if stage.dense:
+            models.append((DENSE, "AutoModel", stage.dense.model))
+    for teacher in config.teachers.values():
+        if teacher.biencoder:
+            models.append((DENSE, "AutoModel", teacher.biencoder))
+        models += [(DENSE, "AutoModelForSequenceClassification", model) for model in judges_of(teacher)]
+    for architecture, head, model in models:
+        if not (folder / plain(model)).exists():
+            write_model(architecture, head, model, folder / plain(model))
