@@ -106,7 +106,7 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
 
 
 def judges_of(teacher: Teacher) -> list[str]:
-    """The cross-encoders of a teacher in a rehearsal: an ensemble's, or one in an LLM's place, which would cost money."""
+    """The cross-encoders of a teacher in a rehearsal: an ensemble's, or one in the place of an LLM."""
     return teacher.ensemble or ([teacher.llm] if teacher.llm else [])
 
 
