@@ -6,7 +6,7 @@ from typing import Any
 from limbeck.lists import Sample
 from limbeck.objectives import parse
 from limbeck.study.config import Study
-from limbeck.study.plan import learning_rate, lists_per_step
+from limbeck.study.plan import learning_rate, lists_per_step, stated_steps
 from limbeck.study.schema import Stage
 from limbeck.study.sources import BM25_NAME
 
@@ -42,7 +42,7 @@ def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
         "lists per step": each(lambda stage: str(lists_per_step(study, backbone, stage))),
         "passages per list": each(lambda stage: _passages(study, backbone, stage)[0]),
         "passages per step": each(lambda stage: _passages(study, backbone, stage)[1]),
-        "steps": " + ".join(f"{stage.steps:,}" if stage.steps else f"{stage.epochs:g} epochs" for stage in stages),
+        "steps": " + ".join(_length(study, backbone, stage) for stage in stages),
         "learning rate": each(lambda stage: f"{learning_rate(study, backbone, stage):g}"),
         "warm-up": f"{warmup:.0%} of a stage" if warmup < 1 else f"{warmup:,.0f} steps",
         "precision": optimizer.precision,
@@ -58,6 +58,11 @@ def measured_facts(summaries: Sequence[Mapping[str, Any]], seeds: Sequence[int])
         # Three digits: seeds draw other passages, which is no difference between recipes.
         facts[factor] = f"{float(f'{sum(values) / len(values):.3g}'):,.0f}" if values else "unknown"
     return facts
+
+
+def _length(study: Study, backbone: str, stage: Stage) -> str:
+    steps = stated_steps(study, backbone, stage)
+    return f"{stage.epochs:g} epochs" if steps is None else f"{steps:,}"
 
 
 def _candidates(study: Study, stage: Stage) -> str:
@@ -93,9 +98,7 @@ def _passages(study: Study, backbone: str, stage: Stage) -> tuple[str, str]:
 
 def sampled(sample: Sample, depth: int | None) -> tuple[int | None, bool]:
     """How many passages are drawn from a list of enough, and whether that is fixed or only a limit; None for all."""
-    if sample.positives is not None and sample.negatives is not None:
-        return sample.positives + sample.negatives + (sample.random or 0), True
-    if sample.size is not None:
-        return sample.size, True
+    if sample.passages is not None:
+        return sample.passages, True
     limits = [limit for limit in (sample.depth, depth) if limit]
     return (min(limits), False) if limits else (None, False)

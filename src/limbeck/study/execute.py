@@ -19,7 +19,7 @@ from limbeck.study.config import Study
 from limbeck.study.evaluate import evaluate, means
 from limbeck.study.index import cell_key, first_stage_key, teacher_key, write_index
 from limbeck.study.materials import Materials
-from limbeck.study.plan import Cell, StudyPlan, learning_rate, lists_per_step, plan_study, settings
+from limbeck.study.plan import Cell, StudyPlan, learning_rate, lists_per_step, plan_study, settings, stated_steps
 from limbeck.study.reach import require_models
 from limbeck.study.schema import Stage as StageConfig
 from limbeck.study.status import is_done
@@ -138,7 +138,7 @@ def _is_done(cell: Cell, study: Study, store: Store) -> bool:
 
 def _stage(cell: Cell, study: Study, materials: Materials, stage: StageConfig, number: int) -> Stage:
     lists, sample = materials.lists(stage.lists), study.sources.sample(stage.lists)
-    steps, count = stage.steps, lists_per_step(study, cell.backbone, stage)
+    steps, count = stated_steps(study, cell.backbone, stage), lists_per_step(study, cell.backbone, stage)
     if steps is None:
         steps = Sampler(lists, sample, count, cell.seed, number).steps(stage.epochs or 1)
     rate = learning_rate(study, cell.backbone, stage)

@@ -6,7 +6,7 @@ from typing import Any
 from limbeck.study.audit import sampled
 from limbeck.study.config import Study
 from limbeck.study.index import describe_study
-from limbeck.study.plan import StudyPlan, lists_per_step
+from limbeck.study.plan import StudyPlan, lists_per_step, stated_steps
 from limbeck.study.status import cell_state
 from limbeck.study.store import Store, key_of
 
@@ -48,9 +48,10 @@ def _pairs(study: Study, backbone: str, recipe: str) -> int | None:
     total = 0
     for stage in study.config.recipes[recipe]:
         count, exact = sampled(study.sources.sample(stage.lists), study.sources.depth(stage.lists))
-        if count is None or not exact or stage.steps is None:
+        steps = stated_steps(study, backbone, stage)
+        if count is None or not exact or steps is None:
             return None
-        total += stage.steps * lists_per_step(study, backbone, stage) * count
+        total += steps * lists_per_step(study, backbone, stage) * count
     return total
 
 

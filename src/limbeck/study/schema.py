@@ -164,6 +164,8 @@ class Stage(Section):
     """One objective on one list source.
 
     `lists_per_step` is a number, or `batch_divisor` divides the backbone's batch: 8 where a list stands for 8 triples.
+    Its length is given in `steps`, in `epochs`, or in `pairs` of query and passage, for stages that are to see equally
+    many whatever a step holds.
     """
 
     objective: str
@@ -172,6 +174,7 @@ class Stage(Section):
     batch_divisor: Count | None = None
     steps: Count | None = None
     epochs: Rate | None = None
+    pairs: Count | None = None
     learning_rate: Rate | None = None
 
 
