@@ -79,7 +79,7 @@ class Sources:
         """What stands for a model: a digest of its weights, configuration and vocabulary, or its Hub id."""
         source = self.model(name)
         if source.sha256 is None:
-            return f"hub:{source.path}"
+            return f"hub:{source.path}{f'@{source.revision}' if source.revision else ''}"
         digest = hashlib.sha256(source.sha256.encode())
         folder = Path(source.path)
         for file in sorted(file for file in folder.rglob("*") if file.suffix in (".json", ".txt", ".model")):
