@@ -45,6 +45,7 @@ def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
         "steps": " + ".join(_length(study, backbone, stage) for stage in stages),
         "learning rate": each(lambda stage: f"{learning_rate(study, backbone, stage):g}"),
         "warm-up": f"{warmup:.0%} of a stage" if warmup < 1 else f"{warmup:,.0f} steps",
+        "schedule": optimizer.schedule,
         "precision": optimizer.precision,
         "max length": str(config.backbones[backbone].max_length),
     }

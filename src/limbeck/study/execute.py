@@ -111,7 +111,13 @@ def training_plan(cell: Cell, study: Study, materials: Materials) -> TrainingPla
             (sources.collection(name), materials.run(first_stage, name, config.validation.depth))
             for name in config.validation.collections
         )
-        validation = Validation(sets, config.validation.measure, config.validation.every, config.validation.depth)
+        validation = Validation(
+            sets,
+            config.validation.measure,
+            config.validation.every,
+            config.validation.depth,
+            config.validation.best_so_far,
+        )
     return TrainingPlan(
         backbone=Backbone(
             sources.model_name(backbone.model),
@@ -120,6 +126,7 @@ def training_plan(cell: Cell, study: Study, materials: Materials) -> TrainingPla
             backbone.query_tokens,
             backbone.dropout,
             backbone.sha256,
+            backbone.single_separator,
         ),
         stages=tuple(
             _stage(cell, study, materials, stage, number) for number, stage in enumerate(config.recipes[cell.recipe])

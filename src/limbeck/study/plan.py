@@ -138,6 +138,7 @@ def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
             "max_length": backbone.max_length,
             "query_tokens": backbone.query_tokens,
             "dropout": backbone.dropout,
+            "single_separator": backbone.single_separator,
         },
         "collections": [sources.collection(collection).fingerprint for collection in config.collections.train],
         "stages": [
@@ -172,6 +173,7 @@ def _describe_validation(study: Study) -> dict[str, Any] | None:
         "depth": validation.depth,
         "measure": validation.measure,
         "every": validation.every,
+        "best_so_far": validation.best_so_far,
     }
 
 

@@ -122,6 +122,7 @@ class Backbone(Section):
     Attributes:
         batch: triples of a step, from which stages with a `batch_divisor` take their lists per step.
         precisions: those in which the model may be trained and run; None: any.
+        single_separator: put one separator between query and passage where the tokeniser would put two (RoBERTa).
     """
 
     model: str = ""
@@ -132,6 +133,7 @@ class Backbone(Section):
     batch: Count | None = None
     precisions: list[str] | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    single_separator: bool = False
     sha256: str | None = None
 
 
@@ -182,6 +184,7 @@ class Optimizer(Section):
     """As of `limbeck.training.Settings`."""
 
     warmup: Amount = 0.1
+    schedule: Literal["linear", "constant"] = "linear"
     clip: Amount = 1.0
     weight_decay: Amount = 0.0
     precision: Precision = "fp32"
@@ -195,7 +198,7 @@ class Validation(Section):
     """What chooses the checkpoint.
 
     `allow_test_queries` lets it choose by test queries, as arXiv 2603.03010 does (NanoBEIR is a part of BEIR's tests);
-    the study warns then.
+    the study warns then. `best_so_far`: as of `limbeck.training.Validation`.
     """
 
     collections: TestNames
@@ -204,6 +207,7 @@ class Validation(Section):
     measure: str = "nDCG@10"
     every: Count = 500
     allow_test_queries: bool = False
+    best_so_far: bool = False
 
 
 class Evaluation(Section):
