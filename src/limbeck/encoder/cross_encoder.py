@@ -24,8 +24,8 @@ from limbeck.encoder.packing import micro_batches, shares
 from limbeck.encoder.pairs import Pairs, Rows
 from limbeck.encoder.processes import ALONE, Processes
 from limbeck.encoder.projections import project_together
-from limbeck.encoder.sharding import shard
 from limbeck.encoder.separator import with_single_separator
+from limbeck.encoder.sharding import shard
 from limbeck.encoder.source import ModelSource, resolve
 from limbeck.encoder.store import TokenStore
 from limbeck.encoder.template import PairTemplate
