@@ -145,6 +145,9 @@ class ListSource(Section):
         collections: the training collections to make lists of, all of them by default.
         signal: of a run, its order as a teacher's, or its scores and their order. Other formats have their own signals.
         add_positives: whether judged positives that the candidates lack are added; with labels as the only signal.
+        corpus_negatives: so many random passages of the collection behind each list's own, the same in each epoch;
+            `sample: {depth: …, random: …}` draws from them. With labels of judgments as the only published signal; a
+            teacher scores them too.
         checksum: MD5 or SHA-256 of the file.
         sample: how passages are drawn: keys of `limbeck.lists.Sample`, or the name of a published policy.
     """
@@ -156,6 +159,7 @@ class ListSource(Section):
     depth: Count | None = None
     labels: Literal["qrels"] | None = None
     add_positives: bool = True
+    corpus_negatives: Count | None = None
     signal: Literal["order", "scores"] | None = None
     teacher: str | None = None
     checksum: str | None = None

@@ -182,6 +182,8 @@ class Sources:
             described["format"] = source.format
         if not source.add_positives:
             described["add_positives"] = False
+        if source.corpus_negatives:
+            described["corpus_negatives"] = source.corpus_negatives
         if source.teacher:
             teacher = self.config.teachers[source.teacher]
             described["teacher"] = {"weights": self.weights(teacher.biencoder), "scale": teacher.scale}
@@ -197,7 +199,15 @@ class Sources:
             # A teacher's own order takes the place of the run's.
             signals = frozenset(kept.get(source.signal or "", () if source.labels else {"teacher_order"}))
         labels = source.labels is not None
-        return Conversion(source.format, source.depth, signals, labels, source.add_positives, source.checksum)
+        return Conversion(
+            source.format,
+            source.depth,
+            signals,
+            labels,
+            source.add_positives,
+            source.checksum,
+            source.corpus_negatives or 0,
+        )
 
     def depth(self, name: str) -> int | None:
         """How many candidates a list source takes; None for all that its run file has."""
