@@ -161,6 +161,7 @@ def test_exponents_without_a_point_are_learning_rates(study_file: Callable[..., 
         (lambda s: s.update(first_stages={"x": {"runs": {"mini": "r"}}}), r'x.runs.mini: "r": no such file'),
         (lambda s: s["collections"].update(test="mini/test@9/3"), r"collections.test.*names no folds of 3"),
         (lambda s: s["collections"].update(test=["mini/test", "mini/test"]), r"test\[1\]: .*named twice"),
+        (lambda s: s["lists"]["taught"].update(corpus_negatives=5), r"taught.corpus_negatives: .*labels: qrels"),
         (lambda s: s["lists"]["judged"].update(path="x", format="limbeck"), r"judged.labels: goes with format: run"),
     ],
 )  # fmt: skip

@@ -1,17 +1,19 @@
 """Every file in studies/ is a valid study but for what must be fetched or brought, and is one once that is there."""
 
+import gzip
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import ir_datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from limbeck.lists import SIGNALS, Lists, write_lists
+from limbeck.lists import Lists, write_lists
 from limbeck.study import StudyError, load_study
 
 FILES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
@@ -61,7 +63,10 @@ def test_a_study_file_says_what_to_expect_and_how_many_cells_it_has(file: Path) 
 
 
 def _lines(*lines: str) -> Callable[[Path], None]:
-    return lambda path: path.write_text("".join(f"{line}\n" for line in lines)) and None
+    def write(path: Path) -> None:
+        path.write_text("".join(f"{line}\n" for line in lines))
+
+    return write
 
 
 def _ranked(path: Path) -> None:
@@ -73,13 +78,12 @@ def _ranked(path: Path) -> None:
 
 
 def _triples(path: Path) -> None:
-    import gzip
-
     path.write_bytes((gzip.compress if path.suffix == ".gz" else bytes)(b"1\t7\t8\n2\t9\t7\n"))
 
 
 def _ready(path: Path) -> None:
-    write_lists(Lists(["q0"], [["d1", "d2"]], **{signal: [[1.0, 0.0]] for signal in SIGNALS}), path)
+    values = [np.array([1.0, 0.0])]
+    write_lists(Lists(["q0"], [["d1", "d2"]], values, values, values), path)
 
 
 WRITE: dict[str, Callable[[Path], None]] = {

@@ -80,7 +80,6 @@ class Settings:
 
     Attributes:
         warmup: share of a stage's steps when below 1, else a number of steps.
-        schedule: `linear` decay to zero at a stage's end, or `constant`.
         clip: largest gradient norm; 0 leaves gradients as they are.
         precision: `fp32`, or `bf16` for products in bfloat16 with fp32 weights.
         token_budget: most tokens of one micro-batch, padding included.
@@ -89,10 +88,10 @@ class Settings:
         compiled: whether the backbone's layers go through torch.compile: for CUDA; on a CPU it is slower (docs/LOG.md).
             Dropout then drops other elements.
         checkpoint_every: steps between checkpoints.
+        schedule: `linear` decay to zero at a stage's end, or `constant`.
     """
 
     warmup: float = 0.1
-    schedule: str = "linear"
     weight_decay: float = 0.0
     clip: float = 1.0
     precision: str = "fp32"
@@ -100,6 +99,7 @@ class Settings:
     single_pass_tokens: int = 12288
     compiled: bool = False
     checkpoint_every: int = 500
+    schedule: str = "linear"
 
     def __post_init__(self) -> None:
         if self.precision not in ("fp32", "bf16"):

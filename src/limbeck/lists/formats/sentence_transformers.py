@@ -104,8 +104,8 @@ def _scored(path: Path, start: Place, shape: tuple[str, ...]) -> Iterator[Row]:
         return
     rows = chain([first_row], rows)
     if isinstance(first_row[1][2], list):
-        for place, (query, passages, scores) in rows:
-            yield _scored_list(path, place, as_id(query, "query_id", path, place), [passages, scores])
+        for place, (query, *values) in rows:
+            yield _scored_list(path, place, as_id(query, "query_id", path, place), values)
         return
     for query_id, of_query in groupby(rows, key=lambda row: as_id(row[1][0], "query_id", path, row[0])):
         scores: dict[str, float] = {}
