@@ -84,6 +84,27 @@ def test_a_name_that_leads_nowhere_says_what_to_do(name: str, kind: type[Limbeck
     assert text in refusal(kind, name)
 
 
+def test_a_revision_of_a_hub_id_is_pinned(bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = resolve("some/model@0123abc")
+    assert (pinned.path, pinned.kind, pinned.revision) == ("some/model", "hub", "0123abc")
+    for bad in ("some/model@", "@main"):
+        with pytest.raises(UsageError, match="expected a Hub id and its revision, ID@REVISION"):
+            resolve(bad)
+    # A cache as the Hub's client leaves it, with two commits that differ in one weight.
+    monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
+    scores = []
+    for commit in ("a" * 40, "b" * 40):
+        folder = tmp_path / "models--some--model" / "snapshots" / commit
+        encoder = CrossEncoder.load(bert, device="cpu")
+        encoder.model.classifier.bias.data += len(scores)
+        encoder.save(folder)
+        scores.append(CrossEncoder.load(f"some/model@{commit}", device="cpu").score([("copper", "glows")])[0])
+    assert scores[1] == pytest.approx(scores[0] + 1, abs=1e-5)
+    with pytest.raises(MissingError, match=f"hf download some/model --revision {'c' * 40}"):
+        CrossEncoder.load(f"some/model@{'c' * 40}")
+
+
 def test_a_misspelt_hub_id_is_one_clear_error(empty_hub: None) -> None:
     text = refusal(MissingError, "gogle/electra-base-discriminator")
     assert text.startswith("gogle/electra-base-discriminator: no folder of that name, and the Hub has no such")

@@ -8,6 +8,7 @@ import yaml
 
 from limbeck.errors import UsageError
 from limbeck.study import load_study, plan_study
+from limbeck.study.plan import StudyPlan
 
 
 def ids(path: Path) -> dict[tuple[str, str, int], str]:
@@ -98,6 +99,22 @@ def test_the_scale_of_a_teacher_and_an_epoch_change_the_cells_that_use_them_only
     key = ("bert-1", "TwoStage", 1)
     assert len({before[key], scaled[key], longer[key]}) == 3
     assert before["bert-1", "BCE", 1] == longer["bert-1", "BCE", 1]
+
+
+def test_stages_of_equal_pairs_see_equally_many_whatever_a_step_holds(
+    study_file: Callable[..., Path], tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    def plan() -> StudyPlan:
+        return plan_study(load_study(study_file(tiny)))
+
+    in_steps = {cell.recipe: cell.id for cell in plan().cells}
+    stage = {"objective": "BCE", "lists": "judged", "pairs": 32}  # lists of 1 + 3
+    tiny["recipes"] = {"BCE": [{**stage, "lists_per_step": 2}], "Small": [{**stage, "lists_per_step": 1}]}
+    cells = plan().facts(tmp_path)["cells"]
+    assert {(cell["recipe"], cell["steps"], cell["pairs"]) for cell in cells} == {("BCE", 4, 32), ("Small", 8, 32)}
+    assert in_steps["BCE"] in {cell.id for cell in plan().cells}
+    tiny["recipes"]["BCE"][0]["pairs"] = 33  # a step cannot be parted
+    assert {cell["steps"] for cell in plan().facts(tmp_path)["cells"] if cell["recipe"] == "BCE"} == {5}
 
 
 def test_the_content_of_a_run_file_counts_and_its_name_does_not(

@@ -75,6 +75,16 @@ def test_judged_positives_are_added_to_a_run_unless_the_study_says_no(
         assert expected.passage_ids != [run[query].docids[:4] for query in expected.query_ids] or not add
 
 
+def test_random_passages_of_the_collection_stand_behind_a_lists_own(
+    published: Path, study_file: StudyFile, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    train, run = load_collection(str(published / "mini" / "train")), read_run(published / "llm.run")
+    expected = lists_from_run(train, run, 4, labels=True, order=False, corpus_negatives=3)
+    source: dict[str, Any] = {"format": "run", "path": "llm.run", "labels": "qrels", "depth": 4, "corpus_negatives": 3}
+    source["sample"] = {"depth": 4, "positives": 1, "negatives": 1, "random": 2}
+    assert lists_of(study_file(only(tiny, source, "InfoNCE")), "source", tmp_path) == expected
+
+
 def test_a_run_that_is_only_to_be_scored_by_a_teacher_carries_the_teachers_signals(
     published: Path, study_file: StudyFile, tiny: dict[str, Any], tmp_path: Path
 ) -> None:

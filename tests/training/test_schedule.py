@@ -19,3 +19,7 @@ def test_warmup_from_one_on_is_a_number_of_steps() -> None:
 def test_a_warmup_longer_than_the_stage_is_the_whole_stage() -> None:
     assert rates(4, 100) == pytest.approx([0.25, 0.5, 0.75, 1])
     assert learning_rate(3.0, 0, 1, 0.1) == 3.0
+
+
+def test_a_constant_rate_stays_at_its_peak_behind_the_warm_up() -> None:
+    assert [learning_rate(1.0, step, 5, 2, "constant") for step in range(5)] == [0.5, 1, 1, 1, 1]

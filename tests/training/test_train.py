@@ -54,6 +54,22 @@ def test_the_saved_weights_are_those_of_the_best_validation(
     ]
 
 
+def test_sets_judged_by_their_best_so_far_keep_a_checkpoint_whenever_one_of_them_rises(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_on(folder: str, **options: Any) -> tuple[int, float]:
+        values = iter([(0.5, 0.5), (0.1, 0.6), (0.2, 0.2), (0.6, 0.1)])
+        monkeypatch.setattr(loop._Training, "_validation_values", lambda *_: dict(zip("ab", next(values), strict=True)))
+        planned = plan()
+        assert planned.validation is not None
+        validation = replace(planned.validation, **options)
+        summary = train(replace(planned, validation=validation), tmp_path / folder)
+        return summary["best_step"], summary["best_value"]
+
+    assert train_on("current") == (3, 0.5)
+    assert train_on("so-far", best_so_far=True) == (11, 0.6)
+
+
 def test_the_logged_best_value_is_what_the_saved_model_reaches(plan: Plan, tmp_path: Path) -> None:
     planned = plan()
     summary = train(planned, tmp_path)

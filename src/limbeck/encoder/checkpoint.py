@@ -188,10 +188,11 @@ def _explained(error: Exception, source: ModelSource) -> LimbeckError:
         if not source.weights:
             return MissingError(f"{source.name}: no weights in this folder; expected model.safetensors")
         return DataError(f"{source.name}: this checkpoint cannot be read ({_first_line(error)})")
-    if source.options():
+    if "local_files_only" in source.options():
+        pinned = f" --revision {source.revision}" if source.revision else ""
         return MissingError(
             f"{source.name}: no folder of that name, not in the local cache, and the Hub cannot be reached; go online, "
-            f"or on a machine that is: hf download {source.name}"
+            f"or on a machine that is: hf download {source.path}{pinned}"
         )
     return MissingError(f"{source.name}: cannot be loaded from the Hub ({_first_line(error)})")
 

@@ -24,6 +24,7 @@ from limbeck.encoder.packing import micro_batches, shares
 from limbeck.encoder.pairs import Pairs, Rows
 from limbeck.encoder.processes import ALONE, Processes
 from limbeck.encoder.projections import project_together
+from limbeck.encoder.separator import with_single_separator
 from limbeck.encoder.sharding import shard
 from limbeck.encoder.source import ModelSource, resolve
 from limbeck.encoder.store import TokenStore
@@ -73,6 +74,7 @@ class CrossEncoder:
         compiled: bool = False,
         processes: Processes = ALONE,
         sharded: bool = False,
+        single_separator: bool = False,
     ) -> "CrossEncoder":
         """Load a cross-encoder, or a backbone with a new scoring head.
 
@@ -91,6 +93,8 @@ class CrossEncoder:
             compiled: whether layers go through torch.compile. Changes speed, and what dropout drops.
             processes: those that will score and train together; each loads the model and calls the same methods.
             sharded: whether the weights are divided among the processes, for a model that fits no single device.
+            single_separator: put one separator between query and passage where the tokeniser would put two; the
+                saved tokeniser does so too.
 
         Raises:
             MissingError: the model is not there; the text says how to get it.
@@ -102,6 +106,8 @@ class CrossEncoder:
         if sha256 is not None:
             source.expect(sha256)
         model, tokenizer = read_checkpoint(source, layers, seed, dropout)
+        if single_separator:
+            tokenizer = with_single_separator(tokenizer)
         first_token_only(model)
         project_together(model)
         use_fast_dropout(model)

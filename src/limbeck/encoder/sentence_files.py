@@ -116,7 +116,9 @@ def read_json(source: ModelSource, file: str) -> Any:
 
         # An absent file is normal; a Hub that cannot be asked is not: the file may well be there.
         try:
-            found = cached_file(source.path, file, _raise_exceptions_for_missing_entries=False)
+            found = cached_file(
+                source.path, file, revision=source.revision, _raise_exceptions_for_missing_entries=False
+            )
         except OSError as error:
             raise MissingError(f"{source.name}: {str(error).splitlines()[0]}") from error
         if found is None:

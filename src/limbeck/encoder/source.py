@@ -14,11 +14,12 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.b
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model's name, and what transformers is to load: a local folder or a Hub id."""
+    """A model's name, and what transformers is to load: a local folder or a Hub id, perhaps at a revision."""
 
     name: str
     path: str
     kind: str  # "folder", "package" or "hub"
+    revision: str | None = None
 
     @cached_property
     def weights(self) -> tuple[Path, ...]:
@@ -61,22 +62,34 @@ class ModelSource:
         return self
 
     def options(self) -> dict[str, Any]:
-        """What `from_pretrained` is to be told beside the path: to look only into the cache where the Hub is away.
+        """What `from_pretrained` is to be told beside the path: the revision, and to look only into the cache where the
+        Hub is away.
 
         The Hub is asked once, as transformers would otherwise retry for most of a minute, file by file.
 
         Raises:
             MissingError: the Hub has no such model.
         """
-        return {"local_files_only": True} if self.kind == "hub" and not self._on_hub else {}
+        pinned = {"revision": self.revision} if self.revision else {}
+        return {"local_files_only": True, **pinned} if self.kind == "hub" and not self._on_hub else pinned
 
     @cached_property
     def _on_hub(self) -> bool:
         from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HFValidationError,
+            RepositoryNotFoundError,
+            RevisionNotFoundError,
+        )
 
         try:
-            HfApi().model_info(self.path, timeout=10)
+            HfApi().model_info(self.path, revision=self.revision, timeout=10)
+        except RevisionNotFoundError:
+            raise MissingError(
+                f"{self.name}: the Hub has no revision {self.revision} of it; expected a commit, branch or tag of "
+                f"https://huggingface.co/{self.path}/commits"
+            ) from None
         except (HFValidationError, RepositoryNotFoundError):
             raise MissingError(
                 f"{self.name}: no folder of that name, and the Hub has no such public model; look for a spelling "
@@ -95,7 +108,7 @@ def resolve(name: str) -> ModelSource:
 
     Args:
         name: a folder, `package:NAME/PATH` (NAME a distribution as pip knows it or an importable package, PATH a
-            folder in it), or else a Hub id.
+            folder in it), or else a Hub id, pinned by `ID@REVISION` to a commit, branch or tag.
 
     Raises:
         MissingError: an absent folder or package, with the command that installs it.
@@ -115,9 +128,12 @@ def resolve(name: str) -> ModelSource:
                 )
             raise MissingError(f"{name}: no config.json in this folder; expected a transformers checkpoint")
         return ModelSource(name, str(folder), "folder")
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+    model, at, revision = name.partition("@")
+    if name.startswith((".", "/", "~")) or model.count("/") > 1:
         raise MissingError(f"{name}: no such folder; expected a transformers checkpoint, a Hub id or package:NAME/PATH")
-    return ModelSource(name, name, "hub")
+    if at and not (model and revision):
+        raise UsageError(f"{name}: expected a Hub id and its revision, ID@REVISION")
+    return ModelSource(name, model, "hub", revision or None)
 
 
 def _inside_package(name: str) -> Path:

@@ -37,6 +37,8 @@ class Conversion:
         add_positives: with labels as the only signal, put positives that a list lacks at its end. Beside a teacher's
             signal they are left out: the teacher gave them neither score nor place.
         checksum: MD5 or SHA-256 that the file must have; None: the published one, where the file's name tells it.
+        corpus_negatives: passages of the whole collection put behind each list's own, as easy negatives; where labels
+            of judgments are the only signal.
     """
 
     format: str
@@ -45,6 +47,7 @@ class Conversion:
     labels: bool = False
     add_positives: bool = True
     checksum: str | None = None
+    corpus_negatives: int = 0
 
     def __post_init__(self) -> None:
         find_format(self.format)
@@ -90,7 +93,14 @@ def convert(
             console.print(f"{source.name}: goes on after {parts.lists:,} lists", highlight=False)
         else:
             _verify(source, conversion.checksum or form.md5.get(source.name))
-        fit = Fit(collection, conversion.depth, conversion.labels, _adds_positives(source, conversion), form.is_text)
+        fit = Fit(
+            collection,
+            conversion.depth,
+            conversion.labels,
+            _adds_positives(source, conversion),
+            form.is_text,
+            conversion.corpus_negatives,
+        )
         fit.counts.update(parts.counts)
         _write_parts(source, form, conversion, fit, parts, console)
         if not parts.lists:
@@ -173,6 +183,8 @@ def _check(source: Path, output: Path, conversion: Conversion, form: Format, col
         raise UsageError(f"{source}: {why}; name the collection")
     if collection is not None and conversion.labels:
         require_judgments(collection)
+    if conversion.corpus_negatives and not (conversion.labels and provided_signals(source, conversion) == {"labels"}):
+        raise UsageError("corpus_negatives have no teacher's signal; expected labels of judgments as the only signal")
 
 
 def _job(source: Path, conversion: Conversion, collection: Collection | None) -> dict[str, Any]:
@@ -209,6 +221,8 @@ def _metadata(
         metadata |= {"collection": collection.name, "collection_fingerprint": collection.fingerprint}
         if conversion.labels:
             metadata["labels_from"] = f"judgments of {collection.name}"
+    if conversion.corpus_negatives:
+        metadata["corpus_negatives"] = str(conversion.corpus_negatives)
     if conversion.depth is not None:
         metadata["depth"] = str(conversion.depth)
     return metadata | {name: str(count) for name, count in sorted(counts.items())}

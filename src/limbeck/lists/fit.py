@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 
 from limbeck.collections import Collection
+from limbeck.lists.corpus_negatives import CorpusNegatives
 from limbeck.lists.formats import Row
 from limbeck.lists.judgments import judged_labels, missing_positives
 from limbeck.lists.lists import SIGNALS
@@ -23,13 +24,21 @@ class Fit:
         labels: grades of the judgments take the place of the row's labels; unjudged and negative ones are 0.
         add_positives: judged passages with a grade above 0 that the list lacks are put at its end, best grade first.
         is_text: ids are texts, and are looked up in the collection.
+        corpus_negatives: with labels of judgments, so many passages of the whole collection are put behind all others.
     """
 
     def __init__(
-        self, collection: Collection | None, depth: int | None, labels: bool, add_positives: bool, is_text: bool
+        self,
+        collection: Collection | None,
+        depth: int | None,
+        labels: bool,
+        add_positives: bool,
+        is_text: bool,
+        corpus_negatives: int = 0,
     ) -> None:
         self.collection, self.depth, self.labels, self.add_positives = collection, depth, labels, add_positives
         self.counts: Counter[str] = Counter()
+        self._easy = CorpusNegatives(collection, corpus_negatives) if collection and corpus_negatives else None
         self._split = frozenset(collection.query_ids) if collection else frozenset()
         self._texts = collection.documents if collection and collection.documents_identity is None else None
         self._queries = TextIds(collection.queries.items()) if collection and is_text else None
@@ -88,6 +97,8 @@ class Fit:
             self.counts["positives_without_text"] += len(missing) - len(there)
             self.counts["positives_added"] += len(there)
             passages += there
+        if self._easy is not None and passages:
+            passages += self._easy.draw(row.query_id, passages)
         return row._replace(passage_ids=passages, labels=judged_labels(self.collection, row.query_id, passages))
 
 

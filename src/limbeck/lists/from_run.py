@@ -6,6 +6,7 @@ import numpy as np
 
 from limbeck.collections import Collection
 from limbeck.errors import DataError, UsageError, nearest
+from limbeck.lists.corpus_negatives import CorpusNegatives
 from limbeck.lists.judgments import judged_labels, missing_positives, require_judgments
 from limbeck.lists.lists import Lists
 from limbeck.runs import Run
@@ -19,6 +20,7 @@ def lists_from_run(
     labels: bool,
     order: bool,
     add_missing_positives: bool = True,
+    corpus_negatives: int = 0,
 ) -> Lists:
     """One list for each query of the collection's split that the run ranks, in the split's order, rank 1 first.
 
@@ -27,6 +29,9 @@ def lists_from_run(
     order   the run's ranks as teacher order: n for the first of n passages, 1 for the last
     add_missing_positives  with labels and without order, judged passages with a grade above 0 that the list lacks are
             put at its end, best grade first. They have no place in an order, so with order they are left out.
+
+    corpus_negatives  so many passages drawn from the whole collection, put behind all others, with label 0; with labels
+            and without order
 
     Passages whose text the collection lacks are left out. Metadata counts what was left out or added:
     passages_without_text, queries_without_passages (a list of which nothing was left), queries_outside_split (known to
@@ -38,8 +43,11 @@ def lists_from_run(
     """
     if depth is not None and depth < 1:
         raise UsageError(f"depth is {depth}, expected 1 or more passages, or none for all")
+    if corpus_negatives and (order or not labels):
+        raise UsageError("corpus_negatives have neither rank nor teacher's place; expected labels, and no order")
     if labels:
         require_judgments(collection)
+    easy = CorpusNegatives(collection, corpus_negatives)
     _check_queries(collection, run)
     counts: Counter[str] = Counter()
     query_ids: list[str] = []
@@ -61,6 +69,7 @@ def lists_from_run(
         if not passages:
             counts["queries_without_passages"] += 1
             continue
+        passages += easy.draw(query_id, passages) if corpus_negatives else []
         counts["queries_without_judgments"] += labels and not collection.qrels.get(query_id)
         query_ids.append(query_id)
         passage_ids.append(passages)
@@ -76,7 +85,8 @@ def lists_from_run(
         passage_ids,
         labels=label_lists if labels else None,
         teacher_order=[np.arange(len(p), 0, -1, dtype=np.float32) for p in passage_ids] if order else None,
-        metadata=_metadata(collection, run, depth, labels, order, counts),
+        metadata=_metadata(collection, run, depth, labels, order, counts)
+        | ({"corpus_negatives": str(corpus_negatives)} if corpus_negatives else {}),
     )
 
 

@@ -82,6 +82,13 @@ class Sample:
         """Whether drawing looks at labels."""
         return self.positives is not None
 
+    @property
+    def passages(self) -> int | None:
+        """How many passages are drawn from a list of enough; None where the list's length decides."""
+        if self.positives is not None and self.negatives is not None:
+            return self.positives + self.negatives + (self.random or 0)
+        return self.size
+
     def pools(self, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Positions of a list's positives and (hard) negatives that may be drawn; labels [passages]."""
         if labels is None:

@@ -35,6 +35,9 @@ def check_lists(
             yield Problem((*key, "teacher"), unknown("teacher", source.teacher, known["teachers"]))
         if source.labels:
             yield from _check_judgments(name, sources)
+        if source.corpus_negatives and (source.signal or not source.labels):
+            text = "have neither a run's signal nor a label without judgments; expected labels: qrels, and no signal"
+            yield Problem((*key, "corpus_negatives"), text)
         if source.checksum and len(source.path or ()) != 1:
             text = f"is of one file, but path names {len(source.path or ())}; expected lists for each, or no checksum"
             yield Problem((*key, "checksum"), text)
@@ -132,7 +135,7 @@ def _check_ready(key: Key, source: ListSource) -> Iterator[Problem]:
         yield Problem(
             (*key, "path"), "is a mapping; expected one file, ready lists may hold several collections' queries"
         )
-    for field in ("first_stage", "depth", "labels", "signal", "teacher", "checksum"):
+    for field in ("first_stage", "depth", "labels", "signal", "teacher", "checksum", "corpus_negatives"):
         if getattr(source, field) is not None:
             yield Problem(
                 (*key, field), "goes with format: run only; ready lists carry their own signals. Leave it out"

@@ -70,7 +70,8 @@ def _check_precision(name: str, backbone: Backbone, config: StudyConfig) -> Iter
 
 def _check_positions(key: Key, backbone: Backbone) -> Iterator[Problem]:
     """A length beyond what a known model of the Hub takes."""
-    positions = next((k.positions for k in known_backbones().values() if k.model == backbone.model), None)
+    model = backbone.model.partition("@")[0]
+    positions = next((k.positions for k in known_backbones().values() if k.model == model), None)
     if positions is not None and backbone.max_length > positions:
         text = f"is {backbone.max_length}; {backbone.model} takes {positions} tokens, expected at most that"
         yield Problem((*key, "max_length"), text)

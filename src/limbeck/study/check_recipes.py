@@ -1,6 +1,7 @@
 """Whether recipes can be trained: their objectives, lists, signals, steps and learning rates."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from limbeck.errors import UsageError
@@ -36,8 +37,7 @@ def check_recipes(
             key: Key = ("recipes", name, number)
             given = values["recipes"][name][number] if name in (values.get("recipes") or {}) else {}
             yield from _check_objective(key, stage, lists, broken, sources)
-            if ("steps" in given) == ("epochs" in given):
-                yield Problem(key, "needs either steps or epochs, not both or neither")
+            yield from _check_length(key, stage, given, sources)
             yield from _check_batch(key, stage, given, config)
             if "learning_rate" not in given and slow:
                 text = (
@@ -45,6 +45,18 @@ def check_recipes(
                 )
                 yield Problem(key, text)
     yield from _check_warmup(config)
+
+
+def _check_length(key: Key, stage: Stage, given: Any, sources: Sources) -> Iterator[Problem]:
+    lengths = [name for name in ("steps", "epochs", "pairs") if name in given]
+    if len(lengths) != 1:
+        yield Problem(key, f"has {' and '.join(lengths) or 'no length'}; expected one of steps, epochs and pairs")
+    if stage.pairs is None or stage.lists not in sources.config.lists:
+        return
+    with suppress(UsageError):  # a sample that cannot be is said by another check
+        if (sample := sources.sample(stage.lists)).passages is None:
+            text = f"are counted, but lists.{stage.lists} draws no fixed number of passages (sample: {sample})"
+            yield Problem((*key, "pairs"), f"{text}; give it a size, or give steps here")
 
 
 def _check_batch(key: Key, stage: Stage, given: Any, config: StudyConfig) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ from limbeck.study.index import cell_key, first_stage_key, teacher_key, write_in
 from limbeck.study.invocation import Invocation
 from limbeck.study.leaks import search_leaks
 from limbeck.study.materials import Materials
-from limbeck.study.plan import Cell, StudyPlan, learning_rate, lists_per_step, plan_study, settings
+from limbeck.study.plan import Cell, StudyPlan, learning_rate, lists_per_step, plan_study, settings, stated_steps
 from limbeck.study.reach import require_models
 from limbeck.study.schema import Stage as StageConfig
 from limbeck.study.status import is_done
@@ -117,7 +117,13 @@ def training_plan(cell: Cell, study: Study, materials: Materials) -> TrainingPla
             (sources.collection(name), materials.run(first_stage, name, config.validation.depth))
             for name in config.validation.collections
         )
-        validation = Validation(sets, config.validation.measure, config.validation.every, config.validation.depth)
+        validation = Validation(
+            sets,
+            config.validation.measure,
+            config.validation.every,
+            config.validation.depth,
+            config.validation.best_so_far,
+        )
     return TrainingPlan(
         backbone=Backbone(
             sources.model_name(backbone.model),
@@ -126,6 +132,7 @@ def training_plan(cell: Cell, study: Study, materials: Materials) -> TrainingPla
             backbone.query_tokens,
             backbone.dropout,
             backbone.sha256,
+            backbone.single_separator,
         ),
         stages=tuple(
             _stage(cell, study, materials, stage, number) for number, stage in enumerate(config.recipes[cell.recipe])
@@ -144,7 +151,7 @@ def _is_done(cell: Cell, study: Study, store: Store) -> bool:
 
 def _stage(cell: Cell, study: Study, materials: Materials, stage: StageConfig, number: int) -> Stage:
     lists, sample = materials.lists(stage.lists), study.sources.sample(stage.lists)
-    steps, count = stage.steps, lists_per_step(study, cell.backbone, stage)
+    steps, count = stated_steps(study, cell.backbone, stage), lists_per_step(study, cell.backbone, stage)
     if steps is None:
         steps = Sampler(lists, sample, count, cell.seed, number).steps(stage.epochs or 1)
     rate = learning_rate(study, cell.backbone, stage)

@@ -10,7 +10,7 @@ from limbeck.objectives import parse
 from limbeck.study.audit import facts_of
 from limbeck.study.config import Study
 from limbeck.study.leaks import planned_searches
-from limbeck.study.plan import Cell, StudyPlan, evaluation_description, learning_rate, lists_per_step
+from limbeck.study.plan import Cell, StudyPlan, evaluation_description, learning_rate, lists_per_step, stated_steps
 from limbeck.study.schema import Stage
 from limbeck.study.sources import Sources
 from limbeck.study.store import Store, key_of
@@ -77,7 +77,7 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
                 "backbone": cell.backbone,
                 "recipe": cell.recipe,
                 "seed": cell.seed,
-                "steps": stated_steps(study, cell.recipe),
+                "steps": recipe_steps(study, cell.backbone, cell.recipe),
                 "evaluations": {test.name: cell_key(study, cell, test.name) for test in tests},
             }
             for cell in plan.cells
@@ -104,9 +104,9 @@ def cell_key(study: Study, cell: Cell, collection: str) -> str:
     return key_of(evaluation_description(study.sources, collection, precision=study.config.evaluation.precision))
 
 
-def stated_steps(study: Study, recipe: str) -> int | None:
+def recipe_steps(study: Study, backbone: str, recipe: str) -> int | None:
     """Optimiser steps of a recipe; None where a stage counts epochs, whose length its lists decide."""
-    steps = [stage.steps for stage in study.config.recipes[recipe]]
+    steps = [stated_steps(study, backbone, stage) for stage in study.config.recipes[recipe]]
     return None if None in steps else sum(step for step in steps if step)
 
 
@@ -126,15 +126,16 @@ def _stage(study: Study, stage: Stage) -> dict[str, Any]:
     objective = parse(stage.objective)
     rates = {name: learning_rate(study, name, stage) for name in study.config.backbones}
     counts = {lists_per_step(study, name, stage) for name in study.config.backbones}
+    steps = {stated_steps(study, name, stage) for name in study.config.backbones}
     same = len(set(rates.values())) == 1
+    # Steps and lists per step are None where each backbone has its own, by its batch.
     return {
         "objective": str(objective),
         "lists": stage.lists,
         "signal": " + ".join(sorted(objective.signals)),
         "sample": str(study.sources.sample(stage.lists)),
-        "steps": stage.steps,
+        "steps": steps.pop() if len(steps) == 1 else None,
         "epochs": stage.epochs,
-        # None where each backbone has its own, by its batch.
         "lists_per_step": counts.pop() if len(counts) == 1 else None,
         "learning_rate": next(iter(rates.values())) if same else ", ".join(f"{r:g} ({n})" for n, r in rates.items()),
     }

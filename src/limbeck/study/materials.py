@@ -118,7 +118,15 @@ class Materials:
         else:
             run = self.run(source.first_stage or BM25_NAME, collection, self.sources.depth(name) or DEPTH)
             labels, add = source.labels is not None, source.add_positives
-            lists = lists_from_run(loaded, run, source.depth, labels=labels, order=False, add_missing_positives=add)
+            lists = lists_from_run(
+                loaded,
+                run,
+                source.depth,
+                labels=labels,
+                order=False,
+                add_missing_positives=add,
+                corpus_negatives=source.corpus_negatives or 0,
+            )
         return self._taught(source.teacher, loaded, lists) if source.teacher else lists
 
     def _convert(self, name: str, collection: str, path: Path) -> None:

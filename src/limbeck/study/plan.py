@@ -1,6 +1,7 @@
 """A study's cells: what each is, and the id that stands for everything that can change its outcome."""
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +106,16 @@ def lists_per_step(study: Study, backbone: str, stage: Stage) -> int:
     return max(1, batch // stage.batch_divisor)
 
 
+def stated_steps(study: Study, backbone: str, stage: Stage) -> int | None:
+    """A stage's optimiser steps: their number, or the fewest that see its `pairs`; None where its lists decide."""
+    if stage.pairs is None:
+        return stage.steps
+    drawn = study.sources.sample(stage.lists).passages
+    if drawn is None:
+        raise UsageError(f"pairs of {stage.objective}: the sample of {stage.lists} draws no fixed number of passages")
+    return math.ceil(stage.pairs / (drawn * lists_per_step(study, backbone, stage)))
+
+
 def settings(study: Study) -> Settings:
     """How all cells are optimised."""
     return Settings(**study.config.optimizer.model_dump())
@@ -123,6 +134,7 @@ def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
             "max_length": backbone.max_length,
             "query_tokens": backbone.query_tokens,
             "dropout": backbone.dropout,
+            "single_separator": backbone.single_separator,
         },
         "collections": [sources.collection(collection).fingerprint for collection in config.collections.train],
         "stages": [
@@ -130,7 +142,7 @@ def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
                 "objective": str(parse(stage.objective)),
                 "lists": sources.lists(stage.lists),
                 "sample": str(sources.sample(stage.lists)),
-                "steps" if stage.epochs is None else "epochs": stage.epochs or stage.steps,
+                "steps" if stage.epochs is None else "epochs": stage.epochs or stated_steps(study, name, stage),
                 "lists_per_step": lists_per_step(study, name, stage),
                 "learning_rate": learning_rate(study, name, stage),
             }
@@ -157,6 +169,7 @@ def _describe_validation(study: Study) -> dict[str, Any] | None:
         "depth": validation.depth,
         "measure": validation.measure,
         "every": validation.every,
+        "best_so_far": validation.best_so_far,
     }
 
 

@@ -10,7 +10,7 @@ from limbeck.study.architecture import architecture_of
 from limbeck.study.audit import differences, stated_facts
 from limbeck.study.config import Study
 from limbeck.study.downloads import Download, downloads
-from limbeck.study.index import describe_study, stated_steps
+from limbeck.study.index import describe_study, recipe_steps
 from limbeck.study.plan import plan_study
 from limbeck.study.status import cell_state
 from limbeck.study.store import Store, key_of
@@ -45,7 +45,7 @@ def preview(
     for backbone in study.config.backbones:
         evaluation = workload.evaluation(backbone)
         for recipe in study.config.recipes:
-            steps = stated_steps(study, recipe)
+            steps = recipe_steps(study, backbone, recipe)
             training, validation = workload.training(backbone, recipe), workload.validation(backbone, steps)
             hours = rates.hours(backbone, training, validation + evaluation)
             for seed in study.config.seeds:

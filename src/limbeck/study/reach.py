@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from limbeck.encoder.source import WEIGHTS
+from limbeck.encoder.source import WEIGHTS, ModelSource
 from limbeck.errors import MissingError
 from limbeck.study.config import Study
 
@@ -13,18 +13,19 @@ def require_models(study: Study) -> None:
     models += [model for teacher in study.config.teachers.values() for model in teacher.models]
     models += [stage.encoder.model for stage in study.config.first_stages.values() if stage.encoder]
     hub = dict.fromkeys(model for model in models if study.sources.model(model).kind == "hub")
-    problems = [text for model in hub for text in _problems(study.sources.model(model).path)]
+    problems = [text for model in hub for text in _problems(study.sources.model(model))]
     if problems:
         count = f"{len(problems)} models" if len(problems) > 1 else "1 model"
         raise MissingError("\n".join([f"{study.path}: {count} cannot be had; nothing was run", *problems]))
 
 
-def _problems(model: str) -> Iterator[str]:
+def _problems(source: ModelSource) -> Iterator[str]:
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
+    model, revision = source.path, source.revision
     try:
-        if any(isinstance(try_to_load_from_cache(model, file), str) for file in WEIGHTS):
+        if any(isinstance(try_to_load_from_cache(model, file, revision=revision), str) for file in WEIGHTS):
             return
         HfApi().auth_check(model)
     except GatedRepoError:
@@ -41,5 +42,5 @@ def _problems(model: str) -> Iterator[str]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         yield (
             f"{model}: is not in the cache, and the Hub cannot be asked ({reason}); fetch it where there is a network, "
-            f"`hf download {model}`, and set HF_HOME to that folder"
+            f"`hf download {model}{f' --revision {revision}' if revision else ''}`, and set HF_HOME to that folder"
         )

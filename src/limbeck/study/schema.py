@@ -174,6 +174,7 @@ class Backbone(Section):
         like: the known backbone that it is built like, for plans and rehearsals of a model that is not on this machine.
         batch: triples of a step, from which stages with a `batch_divisor` take their lists per step.
         precisions: those in which the model may be trained and run; None: any.
+        single_separator: put one separator between query and passage where the tokeniser would put two (RoBERTa).
     """
 
     model: str = ""
@@ -185,6 +186,7 @@ class Backbone(Section):
     batch: Count | None = None
     precisions: list[str] | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    single_separator: bool = False
     sha256: str | None = None
 
 
@@ -196,6 +198,9 @@ class ListSource(Section):
         collections: the training collections to make lists of, all of them by default.
         signal: of a run, its order as a teacher's, or its scores and their order. Other formats have their own signals.
         add_positives: whether judged positives that the candidates lack are added; with labels as the only signal.
+        corpus_negatives: so many random passages of the collection behind each list's own, the same in each epoch;
+            `sample: {depth: …, random: …}` draws from them. With labels of judgments as the only published signal; a
+            teacher scores them too.
         checksum: MD5 or SHA-256 of the file.
         sample: how passages are drawn: keys of `limbeck.lists.Sample`, or the name of a published policy.
     """
@@ -207,6 +212,7 @@ class ListSource(Section):
     depth: Count | None = None
     labels: Literal["qrels"] | None = None
     add_positives: bool = True
+    corpus_negatives: Count | None = None
     signal: Literal["order", "scores"] | None = None
     teacher: str | None = None
     checksum: str | None = None
@@ -217,6 +223,8 @@ class Stage(Section):
     """One objective on one list source.
 
     `lists_per_step` is a number, or `batch_divisor` divides the backbone's batch: 8 where a list stands for 8 triples.
+    Its length is given in `steps`, in `epochs`, or in `pairs` of query and passage, for stages that are to see equally
+    many whatever a step holds.
     """
 
     objective: str
@@ -225,6 +233,7 @@ class Stage(Section):
     batch_divisor: Count | None = None
     steps: Count | None = None
     epochs: Rate | None = None
+    pairs: Count | None = None
     learning_rate: Rate | None = None
 
 
@@ -232,6 +241,7 @@ class Optimizer(Section):
     """As of `limbeck.training.Settings`."""
 
     warmup: Amount = 0.1
+    schedule: Literal["linear", "constant"] = "linear"
     clip: Amount = 1.0
     weight_decay: Amount = 0.0
     precision: Precision = "fp32"
@@ -245,7 +255,7 @@ class Validation(Section):
     """What chooses the checkpoint.
 
     `allow_test_queries` lets it choose by test queries, as arXiv 2603.03010 does (NanoBEIR is a part of BEIR's tests);
-    the study warns then.
+    the study warns then. `best_so_far`: as of `limbeck.training.Validation`.
     """
 
     collections: TestNames
@@ -254,6 +264,7 @@ class Validation(Section):
     measure: str = "nDCG@10"
     every: Count = 500
     allow_test_queries: bool = False
+    best_so_far: bool = False
 
 
 class Evaluation(Section):

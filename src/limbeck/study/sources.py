@@ -80,7 +80,7 @@ class Sources:
         """What stands for a model: a digest of its weights, configuration and vocabulary, or its Hub id."""
         source = self.model(name)
         if source.sha256 is None:
-            return f"hub:{source.path}"
+            return f"hub:{source.path}{f'@{source.revision}' if source.revision else ''}"
         digest = hashlib.sha256(source.sha256.encode())
         folder = Path(source.path)
         for file in sorted(file for file in folder.rglob("*") if file.suffix in (".json", ".txt", ".model")):
@@ -183,6 +183,8 @@ class Sources:
             described["format"] = source.format
         if not source.add_positives:
             described["add_positives"] = False
+        if source.corpus_negatives:
+            described["corpus_negatives"] = source.corpus_negatives
         if source.teacher:
             described["teacher"] = self.teacher(source.teacher)
         return described
@@ -237,7 +239,15 @@ class Sources:
             # A teacher's own order takes the place of the run's.
             signals = frozenset(kept.get(source.signal or "", () if source.labels else {"teacher_order"}))
         labels = source.labels is not None
-        return Conversion(source.format, source.depth, signals, labels, source.add_positives, source.checksum)
+        return Conversion(
+            source.format,
+            source.depth,
+            signals,
+            labels,
+            source.add_positives,
+            source.checksum,
+            source.corpus_negatives or 0,
+        )
 
     def depth(self, name: str) -> int | None:
         """How many candidates a list source takes; None for all that its run file has."""

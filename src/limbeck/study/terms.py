@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from limbeck.lists import Sample
 from limbeck.objectives import parse
 from limbeck.study.config import Study
-from limbeck.study.plan import learning_rate, lists_per_step
+from limbeck.study.plan import learning_rate, lists_per_step, stated_steps
 from limbeck.study.schema import Stage
 from limbeck.study.sources import BM25_NAME
 
@@ -29,7 +29,7 @@ def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
         "queries per step": each(lambda stage: str(lists_per_step(study, backbone, stage))),
         "passages per list": each(lambda stage: _passages(study, backbone, stage)[0]),
         "passages per step": each(lambda stage: _passages(study, backbone, stage)[1]),
-        "steps": " + ".join(f"{stage.steps:,}" if stage.steps else f"{stage.epochs:g} epochs" for stage in stages),
+        "steps": " + ".join(_length(study, backbone, stage) for stage in stages),
         "learning rate": each(lambda stage: f"{learning_rate(study, backbone, stage):g}"),
         "schedule": _schedule(study),
         "precision": config.optimizer.precision,
@@ -55,20 +55,24 @@ def planned_pairs(study: Study, backbone: str, recipe: str) -> int | None:
     total = 0
     for stage in study.config.recipes[recipe]:
         count, exact = sampled(study.sources.sample(stage.lists), study.sources.depth(stage.lists))
-        if count is None or not exact or stage.steps is None:
+        steps = stated_steps(study, backbone, stage)
+        if count is None or not exact or steps is None:
             return None
-        total += stage.steps * lists_per_step(study, backbone, stage) * count
+        total += steps * lists_per_step(study, backbone, stage) * count
     return total
 
 
 def sampled(sample: Sample, depth: int | None) -> tuple[int | None, bool]:
     """How many passages are drawn from a list of enough, and whether that is fixed or only a limit; None for all."""
-    if sample.positives is not None and sample.negatives is not None:
-        return sample.positives + sample.negatives + (sample.random or 0), True
-    if sample.size is not None:
-        return sample.size, True
+    if sample.passages is not None:
+        return sample.passages, True
     limits = [limit for limit in (sample.depth, depth) if limit]
     return (min(limits), False) if limits else (None, False)
+
+
+def _length(study: Study, backbone: str, stage: Stage) -> str:
+    steps = stated_steps(study, backbone, stage)
+    return f"{stage.epochs:g} epochs" if steps is None else f"{steps:,}"
 
 
 def _data(study: Study, stage: Stage) -> str:
@@ -83,9 +87,10 @@ def _negatives(study: Study, stage: Stage) -> str:
     """Where the passages beside the positives come from, and down to which rank."""
     source = study.config.lists[stage.lists]
     depth = study.sources.depth(stage.lists)
+    random = f", {source.corpus_negatives} random" if source.corpus_negatives else ""
     if source.path:
-        return f"{', '.join(source.path.values())}{f', depth {depth}' if depth else ''}"
-    return f"{source.first_stage or BM25_NAME}, depth {depth}"
+        return f"{', '.join(source.path.values())}{f', depth {depth}' if depth else ''}{random}"
+    return f"{source.first_stage or BM25_NAME}, depth {depth}{random}"
 
 
 def _signals(study: Study, stage: Stage) -> Iterator[str]:
@@ -112,14 +117,16 @@ def _schedule(study: Study) -> str:
     warmup = optimizer.warmup
     rising = f"{warmup:.0%} of a stage" if warmup < 1 else f"{warmup:,.0f} steps"
     decay = f", weight decay {optimizer.weight_decay:g}" if optimizer.weight_decay else ""
-    return f"warm-up over {rising}, then linear to 0, clipped at {optimizer.clip:g}{decay}"
+    then = "constant" if optimizer.schedule == "constant" else "linear to 0"
+    return f"warm-up over {rising}, then {then}, clipped at {optimizer.clip:g}{decay}"
 
 
 def _checkpoint(study: Study) -> str:
     validation = study.config.validation
     if validation is None:
         return "the last step"
+    rule = "the highest mean of each collection's best so far, " if validation.best_so_far else "the highest "
     return (
-        f"the highest {validation.measure} on {', '.join(validation.collections)}, "
+        f"{rule}{validation.measure} on {', '.join(validation.collections)}, "
         f"depth {validation.depth}, every {validation.every:,} steps"
     )

@@ -11,7 +11,7 @@ from limbeck.study.architecture import architecture_of
 from limbeck.study.audit import sampled
 from limbeck.study.config import Study
 from limbeck.study.downloads import pair_tokens
-from limbeck.study.plan import lists_per_step
+from limbeck.study.plan import lists_per_step, stated_steps
 from limbeck.study.schema import Stage
 
 TWO = ("triples", "text-triples", "hofstaetter")
@@ -68,9 +68,10 @@ class Workload:
         count, exact = sampled(sources.sample(stage.lists), sources.depth(stage.lists))
         if count is None and sources.config.lists[stage.lists].format in TWO:
             count, exact = 2, True
-        if count is None or stage.steps is None:
+        steps = stated_steps(self.study, backbone, stage)
+        if count is None or steps is None:
             return UNKNOWN
-        pairs = stage.steps * lists_per_step(self.study, backbone, stage) * count
+        pairs = steps * lists_per_step(self.study, backbone, stage) * count
         return self._work(backbone, sources.listed(stage.lists), pairs, exact, 1.0)
 
     def validation(self, backbone: str, steps: int | None) -> Work:

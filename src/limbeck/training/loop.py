@@ -110,6 +110,7 @@ class _Training:
             seed=plan.seed,
             dropout=backbone.dropout,
             sha256=backbone.sha256,
+            single_separator=backbone.single_separator,
             compiled=plan.settings.compiled,
             processes=processes,
             sharded=sharded,
@@ -168,7 +169,7 @@ class _Training:
             token_budget=settings.token_budget,
             single_pass_tokens=settings.single_pass_tokens,
         )
-        rate = learning_rate(stage.learning_rate, inner, stage.steps, settings.warmup)
+        rate = learning_rate(stage.learning_rate, inner, stage.steps, settings.warmup, settings.schedule)
         norm = self.student.update(rate, settings.clip)
         equal = loss_of(torch.zeros_like(work.scores))
         readings = Readings([work.loss, equal, norm, spread(batch.matrix(work.scores), batch.mask)])
@@ -226,7 +227,10 @@ class _Training:
         assert self.plan.validation is not None
         self._settle()
         values = self._validation_values(self.plan.validation)
-        value = sum(values.values()) / len(values)
+        bests = self.state.best_values
+        bests |= {name: max(value, bests.get(name, value)) for name, value in values.items()}
+        judged = bests if self.plan.validation.best_so_far else values
+        value = sum(judged.values()) / len(judged)
         best = self.state.best_value is None or value > self.state.best_value
         if best:
             self.state.best_step, self.state.best_value = self.state.step, value

@@ -12,6 +12,7 @@ from limbeck.errors import UsageError
 from limbeck.lists import Lists, Sample, Sampler
 from limbeck.objectives import Objective
 from limbeck.runs import Run
+from limbeck.training.schedule import SCHEDULES
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Backbone:
         query_tokens: longest query in tokens.
         dropout: share of activations dropped in training, everywhere in the model; None: as its configuration says.
         sha256: refuse local weights whose digest does not begin with this.
+        single_separator: put one separator between query and passage where the tokeniser would put two.
     """
 
     model: str
@@ -33,6 +35,7 @@ class Backbone:
     query_tokens: int = 64
     dropout: float | None = None
     sha256: str | None = None
+    single_separator: bool = False
 
     def __post_init__(self) -> None:
         if self.dropout is not None and not 0 <= self.dropout < 1:
@@ -73,7 +76,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Settings:
-    """How the weights are optimised: AdamW, linear warm-up, linear decay to zero, gradients clipped by their norm.
+    """How the weights are optimised: AdamW, linear warm-up, a schedule, gradients clipped by their norm.
 
     Attributes:
         warmup: share of a stage's steps when below 1, else a number of steps.
@@ -85,6 +88,7 @@ class Settings:
         compiled: whether the backbone's layers go through torch.compile: for CUDA; on a CPU it is slower (docs/LOG.md).
             Dropout then drops other elements.
         checkpoint_every: steps between checkpoints.
+        schedule: `linear` decay to zero at a stage's end, or `constant`.
     """
 
     warmup: float = 0.1
@@ -95,10 +99,13 @@ class Settings:
     single_pass_tokens: int = 12288
     compiled: bool = False
     checkpoint_every: int = 500
+    schedule: str = "linear"
 
     def __post_init__(self) -> None:
         if self.precision not in ("fp32", "bf16"):
             raise UsageError(f"precision is {self.precision!r}, expected fp32 or bf16")
+        if self.schedule not in SCHEDULES:
+            raise UsageError(f"schedule is {self.schedule!r}, expected {' or '.join(SCHEDULES)}")
         for name in ("warmup", "weight_decay", "clip"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"{name} is {getattr(self, name)}, expected a number ≥ 0")
@@ -109,12 +116,18 @@ class Settings:
 
 @dataclass(frozen=True)
 class Validation:
-    """Held-out queries, re-ranked every so many steps; the checkpoint with the best mean over `sets` is kept."""
+    """Held-out queries, re-ranked every so many steps; the checkpoint with the best mean over `sets` is kept.
+
+    Attributes:
+        best_so_far: the mean is taken over each set's best value so far, which can only rise: a checkpoint is kept
+            whenever one set is at its best, however the others fare. As arXiv 2603.03010's code does.
+    """
 
     sets: tuple[tuple[Collection, Run], ...] = field(repr=False)
     measure: str = "nDCG@10"
     every: int = 500
     depth: int = 100
+    best_so_far: bool = False
 
     def __post_init__(self) -> None:
         if not self.sets:
@@ -175,6 +188,7 @@ class TrainingPlan:
             "measure": self.validation.measure,
             "every": self.validation.every,
             "depth": self.validation.depth,
+            "best_so_far": self.validation.best_so_far,
         }
         return {
             "backbone": backbone,

@@ -16,6 +16,7 @@ class State:
 
     Attributes:
         step: optimiser steps done.
+        best_values: each validation set's best value so far.
         processes: how many trained together last.
         stages: pairs, tokens and computed_tokens of each stage.
     """
@@ -24,6 +25,7 @@ class State:
     validation_due: bool = False
     best_step: int = 0
     best_value: float | None = None
+    best_values: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     single_pass_steps: int = 0
     cut_pairs: int = 0

@@ -35,6 +35,15 @@ def test_scored_passages_of_a_query_are_one_list_until_one_comes_again(write, re
     assert [row.place.number for row in rows] == [1, 3, 5]
 
 
+def test_scores_of_a_cross_encoder_come_as_lists_or_as_pairs(write, read):
+    path = write("list.parquet", query_id=[2, 5], corpus_id=[[7, 8], [9]], score=[[10.5, -3.25], [0.5]])
+    first, second = read(FORMAT, path)
+    assert (first.query_id, first.passage_ids, first.teacher_scores) == ("2", ["7", "8"], [10.5, -3.25])
+    assert (first.labels, second.query_id, second.passage_ids) == (None, "5", ["9"])
+    path = write("pair.parquet", query_id=["2", "2", "5"], corpus_id=["7", "8", "9"], score=[10.5, -3.25, 0.5])
+    assert [row[1:] for row in read(FORMAT, path)] == [first[1:], second[1:]]
+
+
 def test_tuples_of_ids_have_one_positive(write, read):
     path = write("triplet-50-ids.parquet", query=[1], positive=[7], negative_1=[8], negative_2=[9])
     (row,) = read(FORMAT, path)
@@ -52,5 +61,9 @@ def test_what_is_of_another_shape_is_named(write, refusal):
     assert refusal(FORMAT, path) == f'{path}:1: doc_ids is "9 8", expected a list'
     path = write("y.parquet", query_id=["1"], positive_id=["9"], negative_id=["8"], score=["high"])
     assert refusal(FORMAT, path) == f'{path}:1: score is "high", expected a finite number'
+    path = write("l.parquet", query_id=["1"], corpus_id=[["9", "8"]], score=[[1.0]])
+    assert refusal(FORMAT, path) == f"{path}:1: 1 scores for 2 passages; expected as many"
+    path = write("l.parquet", query_id=["1"], corpus_id=[["9"]], score=[["high"]])
+    assert refusal(FORMAT, path) == f'{path}:1: a score is "high", expected a finite number'
     path = write("z.parquet", query=["what boils"], positive=["Water."], negative=["Iron."])
     assert "expected ids: take the `-ids` set" in refusal(FORMAT, path)

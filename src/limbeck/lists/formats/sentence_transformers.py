@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ SHAPES = (
     ("query_id", "positive_id", "negative_id", "score"),  # bert-ensemble-margin-mse
     ("query_id", "positive_id", "negative_id"),  # triplets
     ("query_id", "passage_id", "score"),  # bert-ensemble-mse
+    ("query_id", "corpus_id", "score"),  # msmarco-scores-*: `list`, or `pair` with one passage a row
 )
 _TUPLE = re.compile(r"query|positive|negative(_[0-9]+)?")  # triplet-ids, triplet-50-ids of msmarco-bm25 and its like
 
@@ -36,12 +37,13 @@ def read(path: Path, start: Place) -> Iterator[Row]:
 
     doc_ids and labels: a labelled list. doc_ids alone: best first, so an order. positive_id and negative_id: a list of
     two, whose score is the teacher's margin: teacher scores `score` and 0, of which only the difference has a meaning.
-    passage_id and score: rows of one query that follow each other are one list, up to a passage that comes again.
+    passage_id (or corpus_id) and score: a list where both columns hold lists, else the rows of one query that follow
+    each other, up to a passage that comes again.
     query, positive, negative or negative_1 to negative_N: ids, the first one the positive.
     """
     names = column_names(path)
     shape = next((shape for shape in SHAPES if set(shape) == set(names)), None)
-    if shape == ("query_id", "passage_id", "score"):
+    if shape in SHAPES[4:]:
         yield from _scored(path, start, shape)
     elif shape:
         make = _MAKE[shape]
@@ -70,6 +72,14 @@ def _ordered(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
     return Row(place, query_id, passages, teacher_order=order)
 
 
+def _scored_list(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
+    passages, scores = _ids(values[0], path, place), _list(values[1], "score", path, place)
+    if len(passages) != len(scores):
+        raise DataError(f"{path}:{place.number}: {len(scores)} scores for {len(passages)} passages; expected as many")
+    numbers = [as_number(score, "a score", path, place) for score in scores]
+    return Row(place, query_id, passages, teacher_scores=numbers)
+
+
 def _triple(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
     return Row(place, query_id, _ids(values, path, place), labels=[1.0, 0.0])
 
@@ -96,6 +106,14 @@ _MAKE: dict[tuple[str, ...], Callable[[Path, Place, str, list[Any]], Row]] = dic
 
 def _scored(path: Path, start: Place, shape: tuple[str, ...]) -> Iterator[Row]:
     rows = parquet_rows(path, start, shape)
+    first_row = next(rows, None)
+    if first_row is None:
+        return
+    rows = chain([first_row], rows)
+    if isinstance(first_row[1][2], list):
+        for place, (query, *values) in rows:
+            yield _scored_list(path, place, as_id(query, "query_id", path, place), values)
+        return
     for query_id, of_query in groupby(rows, key=lambda row: as_id(row[1][0], "query_id", path, row[0])):
         scores: dict[str, float] = {}
         first = start

@@ -19,6 +19,7 @@ DEPTH = 8
 VALIDATED = 4  # candidates of a validation query
 ENCODED = 512  # tokens that the small models of first stages read
 FASTER = 100  # times the learning rate, so that a handful of steps changes the rankings
+RANDOM = 3  # random passages of the collection behind each list
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
         _reduce_backbone(backbone)
     for name, source in values["lists"].items():
         source.pop("checksum", None)
+        if "corpus_negatives" in source:
+            source["corpus_negatives"] = min(source["corpus_negatives"], RANDOM)
         if "collections" in source:
             source["collections"] = [plain(each) for each in source["collections"]]
         if "path" in source:
@@ -143,6 +146,9 @@ def _reduce_backbone(backbone: dict[str, Any]) -> None:
 def _reduce_stage(stage: dict[str, Any]) -> None:
     if "steps" in stage:
         stage["steps"] = min(stage["steps"], STEPS)
+    if "pairs" in stage:
+        del stage["pairs"]
+        stage["steps"] = STEPS
     if "epochs" in stage:
         stage["epochs"] = min(stage["epochs"], 1.0)
     if "learning_rate" in stage:
