@@ -89,12 +89,17 @@ def status(folder: StudyFolder, json: Json = False) -> None:
 
 
 def report(folder: StudyFolder, json: Json = False) -> None:
-    """Write the report (HTML, Markdown, CSV, LaTeX, JSON) into DIR/report and print its table."""
+    """Write the report (HTML, Markdown, CSV, LaTeX, JSON, figures) into DIR/report and print its table."""
     from limbeck.report import print_report, summary_json, write_report
+    from limbeck.report.paper import write_paper
     from limbeck.study import gather
 
     results = gather(folder)
     files = write_report(results, folder / "report")
+    paper, left_out = write_paper(results, folder / "report")
+    files += paper
+    for line in left_out:
+        errors().print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
     if json:
         print_json({**summary_json(results), "files": [str(file) for file in files]})
         return

@@ -25,6 +25,7 @@ _SPECIAL = {
     MINUS: "$-$",
     "±": r"$\pm$",
     "—": "---",
+    "τ": r"$\tau$",
 }
 _MARKS = {ABOVE: r"\blacktriangle", BELOW: r"\blacktriangledown"}
 
