@@ -60,7 +60,8 @@ def paper_results(seeds: int = 3) -> dict[str, Any]:
         },
         "backbones": [{"name": n, "model": m, "layers": 12, "parameters": None} for n, m in models.items()],
         "recipes": [
-            {"name": r, "stages": [{"objective": r, "lists": LISTS.get(r, "rankzephyr"), "steps": 200000}]} for r in recipes
+            {"name": r, "stages": [{"objective": r, "lists": LISTS.get(r, "rankzephyr"), "steps": 200000}]}
+            for r in recipes
         ],
         "cells": cells,
         "comparisons": [],

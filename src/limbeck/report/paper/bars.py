@@ -38,7 +38,7 @@ def bar_charts(scores: Scores) -> list[Drawing | NotDrawn]:
 
 
 def negatives_charts(scores: Scores) -> list[Drawing | NotDrawn]:
-    """The same with a colour per objective and a hatching per list source, where an objective was trained on several."""
+    """The same, a colour per objective and a hatching per list source, where an objective was trained on several."""
     stages = {
         recipe["name"]: (recipe["stages"][0]["objective"], recipe["stages"][0]["lists"])
         for recipe in scores.results["recipes"]

@@ -10,9 +10,9 @@ from limbeck.report.paper.published import Beside
 
 _HEADER = ("backbone", "recipe", "collection", "measure", "ours", "published", "vintage", "difference", "95 % interval")
 _NOTE = (
-    "Means over seeds; ± is their standard deviation. Interval of the difference: over seeds (Welch), the queries being "
-    "the same; * of our seeds alone, the published variance being unknown or not usable. Published values re-rank "
-    "SPLADE-v3-distilbert's first 1,000, those of 2405.07920 what their row says."
+    "Means over seeds; ± is their standard deviation. Interval of the difference: over seeds (Welch); queries are "
+    "the same on both sides; * of our seeds alone, the published variance being unknown or not usable. Published "
+    "values re-rank SPLADE-v3-distilbert's first 1,000, those of 2405.07920 what their row says."
 )
 
 
@@ -41,15 +41,18 @@ def beside_csv(pairs: Sequence[Beside]) -> str:
 
 def beside_latex(pairs: Sequence[Beside], measure: str, remark: str) -> str:
     """The primary measure, over as many pages as it takes (longtable)."""
-    rows = [" & ".join(escape(text) for text in _texts(pair)) + r" \\" for pair in pairs if pair.theirs.measure == measure]
+    rows = [
+        " & ".join(escape(text) for text in _texts(pair)) + r" \\" for pair in pairs if pair.theirs.measure == measure
+    ]
+    header = " & ".join(escape(name) for name in _HEADER) + r" \\"
     lines = [
         "% \\usepackage[T1]{fontenc}\n% \\usepackage{booktabs,longtable,textcomp}",
         r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}",
         r"\begin{longtable}{llllllllr}",
         rf"\caption{{{remark}Measured beside published. {escape(_NOTE)}}}\\",
         r"\toprule",
-        " & ".join(escape(name) for name in _HEADER) + r" \\",
-        r"\midrule\endhead",
+        f"{header}\n\\midrule\\endfirsthead",
+        f"\\toprule\n{header}\n\\midrule\\endhead",
         *rows,
         r"\bottomrule",
         r"\end{longtable}\endgroup",

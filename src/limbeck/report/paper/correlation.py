@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from limbeck.collections.suites import suites
 from limbeck.report.formats import plural
 from limbeck.report.paper.drawing import COLOURS, INK, MARKERS, WIDTH, Drawing, NotDrawn
 from limbeck.report.paper.scores import Score, Scores
@@ -36,7 +37,9 @@ def correlations(scores: Scores) -> list[Drawing | NotDrawn]:
     if large is None:
         return [NotDrawn(name, "not all collections of BEIR-13 were tested on")]
     means = _means(scores, {key: scores.score(*key, large) for key in _configurations(scores)})
-    panels = [(cheap, shared) for cheap in _cheap(scores) if len(shared := sorted(cheap.means.keys() & means)) >= _FEWEST]
+    panels = [
+        (cheap, shared) for cheap in _cheap(scores) if len(shared := sorted(cheap.means.keys() & means)) >= _FEWEST
+    ]
     if not panels:
         return [
             NotDrawn(
@@ -47,8 +50,8 @@ def correlations(scores: Scores) -> list[Drawing | NotDrawn]:
         ]
     remarks = " ".join(dict.fromkeys(cheap.remark for cheap, _ in panels if cheap.remark))
     caption = (
-        f"{scores.measure} on {large.label} against cheaper measurements: a point is a backbone and a recipe, the mean "
-        f"over {plural(scores.seeds, 'seed')}; τ is Kendall's, with a 95 % bootstrap interval over the points. {remarks}"
+        f"{scores.measure} on {large.label} against cheaper measurements: a point is a backbone and recipe, the mean "
+        f"over {plural(scores.seeds, 'seed')}; τ is Kendall's, with a 95 % bootstrap interval over points. {remarks}"
     )
 
     def draw(figure: Figure) -> None:
@@ -64,7 +67,9 @@ def correlations(scores: Scores) -> list[Drawing | NotDrawn]:
             for place, recipe in enumerate(scores.recipes)
         ]
         handles += [
-            Line2D([], [], linestyle="", marker=_marker(place), markerfacecolor="none", color=INK, markersize=4, label=each)
+            Line2D(
+                [], [], linestyle="", marker=_marker(place), markerfacecolor="none", color=INK, markersize=4, label=each
+            )
             for place, each in enumerate(scores.backbones)
         ]
         figure.legend(handles=handles, loc="outside right center", handletextpad=0.2)
@@ -97,7 +102,7 @@ def _means(scores: Scores, found: dict[tuple[str, str], Score]) -> dict[tuple[st
 
 def _cheap(scores: Scores) -> list[Cheap]:
     found = []
-    large = set(scores.suite(_LARGE).members) if scores.suite(_LARGE) else set()
+    large = set(suites()[_LARGE])
     for name in _SMALL:
         column = scores.suite(name)
         if column is not None:
@@ -131,9 +136,7 @@ def _marker(place: int) -> str:
     return (*MARKERS, "<", ">", "h", "X", "*", "d")[place % (len(MARKERS) + 6)]
 
 
-def _draw_points(
-    axes: Axes, scores: Scores, keys: Sequence[tuple[str, str]], x: np.ndarray, y: np.ndarray
-) -> None:
+def _draw_points(axes: Axes, scores: Scores, keys: Sequence[tuple[str, str]], x: np.ndarray, y: np.ndarray) -> None:
     for (backbone, recipe), one, other in zip(keys, x, y, strict=True):
         axes.plot(
             [one], [other], _marker(scores.backbones.index(backbone)), markersize=4.5, markerfacecolor="none",

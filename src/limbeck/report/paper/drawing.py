@@ -90,7 +90,8 @@ def render(drawing: Drawing, rehearsal: bool) -> dict[str, bytes]:
 
 
 def _mark_rehearsal(figure: Figure) -> None:
+    width, height = figure.get_size_inches()
     figure.text(
-        0.5, 0.5, "REHEARSAL · no results", color="#B00020", alpha=0.28, fontsize=min(figure.get_size_inches()) * 9,
+        0.5, 0.5, "REHEARSAL · no results", color="#B00020", alpha=0.28, fontsize=min(4 * width, 9 * height),
         fontweight="bold", rotation=8, ha="center", va="center", in_layout=False, zorder=10,
     )  # fmt: skip

@@ -9,9 +9,7 @@ from limbeck.report.latex import escape
 from limbeck.report.paper.scores import Column, Score, Scores
 from limbeck.report.table import ABOVE, ALPHA, finite, mark
 
-HEAD = (
-    "% \\usepackage[T1]{fontenc}\n% \\usepackage{booktabs,amssymb,graphicx}\n% \\usepackage[table]{xcolor}\n"
-)
+HEAD = "% \\usepackage[T1]{fontenc}\n% \\usepackage{booktabs,amssymb,graphicx}\n% \\usepackage[table]{xcolor}\n"
 _SHADE = 20  # per cent of colour at a column's extremes
 _MARKS = {ABOVE: r"$^{\blacktriangle}$"}
 _GROUPS = (("in-domain",), ("beir13",), ("lotte-search", "robust04", "ood"))
@@ -45,10 +43,10 @@ def _table(scores: Scores, columns: Sequence[Column], words: str, digits: int, f
         for recipe in scores.recipes
         if scores.cells(backbone, recipe)
     }
-    means = [[row[place].mean for row in found.values() if row[place].mean is not None] for place in range(len(columns))]
+    means = [[score.mean for score in scored if score.mean is not None] for scored in zip(*found.values(), strict=True)]
     best = [
-        max((round(row[place].mean * factor, digits) for row in found.values() if row[place].complete), default=None)
-        for place in range(len(columns))
+        max((round(s.mean * factor, digits) for s in scored if s.complete and s.mean is not None), default=None)
+        for scored in zip(*found.values(), strict=True)
     ]
     compared = {
         (c["backbone"], c["recipe"], c["collection"]): c
@@ -58,10 +56,20 @@ def _table(scores: Scores, columns: Sequence[Column], words: str, digits: int, f
     lines, last = [], ""
     first = [scores.first_stage(column) for column in columns]
     name = escape((scores.results.get("first_stage") or {}).get("name", "first stage"))
-    lines.append(rf"\multicolumn{{2}}{{l}}{{{name} (first stage)}} & " + " & ".join(_number(v, digits, factor) for v in first))
+    lines.append(
+        rf"\multicolumn{{2}}{{l}}{{{name} (first stage)}} & " + " & ".join(_number(v, digits, factor) for v in first)
+    )
     for (backbone, recipe), row in found.items():
         cells = [
-            _cell(score, means[place], best[place], compared.get((backbone, recipe, columns[place].key)), digits, factor, shaded)
+            _cell(
+                score,
+                means[place],
+                best[place],
+                compared.get((backbone, recipe, columns[place].key)),
+                digits,
+                factor,
+                shaded,
+            )
             for place, score in enumerate(row)
         ]
         rule = r"\midrule" + "\n" if backbone != last else ""

@@ -17,6 +17,7 @@ from limbeck.report.paper.scores import LEVEL, Column, Score, Scores
 from limbeck.report.paper.sizes import hub_id
 
 TABLES = ("2603.03010", "2405.07920")  # Morand et al. 2026; Schlatt et al. 2025 (Rank-DistiLLM)
+_AVERAGES = ("In Domain", "BEIR13", "LoTTE-Search", "OOD (LoTTE x5 + Robust04)")
 SEEDS = 3  # behind every published mean of arXiv 2603.03010
 
 
@@ -54,7 +55,7 @@ class Beside:
 
     @property
     def half(self) -> float | None:
-        """Half the width of the difference's 95 % interval over seeds: Welch's, or of ours alone without their variance.
+        """Half the width of the difference's 95 % interval over seeds: Welch's; of ours alone without their variance.
 
         The queries are the same on both sides, so that only trainings are drawn. None with fewer than two seeds.
         """
@@ -85,7 +86,7 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
         for backbone in scores.backbones
         for recipe in scores.results["recipes"]
     }
-    found, reasons, matched = [], Counter[str](), set()
+    found, reasons, matched = list[Beside](), Counter[str](), set[tuple[str, str]]()
     for theirs in published():
         column = columns.get(names["collections"].get(theirs.collection, ""))
         alike = [key for key, (backbones, *_) in configurations.items() if theirs.backbone in backbones]
@@ -108,7 +109,9 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
     left = [f"{name} · {recipe}" for name, recipe in configurations if (name, recipe) not in matched]
     notes = [f"{count} published figures have no counterpart: {reason}" for reason, count in reasons.items()]
     if left and found:
-        notes.append(f"{len(left)} of {len(configurations)} configurations are in no published table: {', '.join(left)}")
+        notes.append(
+            f"{len(left)} of {len(configurations)} configurations are in no published table: {', '.join(left)}"
+        )
     return found, notes
 
 
@@ -128,9 +131,10 @@ def _read() -> Iterator[Published]:
         text = (files("limbeck.report") / "published" / f"{table}.csv").read_text(encoding="utf-8")
         for row in csv.DictReader(io.StringIO(text)):
             # v1 averaged the variances of a suite's collections, which is not the variance of their average.
-            usable = row["variance"] and not (row["vintage"] == "v1" and row["collection"] in ("OOD (LoTTE x5 + Robust04)", "In Domain", "BEIR13"))
-            numbers = {"value": float(row["value"]), "variance": float(row["variance"]) if usable else None}
-            yield Published(**{**row, **numbers})
+            usable = row["variance"] and not (row["vintage"] == "v1" and row["collection"] in _AVERAGES)
+            variance = float(row["variance"]) if usable else None
+            figure: dict[str, Any] = {**row, "value": float(row["value"]), "variance": variance}
+            yield Published(**figure)
 
 
 @cache

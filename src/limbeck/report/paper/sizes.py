@@ -50,5 +50,7 @@ def size_text(parameters: float) -> str:
     """
     for unit, name in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
         if parameters >= unit:
-            return f"{float(f'{parameters / unit:.2g}' if parameters < 100 * unit else round(parameters / unit)):g}{name}"
+            return (
+                f"{float(f'{parameters / unit:.2g}' if parameters < 100 * unit else round(parameters / unit)):g}{name}"
+            )
     return f"{parameters:g}"

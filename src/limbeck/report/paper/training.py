@@ -102,13 +102,18 @@ def _grid(
             if place + across >= len(panels):
                 axes.set_xlabel("step")
         handles = [
-            Line2D([], [], color=_sign(place)[0], linestyle=_sign(place)[1], linewidth=1.5, label=line)
+            Line2D([], [], color=_sign(place)[0], linestyle=_sign(place)[1], linewidth=1.5, label=line)  # type: ignore[arg-type]
             for place, line in enumerate(lines)
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=min(per_row, len(handles)), handlelength=3)
 
     rows = -(-len(lines) // per_row)
-    return Drawing(name, f"{caption} {plural(len(panels), 'panel')}.", (WIDTH * across / 3, 1.75 * down + 0.18 * rows + 0.1), draw_all)
+    return Drawing(
+        name,
+        f"{caption} {plural(len(panels), 'panel')}.",
+        (WIDTH * across / 3, 1.75 * down + 0.18 * rows + 0.1),
+        draw_all,
+    )
 
 
 def _draw_lines(axes: Axes, lines: dict[str, list[Curve]], names: Sequence[str]) -> None:
@@ -119,7 +124,9 @@ def _draw_lines(axes: Axes, lines: dict[str, list[Curve]], names: Sequence[str])
             axes.plot(*one, color=colour, linewidth=0.5, alpha=0.3)
         if curves:
             steps, values = mean_curve(curves)
-            axes.plot(steps, values, color=colour, linestyle=dashes, linewidth=1.4, marker="o" if len(steps) == 1 else None)
+            axes.plot(
+                steps, values, color=colour, linestyle=dashes, linewidth=1.4, marker="o" if len(steps) == 1 else None
+            )
 
 
 def _sign(place: int) -> tuple[str, str | tuple[int, tuple[float, ...]]]:
