@@ -75,7 +75,7 @@ def test_measured_means_stand_beside_the_published_ones_of_the_same_lists(writte
         assert abs(float(row["difference"])) < (0.07 if row["backbone"] == "deberta-v3-base" else 0.03)
         assert row["recipe"] != "BCE" or row["published_lists"] == "triples"
     shown = {(row["backbone"], row["recipe"], row["collection"]) for row in rows}
-    assert len(shown) == 9 * 6 * 8, "three in-domain sets, Robust04 and four averages"
+    assert len(shown) == 9 * 6 * 8 + 5, "three in-domain sets, Robust04 and four averages; RoBERTa on ArguAna"
 
 
 def test_what_cannot_be_matched_is_counted(paper: Results) -> None:
