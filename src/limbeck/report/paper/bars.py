@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from limbeck.report.formats import plural
-from limbeck.report.paper.drawing import COLOURS, GREY, HATCHES, INK, Drawing, NotDrawn
+from limbeck.report.paper.drawing import COLOURS, HATCHES, INK, Drawing, NotDrawn
 from limbeck.report.paper.scores import Column, Scores
 from limbeck.report.paper.sizes import size_text
 
@@ -117,10 +117,10 @@ def _draw_bars(axes: Axes, scores: Scores, column: Column, bar: Bar, place: int,
     for group, score in enumerate(found):
         if score.planned and not score.complete:
             note = f"{len(score.values)}/{score.planned} seeds"
-            y = (score.mean or 0) + (score.half or 0)
             axes.text(
-                group + centre, y, f" {note}", rotation=90, fontsize=5.5, color=GREY, ha="center", va="bottom", zorder=5
-            )
+                group + centre, 0, note, rotation=90, fontsize=5.5, color=INK, ha="center", va="bottom", zorder=5,
+                bbox={"facecolor": "#ffffff", "edgecolor": "none", "pad": 0.6},
+            )  # fmt: skip
     return drawn
 
 
