@@ -114,8 +114,9 @@ def status(folder: StudyFolder, json: Json = False) -> None:
 
 
 def report(folder: StudyFolder, json: Json = False) -> None:
-    """Write the report (HTML, Markdown, CSV, LaTeX, JSON, Parquet) into DIR/report and print its table."""
+    """Write the report (HTML, Markdown, CSV, LaTeX, JSON, Parquet, figures) into DIR/report and print its table."""
     from limbeck.report import print_report, summary_json, write_report
+    from limbeck.report.paper import write_paper
     from limbeck.study import explore, gather, write_provenance, write_values
 
     results = gather(folder)
@@ -123,6 +124,10 @@ def report(folder: StudyFolder, json: Json = False) -> None:
     for write, name in ((write_values, "results.parquet"), (write_provenance, "provenance.json")):
         write(folder, folder / "report" / name)
         files.append(folder / "report" / name)
+    paper, left_out = write_paper(results, folder / "report")
+    files += paper
+    for line in left_out:
+        errors().print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
     if json:
         print_json({**summary_json(results), "files": [str(file) for file in files]})
         return

@@ -30,6 +30,7 @@ _SPECIAL = {
     "‡": r"\ddag{}",
     "§": r"\S{}",
     "¶": r"\P{}",
+    "τ": r"$\tau$",
 }
 _MARKS = {ABOVE: r"\blacktriangle", BELOW: r"\blacktriangledown"}
 

@@ -1,0 +1,142 @@
+"""Measured means beside published ones: the same backbone, objective, training lists, collection and measure."""
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from scipy.stats import t as student
+
+from limbeck.report.paper.scores import LEVEL, Column, Score, Scores
+from limbeck.report.paper.sizes import hub_id
+
+TABLES = ("2603.03010", "2405.07920")  # Morand et al. 2026; Schlatt et al. 2025 (Rank-DistiLLM)
+_AVERAGES = ("In Domain", "BEIR13", "LoTTE-Search", "OOD (LoTTE x5 + Robust04)")
+SEEDS = 3  # behind every published mean of arXiv 2603.03010
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published mean; `variance` over seeds (sample), None where it was not published or cannot be used.
+
+    `vintage` tells the first runs (v1) of arXiv 2603.03010 from the later (v2), or names another paper.
+    """
+
+    backbone: str
+    objective: str
+    lists: str
+    first_stage: str
+    collection: str
+    measure: str
+    value: float
+    variance: float | None
+    vintage: str
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A measured score and its published counterpart."""
+
+    backbone: str
+    recipe: str
+    column: Column
+    ours: Score
+    theirs: Published
+
+    @property
+    def difference(self) -> float:
+        return (self.ours.mean or math.nan) - self.theirs.value
+
+    @property
+    def half(self) -> float | None:
+        """Half the width of the difference's 95 % interval over seeds: Welch's; of ours alone without their variance.
+
+        The queries are the same on both sides, so that only trainings are drawn. None with fewer than two seeds.
+        """
+        if self.ours.std is None:
+            return None
+        count = len(self.ours.values)
+        own, other = self.ours.std**2 / count, (self.theirs.variance or 0.0) / SEEDS
+        if not own + other:
+            return 0.0
+        freedom = (own + other) ** 2 / (own**2 / (count - 1) + other**2 / (SEEDS - 1))
+        return float(student.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(own + other)
+
+
+@cache
+def published() -> tuple[Published, ...]:
+    """Every published figure that limbeck carries."""
+    return tuple(_read())
+
+
+def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
+    """The pairs there are, and in words what has no counterpart, counted."""
+    names = _names()
+    columns = {column.key: column for column in scores.collections}
+    columns |= {key: column for key in ("in-domain", "beir13", "lotte-search", "ood") if (column := scores.suite(key))}
+    models = {each["name"]: hub_id(each, scores.rehearsal) for each in scores.results["backbones"]}
+    configurations = {
+        (backbone, recipe["name"]): (names["backbones"].get(models[backbone], ()), *_trained(recipe, names))
+        for backbone in scores.backbones
+        for recipe in scores.results["recipes"]
+    }
+    found, reasons, matched = list[Beside](), Counter[str](), set[tuple[str, str]]()
+    for theirs in published():
+        column = columns.get(names["collections"].get(theirs.collection, ""))
+        alike = [key for key, (backbones, *_) in configurations.items() if theirs.backbone in backbones]
+        same = [key for key in alike if configurations[key][1] == theirs.objective]
+        trained = [key for key in same if theirs.lists in configurations[key][2]]
+        pairs = [
+            Beside(*key, column, score, theirs)
+            for key in trained
+            if column and (score := scores.score(*key, column, theirs.measure)).values
+        ]
+        found += pairs
+        matched.update((pair.backbone, pair.recipe) for pair in pairs)
+        if not pairs:
+            reasons[
+                "its backbone is not in the study" if not alike
+                else "its objective was not trained here on that backbone" if not same
+                else "it was trained on other lists" if not trained
+                else "its collection or measure was not measured here"
+            ] += 1  # fmt: skip
+    left = [f"{name} · {recipe}" for name, recipe in configurations if (name, recipe) not in matched]
+    notes = [f"{count} published figures have no counterpart: {reason}" for reason, count in reasons.items()]
+    if left and found:
+        notes.append(
+            f"{len(left)} of {len(configurations)} configurations are in no published table: {', '.join(left)}"
+        )
+    return found, notes
+
+
+def _trained(recipe: Mapping[str, Any], names: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """A recipe's objective and lists as the tables name them; an LLM's order under RankNet is DistillRankNET there."""
+    objectives = [stage["objective"] for stage in recipe["stages"]]
+    if len(objectives) > 1:
+        objectives = ["RankNet" if name == "DistillRankNET" else name for name in objectives]
+    elif objectives == ["RankNet"]:
+        objectives = ["DistillRankNET"]
+    lists = ", then ".join(stage["lists"] for stage in recipe["stages"])
+    return ", then ".join(objectives), tuple(names["lists"].get(lists, ()))
+
+
+def _read() -> Iterator[Published]:
+    for table in TABLES:
+        text = (files("limbeck.report") / "published" / f"{table}.csv").read_text(encoding="utf-8")
+        for row in csv.DictReader(io.StringIO(text)):
+            # v1 averaged the variances of a suite's collections, which is not the variance of their average.
+            usable = row["variance"] and not (row["vintage"] == "v1" and row["collection"] in _AVERAGES)
+            variance = float(row["variance"]) if usable else None
+            figure: dict[str, Any] = {**row, "value": float(row["value"]), "variance": variance}
+            yield Published(**figure)
+
+
+@cache
+def _names() -> Any:
+    return yaml.safe_load((files("limbeck.report") / "published" / "names.yaml").read_text(encoding="utf-8"))

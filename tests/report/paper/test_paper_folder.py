@@ -1,0 +1,118 @@
+import copy
+import csv
+import io
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limbeck.report.paper import write_paper
+from limbeck.report.paper.published import beside_published, published
+from limbeck.report.paper.scores import Scores
+
+Results = dict[str, Any]
+DOCUMENT = r"""\documentclass{article}\usepackage[T1]{fontenc}\usepackage[margin=2cm]{geometry}
+\usepackage{booktabs,amssymb,graphicx,longtable,textcomp}\usepackage[table]{xcolor}
+\graphicspath{{figures/}}\begin{document}
+\input{tables/main}\input{tables/collections}\input{tables/published}\input{figures/figures}
+\end{document}
+"""
+
+
+@pytest.fixture(scope="module")
+def written(paper: Results, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    folder = tmp_path_factory.mktemp("report")
+    return folder, write_paper(paper, folder)[1]
+
+
+def test_a_study_of_the_papers_shape_gets_every_figure_as_pdf_and_svg(written: tuple[Path, list[str]]) -> None:
+    folder, left_out = written
+    names = {"bars-in-domain", "bars-beir13", "bars-ood", "scaling-ettin-encoder", "correlation", "training-loss"}
+    for name in names | {"validation"}:
+        assert (folder / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert b"</svg>" in (folder / "figures" / f"{name}.svg").read_bytes()
+    assert left_out == [
+        "negatives is left out: no objective was trained, in a single stage, on more than one list source"
+    ]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex")
+def test_tables_and_captions_compile(written: tuple[Path, list[str]]) -> None:
+    folder, _ = written
+    (folder / "paper.tex").write_text(DOCUMENT)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_equal_results_give_equal_bytes_and_a_rehearsal_is_marked_on_every_picture(
+    written: tuple[Path, list[str]], paper: Results, tmp_path: Path
+) -> None:
+    # One recipe on one backbone is enough, and quick.
+    small = {**paper, "backbones": paper["backbones"][:1], "recipes": paper["recipes"][:1]}
+    for name, rehearsal in (("a", False), ("b", False), ("c", True)):
+        write_paper({**small, "rehearsal": rehearsal}, tmp_path / name)
+    for path in (tmp_path / "a").rglob("*.*"):
+        there = path.relative_to(tmp_path / "a")
+        assert path.read_bytes() == (tmp_path / "b" / there).read_bytes()
+        if path.suffix in (".svg", ".pdf"):
+            assert path.read_bytes() != (tmp_path / "c" / there).read_bytes()
+    marked = [path for path in (tmp_path / "c").rglob("*.svg") if "REHEARSAL" in path.read_text()]
+    assert len(marked) == len(list((tmp_path / "c" / "figures").glob("*.svg"))) > 0
+    assert r"\textbf{Rehearsal" in (tmp_path / "c" / "tables" / "main.tex").read_text()
+
+
+def test_measured_means_stand_beside_the_published_ones_of_the_same_lists(written: tuple[Path, list[str]]) -> None:
+    rows = list(csv.DictReader(io.StringIO((written[0] / "tables" / "published.csv").read_text())))
+    for row in rows:
+        assert float(row["difference"]) == pytest.approx(float(row["ours"]) - float(row["published"]))
+        if row["collection"] == "beir/arguana":
+            continue  # The fixture's members of BEIR-13 are made up, its average is not.
+        # Made from the later runs where both are published; DeBERTa's differ by up to 0.06 from its first.
+        assert abs(float(row["difference"])) < (0.07 if row["backbone"] == "deberta-v3-base" else 0.03)
+        assert row["recipe"] != "BCE" or row["published_lists"] == "triples"
+    shown = {(row["backbone"], row["recipe"], row["collection"]) for row in rows}
+    assert len(shown) == 9 * 6 * 8 + 5, "three in-domain sets, Robust04 and four averages; RoBERTa on ArguAna"
+
+
+def test_what_cannot_be_matched_is_counted(paper: Results) -> None:
+    changed = copy.deepcopy(paper)
+    changed["recipes"][0]["stages"][0]["lists"] = "own"
+    pairs, notes = beside_published(Scores(changed))
+    assert not [pair for pair in pairs if pair.recipe == "BCE"]
+    assert any(note.startswith("9 of 54 configurations are in no published table: ettin-17m · BCE") for note in notes)
+    unmatched = sum(int(note.split()[0]) for note in notes if "have no counterpart" in note)
+    assert unmatched + len({id(pair.theirs) for pair in pairs}) == len(published())
+
+
+def test_a_missing_seed_is_marked_and_cannot_be_bold(paper: Results, tmp_path: Path) -> None:
+    changed = copy.deepcopy(paper)
+    lost = next(c for c in changed["cells"] if (c["backbone"], c["recipe"]) == ("ettin-150m", "InfoNCE"))
+    lost["state"] = "failed"
+    write_paper({**changed, "backbones": changed["backbones"][-4:]}, tmp_path)
+    line = next(
+        x for x in (tmp_path / "tables" / "main.tex").read_text().splitlines() if "& InfoNCE &" in x and "$^{2}$" in x
+    )
+    assert r"\textbf" not in line
+
+
+def test_an_objective_on_two_lists_gets_a_figure_of_negatives(paper: Results, tmp_path: Path) -> None:
+    changed = {**copy.deepcopy(paper), "backbones": paper["backbones"][:1]}
+    changed["recipes"][1]["stages"][0]["objective"] = "BCE"
+    changed["recipes"][1]["stages"][0]["lists"] = "top500"
+    files, left_out = write_paper(changed, tmp_path)
+    assert {"negatives-in-domain.pdf", "negatives-ood.svg"} <= {path.name for path in files}
+    assert not any(line.startswith("negatives") for line in left_out)
+    assert any(line.startswith("scaling") for line in left_out)
+
+
+def test_every_published_figure_is_carried(shared_data: Path) -> None:
+    source = shared_data.parent / "published" / "2603.03010.csv"
+    if not source.exists():
+        pytest.skip("the published table as it was collected is not here")
+    with source.open() as stream:
+        collected = {(row["collection"], round(float(row["value"]), 5)) for row in csv.DictReader(stream)}
+    carried = {(figure.collection, round(figure.value, 5)) for figure in published()}
+    assert len(collected - carried) <= 1, "one average was published twice, with other rounding"
