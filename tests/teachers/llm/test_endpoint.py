@@ -79,6 +79,12 @@ def test_a_timeout_is_tried_again_and_what_it_may_have_cost_is_said(server, endp
     assert failure.value.lost_tries == 2
 
 
+def test_a_connection_that_breaks_within_an_answer_is_tried_again_and_what_it_may_have_cost_is_said(server, endpoint):
+    server.reply = lambda body, n: server.by_number(body, n) if n else server.fault(sent=9)
+    answer = endpoint().answer(call())
+    assert (answer.text, answer.tries, answer.lost_tries) == ("[2] > [1]", 2, 1)
+
+
 def test_a_gateway_that_stopped_waiting_may_have_let_the_answer_be_charged(server, endpoint):
     server.reply = lambda body, n: server.by_number(body, n) if n == 2 else server.fault((504, 500)[n])
     assert endpoint().answer(call()).lost_tries == 1
