@@ -28,12 +28,13 @@ def shared_data() -> Path:
 
 @dataclass(frozen=True)
 class Fault:
-    """What a server does instead of answering: a status, a pause, or a body of its own."""
+    """What a server does instead of answering: a status, a pause, a body of its own, the first `sent` bytes of it."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
     pause: float = 0.0
+    sent: int | None = None
 
 
 @dataclass
@@ -92,7 +93,7 @@ def server() -> Iterator[Server]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(content[: reply.sent])
 
         def log_message(self, *_: object) -> None:
             pass

@@ -71,11 +71,32 @@ def test_a_cross_encoder_and_its_lists_mine_the_same(unjudged, limbeck, make_cro
         ("own", ("--teacher-run", "r", "--skip", 1, "--run", "r"), "leave --run out"),
         ("own", ("--taught", "r", "--skip", 1, "--depth", 3), "taken whole"),
         ("mini/train", ("--skip", 1), "but no teacher"),
+        ("own", ("--teacher-run", "r", "--skip", 1, "--corpus-negatives", 2), "which has not scored them"),
     ],
 )
 def test_what_does_not_go_together_is_said(unjudged, limbeck, collection, words, said):
     found = limbeck("lists", "mine", "--collection", collection, *words, "--output", "m.parquet", code=2)
     assert said in " ".join(found.stderr.split())
+
+
+def test_the_command_at_the_head_of_own_data_makes_its_lists(unjudged, limbeck, make_cross_encoder):
+    head = (Path(__file__).parents[2] / "studies" / "own-data.yaml").read_text().replace("#", "").replace("\\\n", "")
+    (command,) = (line.split() for line in head.splitlines() if "limbeck lists mine" in line)
+    teacher = command[command.index("--cross-encoder") + 1]
+    own = {"my-collection": "own", teacher: make_cross_encoder("teacher", 1)}
+    limbeck(*(own.get(word, word) for word in command[1:]))
+    assert read_lists("my-lists.parquet").metadata["negatives"] == "skip 10"
+
+
+def test_easy_negatives_of_the_whole_collection_stand_behind_judged_candidates(here, limbeck, as_json):
+    limbeck("retrieve", "bm25", "--collection", "mini/train", "--depth", 5, "--output", "r")
+    words = ("--collection", "mini/train", "--corpus-negatives", 4)
+    mined = as_json("lists", "mine", *words, "--run", "r", "--output", "mined.parquet")
+    assert mined["metadata"]["corpus_negatives"] == "4"
+    convert = ("lists", "convert", "r", "--format", "run", "--labels", "--signal", "labels")
+    limbeck(*convert, *words, "--output", "converted.parquet")
+    assert read_lists("converted.parquet") == read_lists("mined.parquet")
+    assert min(map(len, read_lists("mined.parquet").passage_ids)) >= 5 + 4
 
 
 def test_documents_alone_get_queries_and_become_lists(here, limbeck, as_json, server):

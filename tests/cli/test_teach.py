@@ -184,9 +184,12 @@ def test_an_ensemble_teaches_and_keeps_its_members_scores(
         (("--endpoint", "http://127.0.0.1:9", "--parameter", "top_k"), 2, "expected NAME=JSON"),
         (("--endpoint", "http://127.0.0.1:9", "--parameter", "n=4"), 2, "expected NAME=JSON"),
         (("--endpoint", "http://127.0.0.1:9", "--parameter", "max_tokens=null"), 2, "or max_completion_tokens"),
+        (("--endpoint", "http://127.0.0.1:9", "--parameter", 'api_key="sk-x"'), 2, "is recorded with every call"),
+        (("--endpoint", "http://127.0.0.1:9", "--key-variable", "sk-x"), 2, "name of an environment variable"),
         ((), 3, "wise"),
     ],
 )
 def test_a_users_mistake_is_one_clear_text(words: Any, limbeck: Limbeck, options: Any, code: int, text: str) -> None:
     found = limbeck("teach", "llm", "--model", "./wise", *options, *words, "--output", "l.parquet", code=code)
     assert text in found.stderr
+    assert "sk-x" not in found.stderr

@@ -108,6 +108,8 @@ def test_queries_that_an_llm_refuses_are_left_out_and_none_at_all_is_an_error(ti
         ({}, "teachers.wise: is nothing; expected one of biencoder, ensemble, llm"),
         ({"biencoder": "./bert", "llm": "x"}, "teachers.wise: is biencoder and llm; expected one"),
         ({"llm": "x", "endpoint": "ftp://x"}, "teachers.wise: endpoint: expected a URL"),
+        ({"llm": "x", "endpoint": "https://h/v1", "key_variable": "sk-x"}, "teachers.wise: key variable: expected"),
+        ({"llm": "x", "endpoint": "https://h/v1", "parameters": {"api_key": "sk-x"}}, "parameter api_key"),
         ({"llm": "x", "endpoint": "http://127.0.0.1:9", "step": 20}, "smaller step"),
         ({"llm": "x", "endpoint": "http://127.0.0.1:9", "prompt": "rank_gtp"}, 'did you mean "rank_gpt"'),
         ({"llm": "x", "endpoint": "http://127.0.0.1:9", "scale": 2}, "teachers.wise.scale: goes with biencoder"),

@@ -15,7 +15,7 @@ from limbeck.cli.output import errors, warn
 from limbeck.errors import UsageError
 
 if TYPE_CHECKING:
-    from limbeck.teachers.llm import Cap, Work
+    from limbeck.teachers.llm import Cap, Service, Work
 
 Attempts = Annotated[int, typer.Option(min=1, help="Times to ask until an answer is complete.")]
 Model = Annotated[
@@ -63,7 +63,7 @@ class Asking:
 
     def __post_init__(self) -> None:
         # What cannot be is said before anything is loaded.
-        _ = self.cap, self.parameters
+        _ = self.service
 
     @property
     def cap(self) -> "Cap":
@@ -81,15 +81,19 @@ class Asking:
         """The file of calls of a verb that writes `output`."""
         return self.calls or output.with_suffix(".calls.jsonl")
 
-    def work(self, output: Path) -> AbstractContextManager["Work"]:
-        """The engine that these options name, with its store open."""
+    @property
+    def service(self) -> "Service":
+        """The LLM that these options name. UsageError for what cannot be asked so."""
         from limbeck.teachers.llm import Service
 
-        service = Service(
+        return Service(
             self.model, self.endpoint, self.parameters, self.revision, self.key_variable, self.concurrency,
             self.timeout, self.retries, self.precision, self.cap,
         )  # fmt: skip
-        return service.work(self.store(output), errors(), lambda warning: warn([warning]))
+
+    def work(self, output: Path) -> AbstractContextManager["Work"]:
+        """The engine, with its store open."""
+        return self.service.work(self.store(output), errors(), lambda warning: warn([warning]))
 
 
 def asks(**defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -7,7 +7,7 @@ import typer
 
 from limbeck.cli import mine
 from limbeck.cli.leaks import leaks
-from limbeck.cli.making import Output, print_description
+from limbeck.cli.making import CorpusNegatives, Output, print_description
 from limbeck.cli.output import Json, errors, load, print_json
 from limbeck.errors import UsageError
 
@@ -57,6 +57,7 @@ def convert(
         typer.Option(help="Of a file of texts: write them into this folder, and take it as the collection."),
     ] = None,
     labels: Annotated[bool, typer.Option("--labels", help="Take labels from the collection's judgments.")] = False,
+    corpus_negatives: CorpusNegatives = 0,
     signal: Annotated[
         list[str] | None, typer.Option(help="Keep labels, teacher_scores or teacher_order only; once for each.")
     ] = None,
@@ -74,7 +75,7 @@ def convert(
     from limbeck.lists import convert as convert_file
 
     wanted = frozenset(signal) if signal else None
-    conversion = Conversion(format, depth, wanted, labels, checksum=checksum)
+    conversion = Conversion(format, depth, wanted, labels, checksum=checksum, corpus_negatives=corpus_negatives)
     if texts and collection:
         raise UsageError("--texts and --collection are both given; expected one place for the texts")
     if texts:

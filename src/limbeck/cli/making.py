@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 Output = Annotated[Path, typer.Option(help="Lists to write (Parquet).")]
 Candidates = Annotated[Path, typer.Option("--run", help="Run file.")]
 Depth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; default all.")]
+CorpusNegatives = Annotated[
+    int, typer.Option(min=0, help="Beside judgments: so many passages of the whole collection, as easy negatives.")
+]
 Kept = Annotated[Path | None, typer.Option(help="Folder of the kept scores; default: OUTPUT with .scores.")]
 Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limbeck.cli.making import Kept, Output, Precision, print_description
+from limbeck.cli.making import CorpusNegatives, Kept, Output, Precision, print_description
 from limbeck.cli.output import CollectionName, Json, errors, load
 from limbeck.errors import UsageError
 
@@ -35,14 +35,17 @@ def mine(
         typer.Option(help="Teacher: lists of `limbeck teach`, an LLM's for one; their candidates are taken."),
     ] = None,
     relative_margin: Annotated[
-        float | None, typer.Option(help="Negatives score lower than a positive by this share of it; of cosines: 0.05.")
+        float | None,
+        typer.Option(help="Negatives score lower than a positive by this share of it; for cosines, not for logits."),
     ] = None,
     absolute_margin: Annotated[
-        float | None, typer.Option(help="Negatives score lower than a positive by this.")
+        float | None, typer.Option(help="Negatives score lower than a positive by this; for any scores.")
     ] = None,
     skip: Annotated[
-        int | None, typer.Option(help="Leave out so many that the teacher puts first beside the positives.")
+        int | None,
+        typer.Option(help="Leave out so many that the teacher puts first beside the positives; for any order."),
     ] = None,
+    corpus_negatives: CorpusNegatives = 0,
     scores: Kept = None,
     precision: Precision = "fp32",
     json: Json = False,
@@ -56,7 +59,11 @@ def mine(
     Candidates that it scores too near the positive may be relevant too: --relative-margin, --absolute-margin or --skip
     leaves them out, and their number is printed. Scores and order of the teacher are kept beside the labels.
 
-    Queries can be made from documents: `limbeck teach queries`, or a collection's name with ~sentences.
+    Interrupted, the same command goes on from the scores of cross-encoders; a bi-encoder begins anew. With many
+    documents rather have `limbeck retrieve dense` search with it, which goes on, and give its run as --teacher-run.
+
+    Documents without queries: `limbeck teach queries --endpoint URL` has an LLM write some (doc2query) and makes a
+    collection for this verb; a collection's name with ~sentences takes the documents' own sentences.
     """
     from limbeck.lists import NegativeFilter, lists_from_run, write_lists
     from limbeck.lists import mine as mine_lists
@@ -72,6 +79,8 @@ def mine(
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} are given; expected one teacher (teach ensemble joins cross-encoders)")
     if given:
+        if corpus_negatives:
+            raise UsageError(f"--corpus-negatives is given beside {given[0]}, which has not scored them; leave it out")
         negatives = NegativeFilter(absolute_margin, relative_margin, skip)
         if run and (teacher_run or taught):
             raise UsageError(f"--run is given beside {given[0]}, which brings its own candidates; leave --run out")
@@ -85,7 +94,8 @@ def mine(
         lists = mine_lists(data, found, negatives)
     else:
         _expect_judgments(data, relative_margin, absolute_margin, skip)
-        lists = lists_from_run(data, _candidates(data, run, depth), depth, labels=True, order=False)
+        candidates = _candidates(data, run, depth)
+        lists = lists_from_run(data, candidates, depth, labels=True, order=False, corpus_negatives=corpus_negatives)
     write_lists(lists, output)
     print_description(lists, output, json)
 

@@ -39,8 +39,8 @@ class NegativeFilter:
         given = {name: value for name, value in vars(self).items() if value is not None}
         if not given:
             raise UsageError(
-                "no filter of false negatives; expected a relative margin (of cosines: 0.05 is published), an absolute "
-                "one (of any scores), or how many candidates to skip (of an order)"
+                "no filter of false negatives; expected relative-margin (of cosines: 0.2, say), absolute-margin (of "
+                "any scores) or skip (of any order: 10 of 100 candidates, say; 0 keeps them all)"
             )
         for name, value in given.items():
             if not 0 <= value < np.inf:

@@ -18,7 +18,7 @@ from limbeck.lists import Conversion, Sample, find_format
 from limbeck.retrieval import BM25, Dense, Splade
 from limbeck.runs import Fusion
 from limbeck.study.schema import BM25Parameters, FirstStage, StudyConfig
-from limbeck.teachers.llm import Address, Cap, Listwise, Service, read_template
+from limbeck.teachers.llm import Cap, Listwise, Service, read_template
 
 BM25_NAME = "bm25"
 DEPTH = 100
@@ -213,10 +213,8 @@ class Sources:
         )  # fmt: skip
 
     def service(self, name: str) -> Service:
-        """What an LLM teacher is reached by. UsageError for an address that is none."""
+        """What an LLM teacher is reached by. Raises what `Service` raises."""
         of = self.config.teachers[name]
-        if of.endpoint is not None:
-            Address(of.endpoint)
         sampling = {"temperature": of.temperature, "top_p": of.top_p, "max_tokens": of.max_tokens, "seed": of.seed}
         model = self.model_name(of.llm) if of.llm in of.models else of.llm
         return Service(

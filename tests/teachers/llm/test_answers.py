@@ -15,7 +15,7 @@ from limbeck.teachers.llm.answers import DEFECTS, parse_grade, parse_order
     ],
 )
 def test_a_complete_answer_is_an_order(text):
-    assert parse_order(text, 3).order == (1, 2, 0)
+    assert parse_order(text, 3).value == (1, 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_complete_answer_is_an_order(text):
 )
 def test_anything_else_is_none_and_says_why(text, defects):
     parsed = parse_order(text, 3)
-    assert parsed.order is None
+    assert parsed.value is None
     assert parsed.defects == defects
     assert set(defects) <= set(DEFECTS)
 
@@ -46,14 +46,14 @@ def test_an_answer_that_ended_at_the_limit_is_none_even_if_it_looks_complete():
 
 
 def test_the_order_within_an_unfinished_thought_is_no_answer():
-    assert parse_order("<think>maybe [2] > [1] > [3], but [1] ...", 3).order is None
+    assert parse_order("<think>maybe [2] > [1] > [3], but [1] ...", 3).value is None
 
 
 @pytest.mark.parametrize("grade", range(4))
 def test_a_grade_is_read_from_its_line_or_alone(grade):
-    assert parse_grade(f"##final score: {grade}").grade == grade
-    assert parse_grade(f"Reasoning.\n## Final score: {grade}\n").grade == grade
-    assert parse_grade(f" {grade}\n").grade == grade
+    assert parse_grade(f"##final score: {grade}").value == grade
+    assert parse_grade(f"Reasoning.\n## Final score: {grade}\n").value == grade
+    assert parse_grade(f" {grade}\n").value == grade
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_grade_is_read_from_its_line_or_alone(grade):
 )
 def test_anything_else_is_no_grade(text, defect):
     parsed = parse_grade(text)
-    assert (parsed.grade, parsed.defects) == (None, (defect,))
+    assert (parsed.value, parsed.defects) == (None, (defect,))
 
 
 def test_a_grade_before_the_token_limit_is_none_as_another_might_have_followed():

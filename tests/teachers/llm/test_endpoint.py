@@ -35,7 +35,17 @@ def test_an_answer_that_does_not_unpack_is_tried_again(server, endpoint):
     assert (answer.text, answer.tries, answer.lost_tries) == ("[2] > [1]", 2, 1)
 
 
-@pytest.mark.parametrize("usage", [b"{}", b'{"total_tokens": 15}', b'{"prompt_tokens": 10}', b"null"])
+USAGES = [
+    b"{}",
+    b'{"total_tokens": 15}',
+    b'{"prompt_tokens": 10}',
+    b"null",
+    b'{"prompt_tokens": 1e999, "completion_tokens": 5}',
+    b'{"prompt_tokens": 10, "completion_tokens": -500}',
+]
+
+
+@pytest.mark.parametrize("usage", USAGES)
 def test_an_answer_whose_tokens_are_not_told_whole_is_taken_without_them(server, endpoint, usage):
     counts = b'{"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}'
     server.reply = lambda body, n: server.fault(body=server.completion("[1]", body).replace(counts, usage))
@@ -45,7 +55,15 @@ def test_an_answer_whose_tokens_are_not_told_whole_is_taken_without_them(server,
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(500, None), (503, None), (429, None), (200, b'{"choices": [{"mess'), (200, b"[]"), (200, b'{"choices": []}')],
+    [
+        (500, None),
+        (503, None),
+        (429, None),
+        (200, b'{"choices": [{"mess'),
+        (200, b"[]"),
+        (200, b'{"choices": []}'),
+        (200, b"[" * 99_999),
+    ],
 )
 def test_what_may_pass_is_tried_again(server, endpoint, status, body):
     fault = server.fault(status, body=body)
@@ -59,6 +77,12 @@ def test_a_timeout_is_tried_again_and_what_it_may_have_cost_is_said(server, endp
     with pytest.raises(CallFailed, match=r"ReadTimeout.*given up after try 2") as failure:
         endpoint(timeout=0.1, retries=1).answer(call())
     assert failure.value.lost_tries == 2
+
+
+def test_a_connection_that_breaks_within_an_answer_is_tried_again_and_what_it_may_have_cost_is_said(server, endpoint):
+    server.reply = lambda body, n: server.by_number(body, n) if n else server.fault(sent=9)
+    answer = endpoint().answer(call())
+    assert (answer.text, answer.tries, answer.lost_tries) == ("[2] > [1]", 2, 1)
 
 
 def test_a_gateway_that_stopped_waiting_may_have_let_the_answer_be_charged(server, endpoint):
@@ -84,6 +108,7 @@ def test_retry_after_may_be_a_date():
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert retry_after((now + timedelta(seconds=90)).strftime("%a, %d %b %Y %H:%M:%S GMT"), now) == 90
     assert retry_after("soon") is None
+    assert retry_after("Mon, 01 Jan 99999999999 00:00:00 GMT") is None
 
 
 def test_back_off_grows_to_a_minute_and_is_spread():

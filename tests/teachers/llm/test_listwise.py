@@ -3,6 +3,7 @@ import os
 import signal
 import time
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -225,6 +226,17 @@ def test_status_tells_progress_cost_and_defects(make_job, server, tmp_path):
     assert found.cost == pytest.approx((80 * 1 + 40 * 2) / 1e6)
     make_job().rank(ZEPHYR)
     assert [(job.done, job.excluded) for job in read_status(tmp_path / "calls.jsonl").jobs] == [(1, 1)]
+
+
+def test_status_says_that_the_last_record_is_half_written_and_leaves_it(make_job, tmp_path):
+    make_job().rank(ZEPHYR)
+    path = tmp_path / "calls.jsonl"
+    whole = read_status(path)
+    assert not whole.half_written
+    half = path.read_bytes() + b'{"kind":"call","key":"12'
+    path.write_bytes(half)
+    assert read_status(path) == replace(whole, half_written=True)
+    assert path.read_bytes() == half
 
 
 def test_status_passes_over_a_job_whose_damaged_line_was_removed(make_job, tmp_path):

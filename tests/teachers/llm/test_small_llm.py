@@ -52,7 +52,7 @@ def test_what_a_small_llm_answers_is_an_order_or_excluded_and_kept_as_it_was(beh
     calls = [record for record in read_journal(tmp_path / "calls.jsonl") if record["kind"] == "call"]
     assert calls
     assert [record["messages"] for record in calls] == [body["messages"] for body in server.requests]
-    unusable = [record for record in calls if parse_order(record["text"], 3).order is None]
+    unusable = [record for record in calls if parse_order(record["text"], 3).value is None]
     assert len(unusable) <= sum(outcome.defects.values())
     # A query without an order had a window that was answered in vain as often as was allowed.
     for query_id in outcome.excluded:
@@ -71,7 +71,7 @@ def test_what_a_small_llm_writes_is_a_query_or_excluded(behind, make_job, collec
     answers = {}
     for record in read_journal(tmp_path / "calls.jsonl"):
         if record["kind"] == "call":
-            answers.setdefault(record["about"]["document"], []).append(parse_query(record["text"]).query)
+            answers.setdefault(record["about"]["document"], []).append(parse_query(record["text"]).value)
     for docid in ("d0", "d1"):
         found = [query for query in answers[docid] if query]
         assert outcome.queries.get(docid, ()) == tuple(found[:1])

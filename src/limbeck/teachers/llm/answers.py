@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Generic, TypeVar
 
 REFUSAL, REPEATED, MISSING, INVENTED, UNORDERED, TOO_LONG, TRUNCATED, FAILED = (
     "refusal", "repeated", "missing", "invented", "unordered", "too long", "truncated", "call failed",
@@ -25,45 +26,30 @@ _IDENTIFIER = re.compile(r"\[(\d{1,9})\]")
 _JOINED = re.compile(r"\s*>\s*")
 _THOUGHT = re.compile(r"\A.*</think>", re.DOTALL)  # some chat formats open it in the prompt
 _GRADE = re.compile(r"##\s*final score:\s*(-?\d{1,9})\b(?![.,/-]\d)", re.IGNORECASE)  # 2, not 2.5 or 2/3
-
-
 _QUERY = re.compile(r"^##[ \t]*query:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class ParsedOrder:
-    """Positions counted from 0, best first, each of 0 … n-1 once; or None and what is wrong."""
-
-    order: tuple[int, ...] | None
-    defects: tuple[str, ...] = ()
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class ParsedGrade:
-    """A grade, or None and what is wrong."""
+class Parsed(Generic[Value]):
+    """What an answer holds, or None and what is wrong with it."""
 
-    grade: int | None
+    value: Value | None
     defects: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ParsedQuery:
-    """A query, or None and what is wrong."""
-
-    query: str | None
-    defects: tuple[str, ...] = ()
-
-
-def parse_order(text: str, count: int, finish_reason: str | None = "stop") -> ParsedOrder:
-    """The order in an answer such as `[2] > [1]`.
+def parse_order(text: str, count: int, finish_reason: str | None = "stop") -> Parsed[tuple[int, ...]]:
+    """The order in an answer such as `[2] > [1]`: positions counted from 0, best first.
 
     Every identifier from 1 to `count` must be there once, joined by `>`; words before and after are let pass, a second
     mention is not. A model that repeats the passages gives identifiers that are not joined: no order.
 
-    >>> parse_order("[2] > [3] > [1]", 3).order
+    >>> parse_order("[2] > [3] > [1]", 3).value
     (1, 2, 0)
     >>> parse_order("I cannot rank these.", 3)
-    ParsedOrder(order=None, defects=('refusal',))
+    Parsed(value=None, defects=('refusal',))
     """
     text = _THOUGHT.sub("", text)
     found = list(_IDENTIFIER.finditer(text))
@@ -79,13 +65,13 @@ def parse_order(text: str, count: int, finish_reason: str | None = "stop") -> Pa
         UNORDERED: not all(_JOINED.fullmatch(gap) for gap in gaps),
     }
     defects = tuple(name for name, applies in checks.items() if applies)
-    return ParsedOrder(None, defects) if defects else ParsedOrder(tuple(number - 1 for number in numbers))
+    return Parsed(None, defects) if defects else Parsed(tuple(number - 1 for number in numbers))
 
 
-def parse_grade(text: str, best: int = 3, finish_reason: str | None = "stop") -> ParsedGrade:
+def parse_grade(text: str, best: int = 3, finish_reason: str | None = "stop") -> Parsed[int]:
     """The grade in an answer such as `##final score: 2`, or one that is nothing but the grade; whole numbers only.
 
-    >>> parse_grade("##final score: 2").grade
+    >>> parse_grade("##final score: 2").value
     2
     >>> parse_grade("##final score: 7").defects
     ('invented',)
@@ -94,20 +80,20 @@ def parse_grade(text: str, best: int = 3, finish_reason: str | None = "stop") ->
     bare = text.strip()
     numbers = [int(bare)] if re.fullmatch(r"\d{1,9}", bare) else [int(number) for number in _GRADE.findall(text)]
     if finish_reason == "length":
-        return ParsedGrade(None, (TRUNCATED,))
+        return Parsed(None, (TRUNCATED,))
     if not numbers:
-        return ParsedGrade(None, (REFUSAL,))
+        return Parsed(None, (REFUSAL,))
     if len(set(numbers)) > 1:
-        return ParsedGrade(None, (REPEATED,))
+        return Parsed(None, (REPEATED,))
     if not 0 <= numbers[0] <= best:
-        return ParsedGrade(None, (INVENTED,))
-    return ParsedGrade(numbers[0])
+        return Parsed(None, (INVENTED,))
+    return Parsed(numbers[0])
 
 
-def parse_query(text: str, finish_reason: str | None = "stop") -> ParsedQuery:
+def parse_query(text: str, finish_reason: str | None = "stop") -> Parsed[str]:
     """The query in an answer such as `##query: how to clean copper`; what bears no such mark is none.
 
-    >>> parse_query("##query: how to clean copper").query
+    >>> parse_query("##query: how to clean copper").value
     'how to clean copper'
     >>> parse_query("I cannot help with that.").defects
     ('refusal',)
@@ -115,11 +101,11 @@ def parse_query(text: str, finish_reason: str | None = "stop") -> ParsedQuery:
     found = dict.fromkeys(match.strip("\"'“”` ") for match in _QUERY.findall(_THOUGHT.sub("", text)))
     queries = [query for query in found if any(map(str.isalnum, query))]
     if finish_reason == "length":
-        return ParsedQuery(None, (TRUNCATED,))
+        return Parsed(None, (TRUNCATED,))
     if not queries:
-        return ParsedQuery(None, (REFUSAL,))
+        return Parsed(None, (REFUSAL,))
     if len(queries) > 1:
-        return ParsedQuery(None, (REPEATED,))
+        return Parsed(None, (REPEATED,))
     if len(queries[0].split()) > MOST_WORDS:
-        return ParsedQuery(None, (TOO_LONG,))
-    return ParsedQuery(" ".join(queries[0].split()))
+        return Parsed(None, (TOO_LONG,))
+    return Parsed(" ".join(queries[0].split()))

@@ -1,12 +1,11 @@
 """An OpenAI-compatible endpoint as engine: vLLM, SGLang, llama.cpp, Ollama, or a hosted one."""
 
 import json
-import os
 import random
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
@@ -14,6 +13,7 @@ import httpx2
 from limbeck.errors import MissingError, UsageError
 from limbeck.teachers.llm.address import Address
 from limbeck.teachers.llm.call import Answer, Call, CallFailed, Usage
+from limbeck.teachers.llm.key import Key
 from limbeck.teachers.llm.retry import GATEWAY_TIMEOUTS, LONGEST_WAIT, PASSING, back_off, retry_after
 
 
@@ -32,7 +32,7 @@ class Endpoint:
     connections   calls under way at most
     stopping      ends waiting for another try once it is set
 
-    UsageError where a key would go over the network unencrypted, or is none that a header can hold.
+    UsageError where a key would go over the network unencrypted, or stands in what is recorded; and see `Key`.
     """
 
     address: Address
@@ -48,14 +48,15 @@ class Endpoint:
     _client: httpx2.Client = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not (self._key.isascii() and self._key.isprintable()):
-            raise UsageError(
-                f"{self.key_variable}: holds a line's end, or a character beyond ASCII, as no key does; set it anew"
-            )
         if self._key and self.address.is_readable_on_the_way:
             raise UsageError(
                 f"endpoint {self.address.url}: the key in {self.key_variable} would go over the network unencrypted; "
                 f"use https, or unset {self.key_variable}"
+            )
+        if self._key.is_in(f"{self.address.url} {self.model} {self.revision} {json.dumps(dict(self.parameters))}"):
+            raise UsageError(
+                f"the key in {self.key_variable} stands in the address, the model's name, the revision or a parameter, "
+                "which are recorded; leave it out there, it is sent by itself"
             )
         client = httpx2.Client(
             timeout=self.timeout,
@@ -101,7 +102,7 @@ class Endpoint:
             else:
                 if response.status_code == 200:
                     try:
-                        return _answer(response.content, time.monotonic() - began, tries, lost)
+                        return self._without_key(_answer(response.content, time.monotonic() - began, tries, lost))
                     except ValueError as error:
                         lost += 1
                         reason = f"its answer cannot be read ({error})"
@@ -125,20 +126,24 @@ class Endpoint:
         self._client.close()
 
     @property
-    def _key(self) -> str:
-        return os.environ.get(self.key_variable, "").strip()
+    def _key(self) -> Key:
+        return Key(self.key_variable)
 
     @property
     def _headers(self) -> dict[str, str]:
-        headers = {"Content-Type": "application/json"}
-        return headers | {"Authorization": f"Bearer {self._key}"} if self._key else headers
+        return {"Content-Type": "application/json", **self._key.headers}
+
+    def _without_key(self, answer: Answer) -> Answer:
+        """The answer as it may be kept: some servers repeat what they were sent."""
+        hide = self._key.hide
+        reason = answer.finish_reason and hide(answer.finish_reason)
+        return replace(answer, text=hide(answer.text), finish_reason=reason, served_by=hide(answer.served_by))
 
     def _refusal(self, response: httpx2.Response) -> str:
         """What the endpoint says, raised where it would say so to every call."""
         text = f"{response.headers.get('location', '')} {response.text}"
-        # Some servers repeat the key that they refuse.
-        text = text.replace(self._key, "(key)") if self._key else text
-        reason = f"HTTP {response.status_code}: {' '.join(text[:300].split())}"
+        # Hidden before it is cut, for a part of the key not to be left.
+        reason = f"HTTP {response.status_code}: {' '.join(self._key.hide(text)[:300].split())}"
         place = f"endpoint {self.address.url}"
         if response.status_code in (401, 403):
             known = "the key in it is refused" if self._key else "it is not set"
@@ -159,14 +164,17 @@ def _answer(content: bytes, seconds: float, tries: int, lost: int) -> Answer:
         usage = _usage(found.get("usage"))
         served_by = " ".join(str(found[name]) for name in ("model", "system_fingerprint") if found.get(name))
         text = message.get("content") or message.get("refusal") or ""
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        reason = choice.get("finish_reason")
+    except (KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"no chat completion: {error!r}") from None
-    return Answer(str(text), choice.get("finish_reason"), usage, served_by, round(seconds, 3), tries, lost)
+    return Answer(str(text), reason and str(reason), usage, served_by, round(seconds, 3), tries, lost)
 
 
 def _usage(found: Any) -> Usage | None:
     """The tokens that a chat completion says it took; None where it does not say both numbers."""
     try:
-        return Usage(int(found["prompt_tokens"]), int(found["completion_tokens"]))
-    except (KeyError, TypeError, ValueError):
+        usage = Usage(int(found["prompt_tokens"]), int(found["completion_tokens"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+    # Fewer than none would give back what others have spent of the budget.
+    return usage if min(usage.prompt_tokens, usage.completion_tokens) >= 0 else None

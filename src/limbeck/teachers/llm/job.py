@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from limbeck.collections import Collection
 from limbeck.runs import Run
-from limbeck.teachers.llm.judging import Judged, Judging, judge_once
-from limbeck.teachers.llm.listwise import Listwise, Ranked, rank_once
+from limbeck.teachers.llm.attempts import Attempts
+from limbeck.teachers.llm.judging import Judging, judge_once
+from limbeck.teachers.llm.listwise import Listwise, rank_once
 from limbeck.teachers.llm.passages import as_data
 from limbeck.teachers.llm.tasks import Task
 from limbeck.teachers.llm.windows import merge_orders
@@ -49,16 +50,13 @@ class Job:
         """Order every query's candidates. A query of which no order was completed is excluded."""
         outcome = Orders()
 
-        def tasks(query_id: str) -> list[Task[Ranked]]:
+        def tasks(query_id: str) -> list[Task[Attempts[tuple[int, ...]]]]:
             query, passages = self._query(query_id), self._passages(query_id, settings.words, outcome)
             ask = partial(rank_once, query_id, query, passages, settings, self.work.asker)
             return [partial(ask, number) for number in range(settings.orders)]
 
-        def finish(query_id: str, results: list[Ranked]) -> int:
-            orders = [ranked.order for ranked in results if ranked.order is not None]
-            if orders:
-                outcome.orders[query_id] = merge_orders(orders)
-            return len(orders)
+        def finish(query_id: str, orders: list[tuple[int, ...] | None]) -> None:
+            outcome.orders[query_id] = merge_orders([order for order in orders if order is not None])
 
         self.work.run(self._described("rank", settings.describe()), list(self.run), outcome, tasks, finish)
         outcome.orders = in_order(outcome.orders, list(self.run))
@@ -68,18 +66,16 @@ class Job:
         """Grade every query's candidates. A query of which no passage got a grade is excluded."""
         outcome = Grades()
 
-        def tasks(query_id: str) -> list[Task[Judged]]:
+        def tasks(query_id: str) -> list[Task[Attempts[int]]]:
             query, passages = self._query(query_id), self._passages(query_id, settings.words, outcome)
             return [
                 partial(judge_once, query_id, docid, query, passage, settings, self.work.asker)
                 for docid, passage in zip(self.run[query_id].docids, passages, strict=True)
             ]
 
-        def finish(query_id: str, results: list[Judged]) -> int:
-            grades = {judged.docid: judged.grade for judged in results if judged.grade is not None}
-            if grades:
-                outcome.grades[query_id] = grades
-            return len(grades)
+        def finish(query_id: str, grades: list[int | None]) -> None:
+            judged = zip(self.run[query_id].docids, grades, strict=True)
+            outcome.grades[query_id] = {docid: grade for docid, grade in judged if grade is not None}
 
         self.work.run(self._described("judge", settings.describe()), list(self.run), outcome, tasks, finish)
         outcome.grades = in_order(outcome.grades, list(self.run))

@@ -1,13 +1,12 @@
 """Graded judgments by an LLM, passage by passage (UMBRELA; Upadhyay et al. 2024, arXiv 2406.06519)."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from limbeck.errors import UsageError
-from limbeck.teachers.llm.answers import FAILED, parse_grade
+from limbeck.teachers.llm.answers import Parsed, parse_grade
 from limbeck.teachers.llm.asking import Asker
-from limbeck.teachers.llm.call import CallFailed
+from limbeck.teachers.llm.attempts import Attempts, until_usable
 from limbeck.teachers.llm.template import Template
 
 BEST = 3
@@ -37,31 +36,12 @@ class Judging:
         return {"template": self.template.name, "template_digest": self.template.digest, **plain}
 
 
-@dataclass(frozen=True)
-class Judged:
-    """The grade of a passage, or None where there was no answer with one; and how many answers had which defect."""
-
-    docid: str
-    grade: int | None
-    defects: Counter[str]
-    calls: int
-
-
-def judge_once(query_id: str, docid: str, query: str, passage: str, settings: Judging, asker: Asker) -> Judged:
-    """Judge one passage. An answer without a grade is never taken for one.
-
-    Raises what `asker` raises but CallFailed.
-    """
-    found: Counter[str] = Counter()
+def judge_once(query_id: str, docid: str, query: str, passage: str, settings: Judging, asker: Asker) -> Attempts[int]:
+    """The grade of one passage; what is no grade is never taken for one. Raises what `asker` raises but CallFailed."""
     messages = settings.template.pair(query, passage)
-    for attempt in range(settings.attempts):
-        try:
-            answer = asker(messages, attempt, {"query": query_id, "docid": docid})
-        except CallFailed:
-            found[FAILED] += 1
-            return Judged(docid, None, found, attempt + 1)
-        parsed = parse_grade(answer.text, BEST, answer.finish_reason)
-        found.update(parsed.defects)
-        if parsed.grade is not None:
-            return Judged(docid, parsed.grade, found, attempt + 1)
-    return Judged(docid, None, found, settings.attempts)
+
+    def ask(attempt: int) -> Parsed[int]:
+        answer = asker(messages, attempt, {"query": query_id, "docid": docid})
+        return parse_grade(answer.text, BEST, answer.finish_reason)
+
+    return until_usable(ask, settings.attempts)

@@ -2,14 +2,15 @@
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from limbeck.errors import UsageError
-from limbeck.teachers.llm.answers import FAILED, parse_order
+from limbeck.teachers.llm.answers import Parsed, parse_order
 from limbeck.teachers.llm.asking import Asker
-from limbeck.teachers.llm.call import CallFailed
+from limbeck.teachers.llm.attempts import Attempts, until_usable
 from limbeck.teachers.llm.template import Template
 from limbeck.teachers.llm.windows import windows
 
@@ -53,24 +54,12 @@ class Listwise:
         return {"template": self.template.name, "template_digest": self.template.digest, **plain}
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """What came of one order: positions counted from 0, best first; None if a window was never answered completely.
-
-    defects: how many answers had which defect, those included that a second attempt mended.
-    """
-
-    order: tuple[int, ...] | None
-    defects: Counter[str]
-    calls: int
-
-
 def rank_once(
     query_id: str, query: str, passages: Sequence[str], settings: Listwise, asker: Asker, number: int
-) -> Ranked:
-    """One order of a query's passages, the `number`-th, counted from 0.
+) -> Attempts[tuple[int, ...]]:
+    """One order of a query's passages, the `number`-th, counted from 0: positions counted from 0, best first.
 
-    An answer that is not complete is never taken for an order: after the last attempt there is none.
+    An answer that is not complete is never taken for an order: a window that gets no other leaves none.
 
     Raises what `asker` raises but CallFailed.
     """
@@ -82,22 +71,23 @@ def rank_once(
     for sweep in range(settings.passes if len(place) > 1 else 0):
         for start, end in windows(len(place), settings.window, settings.step):
             about = {"query": query_id, "order": number, "pass": sweep, "window": [start, end]}
-            for attempt in range(settings.attempts):
-                shown = place[start:end]
-                turn = attempt * max(1, len(shown) // settings.attempts) % len(shown)
-                shown = shown[turn:] + shown[:turn]
-                messages = settings.template.listwise(query, [passages[i] for i in shown])
-                calls += 1
-                try:
-                    answer = asker(messages, attempt, about)
-                except CallFailed:
-                    found[FAILED] += 1
-                    return Ranked(None, found, calls)
-                parsed = parse_order(answer.text, len(shown), answer.finish_reason)
-                found.update(parsed.defects)
-                if parsed.order is not None:
-                    place[start:end] = [shown[i] for i in parsed.order]
-                    break
-            else:
-                return Ranked(None, found, calls)
-    return Ranked(tuple(place), found, calls)
+            ask = partial(_rank_window, query, passages, place[start:end], settings, asker, about)
+            ranked = until_usable(ask, settings.attempts)
+            found.update(ranked.defects)
+            calls += ranked.calls
+            if ranked.value is None:
+                return Attempts(None, found, calls)
+            place[start:end] = ranked.value
+    return Attempts(tuple(place), found, calls)
+
+
+def _rank_window(
+    query: str, passages: Sequence[str], shown: Sequence[int], settings: Listwise, asker: Asker,
+    about: Mapping[str, Any], attempt: int,
+) -> Parsed[tuple[int, ...]]:  # fmt: skip
+    """The passages `shown`, by their positions, in the order of one answer."""
+    turn = attempt * max(1, len(shown) // settings.attempts) % len(shown)
+    shown = [*shown[turn:], *shown[:turn]]
+    answer = asker(settings.template.listwise(query, [passages[i] for i in shown]), attempt, about)
+    parsed = parse_order(answer.text, len(shown), answer.finish_reason)
+    return Parsed(parsed.value and tuple(shown[i] for i in parsed.value), parsed.defects)

@@ -1,7 +1,6 @@
 """Queries that an LLM writes for documents, for collections that have none (doc2query, InPars)."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,9 +8,9 @@ from typing import Any
 
 from limbeck.collections import Collection
 from limbeck.errors import DataError, UsageError
-from limbeck.teachers.llm.answers import FAILED, parse_query
+from limbeck.teachers.llm.answers import Parsed, parse_query
 from limbeck.teachers.llm.asking import Asker
-from limbeck.teachers.llm.call import CallFailed
+from limbeck.teachers.llm.attempts import Attempts, until_usable
 from limbeck.teachers.llm.passages import as_data
 from limbeck.teachers.llm.tasks import Task
 from limbeck.teachers.llm.template import Template
@@ -44,15 +43,6 @@ class QueryWriting:
         return {"template": self.template.name, "template_digest": self.template.digest, **plain}
 
 
-@dataclass(frozen=True)
-class Written:
-    """A query, or None where no answer held one; and how many answers had which defect."""
-
-    query: str | None
-    defects: Counter[str]
-    calls: int
-
-
 @dataclass
 class Queries(Outcome):
     """What came of it.
@@ -75,16 +65,13 @@ def write_queries(work: Work, collection: Collection, docids: Sequence[str], set
             "such as --temperature 0.7"
         )
 
-    def tasks(docid: str) -> list[Task[Written]]:
+    def tasks(docid: str) -> list[Task[Attempts[str]]]:
         passage, cut = as_data(collection.documents[docid], settings.words, asker.engine.markers)
         outcome.cut += cut
         return [partial(_write_one, docid, passage, settings, asker, number) for number in range(settings.queries)]
 
-    def finish(docid: str, results: list[Written]) -> int:
-        found = [written.query for written in results if written.query is not None]
-        if found:
-            outcome.queries[docid] = tuple(dict.fromkeys(found))
-        return len(found)
+    def finish(docid: str, written: list[str | None]) -> None:
+        outcome.queries[docid] = tuple(dict.fromkeys(query for query in written if query is not None))
 
     described = {
         "task": "write queries",
@@ -113,18 +100,13 @@ def sample_documents(collection: Collection, count: int | None) -> list[str]:
     return [docid for docid in docids if docid in chosen]
 
 
-def _write_one(docid: str, passage: str, settings: QueryWriting, asker: Asker, number: int) -> Written:
+def _write_one(docid: str, passage: str, settings: QueryWriting, asker: Asker, number: int) -> Attempts[str]:
     """The document's `number`-th query, counted from 0. Raises what `asker` raises but CallFailed."""
-    found: Counter[str] = Counter()
     messages = settings.template.about(passage)
-    for attempt in range(settings.attempts):
-        try:
-            answer = asker(messages, number * settings.attempts + attempt, {"document": docid, "number": number})
-        except CallFailed:
-            found[FAILED] += 1
-            return Written(None, found, attempt + 1)
-        parsed = parse_query(answer.text, answer.finish_reason)
-        found.update(parsed.defects)
-        if parsed.query is not None:
-            return Written(parsed.query, found, attempt + 1)
-    return Written(None, found, settings.attempts)
+
+    def ask(attempt: int) -> Parsed[str]:
+        about = {"document": docid, "number": number}
+        answer = asker(messages, number * settings.attempts + attempt, about)
+        return parse_query(answer.text, answer.finish_reason)
+
+    return until_usable(ask, settings.attempts)

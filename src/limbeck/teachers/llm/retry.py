@@ -30,7 +30,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
         pass
     try:
         then = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     then = then if then.tzinfo else then.replace(tzinfo=UTC)
     return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())

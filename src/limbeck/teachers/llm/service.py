@@ -15,6 +15,7 @@ from limbeck.teachers.llm.budget import Budget, Cap
 from limbeck.teachers.llm.call_store import CallStore
 from limbeck.teachers.llm.endpoint import Endpoint
 from limbeck.teachers.llm.in_process import InProcess
+from limbeck.teachers.llm.key import Key, check_parameters
 from limbeck.teachers.llm.language_model import LanguageModel
 from limbeck.teachers.llm.work import Work
 
@@ -31,6 +32,8 @@ class Service:
     key_variable  environment variable that holds the endpoint's key
     concurrency, timeout, retries  of an endpoint; see `Endpoint`
     precision     fp32 or bf16, in process
+
+    UsageError for an address that is none, and for what may be a key where it would be recorded.
     """
 
     model: str
@@ -43,6 +46,11 @@ class Service:
     retries: int = 5
     precision: str = "fp32"
     cap: Cap = field(default_factory=Cap)
+
+    def __post_init__(self) -> None:
+        check_parameters(self.parameters)
+        if self.endpoint is not None:
+            _ = Address(self.endpoint), Key(self.key_variable)
 
     @contextmanager
     def work(self, calls: Path, console: Console | None, warn: Callable[[str], None]) -> Iterator[Work]:

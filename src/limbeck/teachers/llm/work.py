@@ -7,27 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import itemgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 
 from limbeck.collections.progress import bar
 from limbeck.teachers.llm.asking import Asker
+from limbeck.teachers.llm.attempts import Attempts
 from limbeck.teachers.llm.call import Stopped
 from limbeck.teachers.llm.tasks import Task, run_tasks
 
-
-class Asked(Protocol):
-    """What a task gives: how often it asked, and how many answers had which defect."""
-
-    @property
-    def calls(self) -> int: ...
-
-    @property
-    def defects(self) -> Counter[str]: ...
-
-
-Result = TypeVar("Result", bound=Asked)
+Value = TypeVar("Value")
 
 
 @dataclass
@@ -67,19 +57,19 @@ class Work:
         described: Mapping[str, Any],
         units: Sequence[str],
         outcome: Outcome,
-        tasks_of: Callable[[str], list[Task[Result]]],
-        finish: Callable[[str, list[Result]], int],
+        tasks_of: Callable[[str], list[Task[Attempts[Value]]]],
+        finish: Callable[[str, list[Value | None]], None],
     ) -> None:
-        """Run all units' tasks; `finish` takes the results of one unit, and says how many of them it could use.
+        """Run all units' tasks; `finish` takes what came of one unit's, in their order, unless it is nothing at all.
 
         `described` is what this is, for the store: task, settings, collection, run.
         """
         job = self._announce({**described, "queries": len(units)})
         owners: list[str] = []
         open_tasks: dict[str, int] = {}
-        results: dict[str, dict[int, Result]] = {}
+        results: dict[str, dict[int, Attempts[Value]]] = {}
 
-        def tasks() -> Iterator[Task[Result]]:
+        def tasks() -> Iterator[Task[Attempts[Value]]]:
             for unit in units:
                 of_unit = tasks_of(unit)
                 open_tasks[unit], results[unit] = len(of_unit), {}
@@ -98,7 +88,8 @@ class Work:
                 if not open_tasks[unit]:
                     advance(1)
                     done = [result for _, result in sorted(results.pop(unit).items(), key=itemgetter(0))]
-                    self._finish(job, unit, done, finish(unit, done), outcome)
+                    if self._finish(job, unit, done, outcome):
+                        finish(unit, [result.value for result in done])
         outcome.unfinished = [unit for unit in units if open_tasks.get(unit, 1)]
         outcome.excluded = in_order(outcome.excluded, units)
 
@@ -106,7 +97,9 @@ class Work:
         if self.console and under_way:
             self.console.print(f"waiting for {under_way} calls under way: they are paid for", style="yellow")
 
-    def _finish(self, job: str, unit: str, results: Sequence[Result], usable: int, outcome: Outcome) -> None:
+    def _finish(self, job: str, unit: str, results: Sequence[Attempts[Value]], outcome: Outcome) -> int:
+        """Note how a unit's tasks went; how many of them gave something."""
+        usable = sum(result.value is not None for result in results)
         found: Counter[str] = Counter()
         for result in results:
             found.update(result.defects)
@@ -123,6 +116,7 @@ class Work:
             "defects": dict(sorted(found.items())),
         }
         self.asker.store.add_outcome(job, unit, record)
+        return usable
 
     def _announce(self, described: Mapping[str, Any]) -> str:
         """Note the work in the store; its key."""
@@ -154,9 +148,6 @@ def described(work: Work, outcome: Outcome, settings: Mapping[str, Any], units: 
         "passages_cut": str(outcome.cut),
         "answers_defective": json.dumps(dict(sorted(outcome.defects.items()))),
     }
-
-
-Value = TypeVar("Value")
 
 
 def in_order(found: Mapping[str, Value], units: Sequence[str]) -> dict[str, Value]:
