@@ -9,6 +9,7 @@ import yaml
 from limbeck.errors import UsageError
 from limbeck.study import load_study, plan_study
 from limbeck.study.plan import StudyPlan
+from limbeck.study.preview import preview
 
 
 def ids(path: Path) -> dict[tuple[str, str, int], str]:
@@ -110,11 +111,13 @@ def test_stages_of_equal_pairs_see_equally_many_whatever_a_step_holds(
     in_steps = {cell.recipe: cell.id for cell in plan().cells}
     stage = {"objective": "BCE", "lists": "judged", "pairs": 32}  # lists of 1 + 3
     tiny["recipes"] = {"BCE": [{**stage, "lists_per_step": 2}], "Small": [{**stage, "lists_per_step": 1}]}
-    cells = plan().facts(tmp_path)["cells"]
-    assert {(cell["recipe"], cell["steps"], cell["pairs"]) for cell in cells} == {("BCE", 4, 32), ("Small", 8, 32)}
+    cells = preview(load_study(study_file(tiny)), tmp_path)["cells"]
+    seen = {(cell["recipe"], cell["steps"], cell["training"]["pairs"]) for cell in cells}
+    assert seen == {("BCE", 4, 32), ("Small", 8, 32)}
     assert in_steps["BCE"] in {cell.id for cell in plan().cells}
     tiny["recipes"]["BCE"][0]["pairs"] = 33  # a step cannot be parted
-    assert {cell["steps"] for cell in plan().facts(tmp_path)["cells"] if cell["recipe"] == "BCE"} == {5}
+    cells = preview(load_study(study_file(tiny)), tmp_path)["cells"]
+    assert {cell["steps"] for cell in cells if cell["recipe"] == "BCE"} == {5}
 
 
 def test_the_content_of_a_run_file_counts_and_its_name_does_not(

@@ -81,7 +81,7 @@ def test_downloads_have_published_sizes_and_terms_or_say_that_they_are_unknown(p
 
 def test_confounds_are_told_before_anything_is_run(paper: dict[str, Any]) -> None:
     entry = next(each for each in paper["audit"] if (each["a"], each["b"]) == ("BCE", "InfoNCE"))
-    assert {"candidates", "sample", "passages per step"} <= {factor["factor"] for factor in entry["factors"]}
+    assert {"negatives", "sample", "passages per step"} <= {factor["factor"] for factor in entry["factors"]}
     assert ("BCE", "Hinge") not in {(each["a"], each["b"]) for each in paper["audit"]}
 
 

@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,11 @@ from limbeck.training.progress import StepProgress
 from limbeck.training.readings import Readings
 from limbeck.training.schedule import learning_rate, warmup_steps
 from limbeck.training.state import State
-from limbeck.training.step import Work, backward
+from limbeck.training.step import backward
 from limbeck.training.stop import Stop
 from limbeck.training.student import Student
 from limbeck.training.summary import summarise
+from limbeck.training.taken import Taken
 from limbeck.training.watch import Watch, spread
 
 
@@ -74,20 +74,6 @@ def train(
         return _Training(plan, output, console, beginnings or {}, processes, sharded).run()
 
 
-@dataclass(frozen=True)
-class _Taken:
-    """A step taken, whose numbers are still on their way from the device."""
-
-    step: int
-    stage: int
-    work: Work
-    rate: float
-    warm: bool
-    readings: Readings  # loss, loss of equal scores, gradient norm, spread
-    flops: float
-    seconds: float
-
-
 class _Training:
     def __init__(
         self,
@@ -123,7 +109,7 @@ class _Training:
         self.state = State.started(len(plan.stages))
         self.product_rate = product_rate(self.encoder.model, plan.settings.precision)
         self.log: TrainingLog | None = None
-        self.taken: _Taken | None = None
+        self.taken: Taken | None = None
 
     def run(self) -> dict[str, Any]:
         self._resume()
@@ -177,9 +163,9 @@ class _Training:
         self.state.count(number, work, self.pairs.cuts(batch.query_rows, batch.passage_rows))
         self.state.validation_due = self._validation_follows()
         lengths = self.pairs.lengths(batch.query_rows, batch.passage_rows)
-        self.taken = _Taken(
+        self.taken = Taken(
             step=self.state.step,
-            stage=number,
+            stage=number + 1,
             work=work,
             rate=rate,
             warm=inner >= warmup_steps(stage.steps, settings.warmup),
@@ -195,25 +181,8 @@ class _Training:
             return
         loss, equal_loss, norm, spread = taken.readings.read()
         self.state.watch.see(taken.step, loss, equal_loss, norm, spread, taken.warm)
-        work, seconds = taken.work, taken.seconds
-        self._log(
-            kind="step",
-            step=taken.step,
-            stage=taken.stage + 1,
-            loss=loss,
-            equal_loss=equal_loss,
-            learning_rate=taken.rate,
-            gradient_norm=norm,
-            pairs=work.pairs,
-            tokens=work.tokens,
-            padding=1 - work.tokens / work.computed_tokens,
-            micro_batches=work.micro_batches,
-            seconds=round(seconds, 4),
-            pairs_per_second=round(work.pairs / seconds, 2),
-            tokens_per_second=round(work.tokens / seconds, 1),
-            flops_utilisation=round(taken.flops / seconds / self.product_rate / self.processes.count, 4),
-        )
-        self.progress.advance(loss, work.pairs, taken.rate)
+        self._log(**taken.record(loss, equal_loss, norm, self.product_rate * self.processes.count))
+        self.progress.advance(loss, taken.work.pairs, taken.rate)
 
     def _log(self, **record: Any) -> None:
         if self.log:
