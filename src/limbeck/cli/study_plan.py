@@ -97,9 +97,11 @@ def _recipes(cells: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def _fetching(downloads: list[dict[str, Any]]) -> str:
-    absent = [each for each in downloads if not each["here"]]
-    unknown = sum(each["bytes"] is None for each in absent)
-    return f"Absent: {_size(sum(each['bytes'] or 0 for each in absent))}, and {unknown} of unknown size."
+    sizes = [each["bytes"] for each in downloads if not each["here"]]
+    known = [size for size in sizes if size is not None]
+    parts = [_size(sum(known))] if known else []
+    parts += [f"{len(sizes) - len(known)} of unknown size"] if len(known) < len(sizes) else []
+    return f"Absent: {' and '.join(parts) or 'nothing'}."
 
 
 def _amount(work: Mapping[str, Any], key: str) -> str:

@@ -96,7 +96,10 @@ class Workload:
         whole, folds = split_folds(name)
         if whole != without_suffixes(name):
             return None
-        count = ir_datasets.load(whole).queries_metadata().get("count")
+        try:
+            count = ir_datasets.load(whole).queries_metadata().get("count")
+        except KeyError:  # a folder that is not here yet
+            return None
         if count is None:
             return None
         return round(count * len(folds.chosen) / folds.count) if folds else int(count)
