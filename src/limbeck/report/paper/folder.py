@@ -45,10 +45,7 @@ def write_paper(results: Results, folder: str | os.PathLike[str]) -> tuple[list[
         "tables/main.tex": heat_table(scores),
         "tables/collections.tex": collection_tables(scores),
     }
-    table = rank_distillm_table(scores)
-    if isinstance(table, NotDrawn):
-        left_out.append(str(table))
-    else:
+    if table := rank_distillm_table(scores):
         texts["tables/rank-distillm.tex"] = table
     pairs, notes = beside_published(scores)
     if pairs:
