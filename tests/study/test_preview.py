@@ -125,6 +125,21 @@ def test_a_study_whose_files_are_absent_is_planned_but_not_run(
     assert (download["name"], download["bytes"], download["here"]) == ("absent.tsv", None, False)
 
 
+def test_a_folder_may_come_later_and_a_mistyped_id_may_not(
+    study_file: StudyFile, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny["collections"]["test"] = ["my-test"]
+    path = study_file(tiny)
+    with pytest.raises(UsageError, match='"my-test" is no folder here'):
+        load_study(path)
+    facts = preview(load_study(path, with_files=False), tmp_path)
+    assert [(each["name"], each["here"]) for each in facts["downloads"]] == [("my-test", False)]
+    assert facts["totals"]["evaluation"]["pairs"] is None
+    tiny["collections"]["test"] = ["beir/scifcat"]
+    with pytest.raises(UsageError, match="beir/scifcat"):
+        load_study(study_file(tiny), with_files=False)
+
+
 def test_a_done_study_is_recognised_without_its_files(
     study_file: StudyFile, tiny: dict[str, Any], laboratory: Path, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ def paper_results(seeds: int = 3) -> dict[str, Any]:
         for p in published()
         if p.measure == "nDCG@10" and p.lists in theirs_of["lists"][LISTS.get(p.objective, "rankzephyr")]
     }
-    cells = []
+    cells: list[dict[str, Any]] = []
     for (backbone, model), recipe, seed in itertools.product(models.items(), recipes, range(1, seeds + 1)):
         theirs = theirs_of["backbones"][model][0]
         values = {}
