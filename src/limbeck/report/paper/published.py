@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from scipy.stats import t as student
 
+from limbeck.report.formats import plural
 from limbeck.report.paper.scores import LEVEL, Column, Score, Scores
 from limbeck.report.paper.sizes import hub_id
 
@@ -99,7 +100,7 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
             alone = _first_stage(scores, column, theirs, known)
             found += alone
             if not alone:
-                reasons["the study has another first stage, or its collection or measure was not measured here"] += 1
+                reasons["of another first stage alone, or its collection or measure was not measured here"] += 1
             continue
         alike = [key for key, (backbones, *_) in configurations.items() if theirs.backbone in backbones]
         same = [key for key in alike if configurations[key][1] == theirs.objective]
@@ -113,13 +114,15 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
         matched.update((pair.backbone, pair.recipe) for pair in pairs)
         if not pairs:
             reasons[
-                "its backbone is not in the study" if not alike
-                else "its objective was not trained here on that backbone" if not same
-                else "it was trained on other lists" if not trained
-                else "its collection or measure was not measured here"
+                "the backbone is not in the study" if not alike
+                else "the objective was not trained here on that backbone" if not same
+                else "trained on other lists" if not trained
+                else "the collection or measure was not measured here"
             ] += 1  # fmt: skip
     left = [f"{name} · {recipe}" for name, recipe in configurations if (name, recipe) not in matched]
-    notes = [f"{count} published figures have no counterpart: {reason}" for reason, count in reasons.items()]
+    notes = [
+        f"{plural(count, 'published figure')} without a counterpart: {reason}" for reason, count in reasons.items()
+    ]
     first = scores.results["first_stage"]
     if found:
         depth = "" if scores.rehearsal else f"'s first {first['depth']:,}"
