@@ -158,8 +158,11 @@ def test_queries_of_another_split_are_left_out_with_a_warning(runs: Path, limbec
 
 
 def test_a_study_is_checked_planned_run_and_reported(here: Path, limbeck: Limbeck, as_json: AsJson) -> None:
-    assert as_json("study", "check", "tiny.yaml") == {"study": "tiny.yaml", "valid": True, "cells": 2}
-    assert "2 cells" in limbeck("study", "check", "tiny.yaml").stdout
+    check = as_json("study", "check", "tiny.yaml")
+    assert (check["study"], check["valid"], check["cells"], len(check["audit"])) == ("tiny.yaml", True, 2, 1)
+    shown = limbeck("study", "check", "tiny.yaml").stdout
+    assert "2 cells" in shown
+    assert "BCE and InfoNCE differ in nothing but their objectives" in shown
     plan = as_json("study", "plan", "tiny.yaml", "--output", "out")
     assert [cell["recipe"] for cell in plan["cells"]] == ["BCE", "InfoNCE"]
     assert "InfoNCE" in limbeck("study", "plan", "tiny.yaml", "--output", "out").stdout

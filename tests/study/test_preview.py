@@ -80,9 +80,11 @@ def test_downloads_have_published_sizes_and_terms_or_say_that_they_are_unknown(p
 
 
 def test_confounds_are_told_before_anything_is_run(paper: dict[str, Any]) -> None:
-    entry = next(each for each in paper["audit"] if (each["a"], each["b"]) == ("BCE", "InfoNCE"))
-    assert {"negatives", "sample", "passages per step"} <= {factor["factor"] for factor in entry["factors"]}
-    assert ("BCE", "Hinge") not in {(each["a"], each["b"]) for each in paper["audit"]}
+    found = {(each["a"]["recipe"], each["b"]["recipe"]): each for each in paper["audit"]}
+    factors = {factor["factor"]: factor for factor in found["BCE", "InfoNCE"]["factors"]}
+    assert {"negatives", "sample", "passages per step"} <= factors.keys()
+    assert factors["pairs trained on"]["a"] != factors["pairs trained on"]["b"]
+    assert not found["BCE", "Hinge"]["factors"]
 
 
 def test_what_cannot_be_told_without_fetching_is_said(paper: dict[str, Any]) -> None:
@@ -121,6 +123,21 @@ def test_a_study_whose_files_are_absent_is_planned_but_not_run(
         load_study(path)
     [download] = preview(load_study(path, with_files=False), tmp_path)["downloads"]
     assert (download["name"], download["bytes"], download["here"]) == ("absent.tsv", None, False)
+
+
+def test_a_folder_may_come_later_and_a_mistyped_id_may_not(
+    study_file: StudyFile, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny["collections"]["test"] = ["my-test"]
+    path = study_file(tiny)
+    with pytest.raises(UsageError, match='"my-test" is no folder here'):
+        load_study(path)
+    facts = preview(load_study(path, with_files=False), tmp_path)
+    assert [(each["name"], each["here"]) for each in facts["downloads"]] == [("my-test", False)]
+    assert facts["totals"]["evaluation"]["pairs"] is None
+    tiny["collections"]["test"] = ["beir/scifcat"]
+    with pytest.raises(UsageError, match="beir/scifcat"):
+        load_study(study_file(tiny), with_files=False)
 
 
 def test_a_done_study_is_recognised_without_its_files(

@@ -195,7 +195,7 @@ def test_progress_names_each_cell_with_its_measures(
     run_study(load_study(study_file(tiny)), tmp_path / "out", console)
     lines = console.export_text().splitlines()
     assert "[1/1] bert-1 · BCE · seed 5: started" in lines
-    assert any(line.startswith("[1/1] bert-1 · BCE · seed 5: mini/test nDCG@10 0.") for line in lines)
+    assert any(line.startswith("[1/1] bert-1 · BCE · seed 5: nDCG@10 mini/test 0.") for line in lines)
 
 
 def test_several_training_collections_are_one(tmp_path: Path, study_file: Callable[..., Path], tiny: dict) -> None:

@@ -24,14 +24,17 @@ def add_to(app: typer.Typer) -> None:
 
 
 def check(study: StudyFile, json: Json = False) -> None:
-    """Validate a study file: every problem at once, each with its place. Trains nothing."""
-    from limbeck.study import load_study, plan_study
+    """Validate a study file: every problem at once, each with its place; then its confounds. Trains nothing."""
+    from limbeck.cli.study_plan import print_audit
+    from limbeck.study import audit_study, load_study, plan_study
 
-    planned = plan_study(load_study(study))
+    loaded = load_study(study)
+    cells, audit = len(plan_study(loaded).cells), audit_study(loaded)
     if json:
-        print_json({"study": str(study), "valid": True, "cells": len(planned.cells)})
+        print_json({"study": str(study), "valid": True, "cells": cells, "audit": audit})
     else:
-        typer.echo(f"{study}: valid; {len(planned.cells)} cells")
+        print_audit(audit)
+        typer.echo(f"{study}: valid; {cells} cells")
 
 
 def plan(

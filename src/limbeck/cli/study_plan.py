@@ -1,14 +1,12 @@
 """The plan of a study as tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
 
 from limbeck.cli.output import print_table, warn
-
-SHOWN = 24
-"""Characters of a factor's longest value that is printed beside its name."""
+from limbeck.report.formats import enumerate_words
 
 
 def print_plan(facts: Mapping[str, Any]) -> None:
@@ -23,17 +21,13 @@ def print_plan(facts: Mapping[str, Any]) -> None:
     if facts["downloads"]:
         rows = [
             (
-                each["name"], each["kind"], "here" if each["here"] else "to be had", _size(each["bytes"]),
+                each["name"], each["kind"], "here" if each["here"] else "absent", _size(each["bytes"]),
                 each["terms"] or "unknown",
             )
             for each in facts["downloads"]
         ]  # fmt: skip
         print_table(("what", "kind", "state", "size", "terms"), rows, _fetching(facts["downloads"]), title="Downloads")
-    if facts["audit"]:
-        typer.echo("What recipes differ in beside their objectives (--json: all values, for each backbone)")
-        for each in _united(facts["audit"]):
-            typer.echo(f"  {each['a']} and {each['b']}: {', '.join(_factor(factor) for factor in each['factors'])}")
-        typer.echo()
+    print_audit(facts["audit"])
     disk = facts["disk"]
     typer.echo(
         f"Disk: {_size(disk['models'])} of models, {_size(disk['checkpoints'])} of checkpoints while the largest "
@@ -48,6 +42,32 @@ def print_plan(facts: Mapping[str, Any]) -> None:
     )
     typer.echo(facts["summary"])
     warn(facts["warnings"])
+
+
+def print_audit(audit: Sequence[Mapping[str, Any]]) -> None:
+    """Print in what recipes differ beside their objectives, and which of them in nothing."""
+    from limbeck.report.audit import audit_matrices
+    from limbeck.study.audit import PLANNED
+
+    for matrix in audit_matrices({"audit": audit}):
+        typer.echo(f"Audit: {', '.join(matrix.backbones)}")
+        equal = _grouped([(recipe, " | ".join(values)) for recipe, values in matrix.rows])
+        for recipes in equal.values():
+            if len(recipes) > 1:
+                typer.echo(f"  {enumerate_words(recipes)} differ in nothing but their objectives")
+        for place, factor in enumerate(matrix.factors):
+            typer.echo(f"  {factor}")
+            for value, recipes in _grouped([(recipe, values[place]) for recipe, values in matrix.rows]).items():
+                typer.echo(f"    {value.removesuffix(PLANNED)}: {', '.join(recipes)}")
+        typer.echo()
+
+
+def _grouped(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Value → recipes that have it."""
+    found: dict[str, list[str]] = {}
+    for recipe, value in pairs:
+        found.setdefault(value, []).append(recipe)
+    return found
 
 
 def _hours(totals: Mapping[str, Any]) -> str:
@@ -76,20 +96,12 @@ def _recipes(cells: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     ]
 
 
-def _united(audit: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One entry for each pair of recipes: backbones differ in their batches only, and `--json` has them all."""
-    return list({(each["a"], each["b"]): each for each in reversed(audit)}.values())[::-1]
-
-
-def _factor(factor: Mapping[str, str]) -> str:
-    values = (factor["a"], factor["b"])
-    return f"{factor['factor']} ({' | '.join(values)})" if max(map(len, values)) <= SHOWN else factor["factor"]
-
-
 def _fetching(downloads: list[dict[str, Any]]) -> str:
-    absent = [each for each in downloads if not each["here"]]
-    unknown = sum(each["bytes"] is None for each in absent)
-    return f"To be had: {_size(sum(each['bytes'] or 0 for each in absent))}, and {unknown} of unknown size."
+    sizes = [each["bytes"] for each in downloads if not each["here"]]
+    known = [size for size in sizes if size is not None]
+    parts = [_size(sum(known))] if known else []
+    parts += [f"{len(sizes) - len(known)} of unknown size"] if len(known) < len(sizes) else []
+    return f"Absent: {' and '.join(parts) or 'nothing'}."
 
 
 def _amount(work: Mapping[str, Any], key: str) -> str:

@@ -2,7 +2,7 @@
 
 from limbeck.report.formats import MINUS, plural
 from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Results, Row, Table, build_table
-from limbeck.report.wording import test_name
+from limbeck.report.wording import REHEARSAL, test_name
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -58,12 +58,12 @@ def escape(text: object) -> str:
 
 
 def _environment(table: Table, measure: str, results: Results) -> str:
-    header = ["Backbone", "Recipe", *map(escape, table.collections)]
+    header = ["Backbone", "Recipe", *map(escape, table.columns)]
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_caption(table, measure, results)}}}",
-        rf"\begin{{tabular}}{{ll{'l' * len(table.collections)}}}",
+        rf"\begin{{tabular}}{{ll{'l' * len(table.columns)}}}",
         r"\toprule",
         _row(header),
         r"\midrule",
@@ -80,6 +80,7 @@ def _environment(table: Table, measure: str, results: Results) -> str:
 def _caption(table: Table, measure: str, results: Results) -> str:
     seeds = len({cell["seed"] for cell in results["cells"]})
     parts = [
+        *([rf"\textbf{{{escape(REHEARSAL)}}}"] if results.get("rehearsal") else []),
         f"{escape(results['name'])}: {escape(measure)}, mean over {plural(seeds, 'seed')}"
         + (r" $\pm$ standard deviation." if seeds > 1 else "."),
         rf"$^{{{_MARKS[ABOVE]}}}$/$^{{{_MARKS[BELOW]}}}$: significantly above/below the first stage "
@@ -94,7 +95,7 @@ def _cells(row: Row, table: Table, measure: str, repeat_backbone: bool) -> list[
         names = [escape(row.backbone) if repeat_backbone else "", escape(row.signed_recipe)]
     else:
         names = [row.kind.capitalize(), escape(row.recipe)]
-    return names + [_entry(row.entry(collection, measure)) for collection in table.collections]
+    return names + [_entry(row.entry(column, measure)) for column in table.columns]
 
 
 def _entry(entry: Entry) -> str:

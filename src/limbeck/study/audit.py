@@ -5,9 +5,9 @@ from itertools import combinations
 from typing import Any
 
 from limbeck.study.config import Study
-from limbeck.study.terms import planned_facts, sampled, stated_facts
+from limbeck.study.terms import planned_facts, stated_facts
 
-__all__ = ["audit", "audit_study", "differences", "facts_of", "measured_facts", "sampled", "stated_facts", "terms"]
+__all__ = ["audit", "audit_study", "differences", "facts_of", "measured_facts", "stated_facts", "terms"]
 
 OBJECTIVE = "objective"
 PLANNED = " (planned)"

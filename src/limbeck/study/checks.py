@@ -58,7 +58,7 @@ def _check_collections(config: StudyConfig, values: Any, sources: Sources) -> It
             if name in names[:number]:
                 yield Problem(place, f'"{name}" is named twice; expected each collection once')
                 continue
-            found = list(attempt(place, _look_up, name, sources))
+            found = [replace(each, absent=_may_come(name, sources)) for each in attempt(place, _look_up, name, sources)]
             yield from found
             if not found and not sources.is_local(name):
                 licence = attempt(place, require_licensed_corpus, without_suffixes(name))
@@ -92,6 +92,15 @@ def _look_up(name: str, sources: Sources) -> None:
         ir_datasets.load(without_suffixes(name))
     except KeyError:
         load_collection(name)
+
+
+def _may_come(name: str, sources: Sources) -> bool:
+    """Whether it can only be a folder that is not here yet: ir_datasets has nothing of this beginning."""
+    import ir_datasets
+
+    return not sources.is_local(name) and name.split("/")[0] not in {
+        known.split("/")[0] for known in ir_datasets.registry
+    }
 
 
 def _build(parameters: BM25Parameters) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from limbeck.encoder import CrossEncoder
 from limbeck.errors import LimbeckError
-from limbeck.evaluation import canonical, rerank
+from limbeck.evaluation import canonical, rerank, suite_means
 from limbeck.files import write_json, write_text
 from limbeck.lists import Sampler
 from limbeck.objectives import parse
@@ -27,6 +27,9 @@ from limbeck.study.schema import Stage as StageConfig
 from limbeck.study.status import is_done
 from limbeck.study.store import Store
 from limbeck.training import Backbone, Stage, TrainingPlan, Validation, train
+
+SHOWN = 4
+"""Test collections of which a finished cell's progress line shows each value."""
 
 Means = dict[str, dict[str, float]]
 """Test collection → measure → mean over its queries."""
@@ -181,12 +184,20 @@ def _attempt(cell: Cell, plan: StudyPlan, materials: Materials, console: Console
     else:
         seconds = time.monotonic() - began
         _set_state(store, cell, status="done", seconds=round(store.state(cell.id).get("seconds", 0.0) + seconds, 2))
-        values = [f"{name} {m} {value:.4f}" for name, of in found.items() for m, value in of.items()]
-        console.print(f"{label}: {', '.join(values)} ({seconds:.1f} s)", markup=False, highlight=False, soft_wrap=True)
+        text = f"{label}: {_outcome(found)} ({seconds:.1f} s)"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
         return "done"
     _set_state(store, cell, status="failed", error=text)
     console.print(f"{label}: failed: {text}", markup=False, highlight=False, soft_wrap=True)
     return "failed"
+
+
+def _outcome(found: dict[str, dict[str, float]]) -> str:
+    """The first measure's means; of many collections only the averages over their suites."""
+    measure = next(iter(next(iter(found.values()))))
+    values = {name: of[measure] for name, of in found.items()}
+    shown = values if len(values) <= SHOWN else suite_means(values) or values
+    return f"{measure} " + ", ".join(f"{name} {value:.4f}" for name, value in shown.items())
 
 
 def _set_state(store: Store, cell: Cell, **state: object) -> None:

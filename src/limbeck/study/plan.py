@@ -17,8 +17,6 @@ from limbeck.training import Settings
 FORMAT = 1
 """Raised when cells made by an older version are no longer what the same description would give."""
 
-REHEARSAL = "a rehearsal: models are small and random, texts are made-up words, and no value here means anything"
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -76,8 +74,7 @@ def plan_study(study: Study) -> StudyPlan:
         LimbeckError: a collection or file that cannot be read.
     """
     config, sources = study.config, study.sources
-    warnings: tuple[str, ...] = (REHEARSAL,) if config.rehearsal else ()
-    warnings += tuple(_check_queries(study))
+    warnings = tuple(_check_queries(study))
     cells = []
     for backbone in config.backbones:
         for recipe, stages in config.recipes.items():

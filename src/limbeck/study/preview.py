@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from limbeck.study.architecture import architecture_of
-from limbeck.study.audit import differences, stated_facts
+from limbeck.study.audit import audit_study
 from limbeck.study.config import Study
 from limbeck.study.downloads import Download, downloads
 from limbeck.study.index import describe_study, recipe_steps
@@ -36,7 +35,8 @@ def preview(
         `name`; `cells`, each with `id` (None where collections must be fetched first), `backbone`, `recipe`, `seed`,
         `state` (None: not known yet), `steps`, `training`, `validation` and `evaluation` (see
         `limbeck.study.work.Work`) and `hours`; `totals` of the cells that are not done; `shared`, what is computed once
-        (what → how many of different content); `downloads`; `disk` in bytes; `audit`; `warnings`; and `summary`.
+        (what → how many of different content); `downloads`; `disk` in bytes; `audit` (see
+        `limbeck.study.audit`); `warnings`; and `summary`.
     """
     workload, fetched = Workload(study), downloads(study)
     known, warnings = _known(study, output, fetched)
@@ -70,10 +70,12 @@ def preview(
         "shared": shared,
         "downloads": [asdict(each) for each in fetched],
         "disk": _disk(workload, left),
-        "audit": _audit(study),
+        "audit": audit_study(study),
         "warnings": warnings,
         "summary": f"{len(cells)} cells{same}, {done}; computed once for all: "
-        + ", ".join(f"{count} {what}" for what, count in shared.items()),
+        + ", ".join(
+            f"{count} {what if count != 1 else what.removesuffix('s')}" for what, count in shared.items() if count
+        ),
     }
 
 
@@ -185,16 +187,3 @@ def _disk(workload: Workload, cells: list[dict[str, Any]]) -> dict[str, int | No
         "checkpoints": largest and 32 * largest,
         "runs": pairs and BYTES_OF_RANK * pairs,
     }
-
-
-def _audit(study: Study) -> list[dict[str, Any]]:
-    """Pairs of recipes and all in which they differ beside the objective; `backbones` are those for which it is so."""
-    found: dict[str, dict[str, Any]] = {}
-    for backbone in study.config.backbones:
-        facts = {recipe: stated_facts(study, backbone, recipe) for recipe in study.config.recipes}
-        for a, b in combinations(facts, 2):
-            factors = differences(facts[a], facts[b])
-            if factors:
-                entry = found.setdefault(key_of([a, b, factors]), {"a": a, "b": b, "factors": factors, "backbones": []})
-                entry["backbones"].append(backbone)
-    return list(found.values())

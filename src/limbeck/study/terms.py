@@ -1,13 +1,15 @@
 """The terms on which a recipe is trained, factor by factor, as its study file states them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from limbeck.lists import Sample
 from limbeck.objectives import parse
 from limbeck.study.config import Study
 from limbeck.study.plan import learning_rate, lists_per_step, stated_steps
 from limbeck.study.schema import Stage
 from limbeck.study.sources import BM25_NAME
+
+TWO = ("triples", "text-triples", "hofstaetter")
+"""Formats whose every list has two passages."""
 
 
 def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
@@ -40,33 +42,38 @@ def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
 
 def planned_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
     """The factors that a training will measure, as far as the study file tells them beforehand."""
-    pairs = planned_pairs(study, backbone, recipe)
+    pairs, exact = _sum([pairs_trained_on(study, backbone, stage) for stage in study.config.recipes[recipe]])
     most = pairs and pairs * study.config.backbones[backbone].max_length
     return {
         "seeds": ", ".join(map(str, sorted(study.config.seeds))),
-        "pairs trained on": f"{pairs:,}" if pairs else "as many as the lists hold",
+        "pairs trained on": f"{'' if exact else 'at most '}{pairs:,}" if pairs else "as many as the lists hold",
         "tokens seen": f"at most {most:,}" if most else "as many as the lists hold",
         "passages cut": "counted in training",
     }
 
 
-def planned_pairs(study: Study, backbone: str, recipe: str) -> int | None:
-    """Pairs that a recipe trains on if its lists are long enough for their sample; None where the lists decide."""
-    total = 0
-    for stage in study.config.recipes[recipe]:
-        count, exact = sampled(study.sources.sample(stage.lists), study.sources.depth(stage.lists))
-        steps = stated_steps(study, backbone, stage)
-        if count is None or not exact or steps is None:
-            return None
-        total += steps * lists_per_step(study, backbone, stage) * count
-    return total
+def pairs_trained_on(study: Study, backbone: str, stage: Stage) -> tuple[int | None, bool]:
+    """Pairs of a stage, and whether it will be so many or is only a limit; None where the lists decide."""
+    count, exact = _drawn(study, stage)
+    steps = stated_steps(study, backbone, stage)
+    if count is None or steps is None:
+        return None, False
+    return steps * lists_per_step(study, backbone, stage) * count, exact
 
 
-def sampled(sample: Sample, depth: int | None) -> tuple[int | None, bool]:
+def _sum(parts: Sequence[tuple[int | None, bool]]) -> tuple[int | None, bool]:
+    counts = [count for count, _ in parts if count is not None]
+    return (sum(counts) if len(counts) == len(parts) else None), all(exact for _, exact in parts)
+
+
+def _drawn(study: Study, stage: Stage) -> tuple[int | None, bool]:
     """How many passages are drawn from a list of enough, and whether that is fixed or only a limit; None for all."""
+    sample = study.sources.sample(stage.lists)
     if sample.passages is not None:
         return sample.passages, True
-    limits = [limit for limit in (sample.depth, depth) if limit]
+    if study.config.lists[stage.lists].format in TWO:
+        return 2, True
+    limits = [limit for limit in (sample.depth, study.sources.depth(stage.lists)) if limit]
     return (min(limits), False) if limits else (None, False)
 
 
@@ -105,7 +112,7 @@ def _signals(study: Study, stage: Stage) -> Iterator[str]:
 
 def _passages(study: Study, backbone: str, stage: Stage) -> tuple[str, str]:
     """Passages per list and per step, as far as the sample fixes them."""
-    count, exact = sampled(study.sources.sample(stage.lists), study.sources.depth(stage.lists))
+    count, exact = _drawn(study, stage)
     if count is None:
         return "whole lists", "whole lists"
     most = "" if exact else "up to "

@@ -8,14 +8,10 @@ from limbeck.collections.folds import split_folds
 from limbeck.collections.load import without_suffixes
 from limbeck.encoder import training_flops
 from limbeck.study.architecture import architecture_of
-from limbeck.study.audit import sampled
 from limbeck.study.config import Study
 from limbeck.study.downloads import pair_tokens
-from limbeck.study.plan import lists_per_step, stated_steps
 from limbeck.study.schema import Stage
-
-TWO = ("triples", "text-triples", "hofstaetter")
-"""Formats whose every list has two passages."""
+from limbeck.study.terms import pairs_trained_on
 
 
 @dataclass(frozen=True)
@@ -64,15 +60,8 @@ class Workload:
 
     def stage(self, backbone: str, stage: Stage) -> Work:
         """All optimiser steps of one stage."""
-        sources = self.study.sources
-        count, exact = sampled(sources.sample(stage.lists), sources.depth(stage.lists))
-        if count is None and sources.config.lists[stage.lists].format in TWO:
-            count, exact = 2, True
-        steps = stated_steps(self.study, backbone, stage)
-        if count is None or steps is None:
-            return UNKNOWN
-        pairs = steps * lists_per_step(self.study, backbone, stage) * count
-        return self._work(backbone, sources.listed(stage.lists), pairs, exact, 1.0)
+        pairs, exact = pairs_trained_on(self.study, backbone, stage)
+        return self._work(backbone, self.study.sources.listed(stage.lists), pairs, exact, 1.0)
 
     def validation(self, backbone: str, steps: int | None) -> Work:
         """All validations of a cell of so many steps."""
@@ -107,7 +96,10 @@ class Workload:
         whole, folds = split_folds(name)
         if whole != without_suffixes(name):
             return None
-        count = ir_datasets.load(whole).queries_metadata().get("count")
+        try:
+            count = ir_datasets.load(whole).queries_metadata().get("count")
+        except KeyError:  # a folder that is not here yet
+            return None
         if count is None:
             return None
         return round(count * len(folds.chosen) / folds.count) if folds else int(count)

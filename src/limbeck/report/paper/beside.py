@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from limbeck.report.formats import ABSENT, interval, number, signed
 from limbeck.report.latex import escape
-from limbeck.report.paper.published import Beside
+from limbeck.report.paper.published import STEPS, Beside
 
 _HEADER = ("backbone", "recipe", "collection", "measure", "ours", "published", "vintage", "difference", "95 % interval")
 _NOTE = (
     "Means over seeds; ± is their standard deviation. Interval of the difference: over seeds (Welch); queries are "
     "the same on both sides; * of our seeds alone, the published variance being unknown or not usable. Published "
-    "values re-rank SPLADE-v3-distilbert's first 1,000, those of 2405.07920 what their row says."
+    "values re-rank SPLADE-v3-distilbert's first 1,000, those of 2405.07920 what their row says. Steps beside a "
+    f"recipe: it was trained for so many, not for the published {STEPS:,}."
 )
 
 
@@ -22,19 +23,20 @@ def beside_markdown(pairs: Sequence[Beside], notes: Sequence[str], title: str) -
     return "\n".join([*head, *(f"| {row} |" for row in rows), "", *(f"- {note}" for note in notes)]) + "\n"
 
 
-def beside_csv(pairs: Sequence[Beside]) -> str:
+def beside_csv(pairs: Sequence[Beside], rehearsal: bool) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(
         ("backbone", "recipe", "collection", "measure", "ours", "ours_std", "seeds", "seeds_planned", "published",
-         "published_variance", "vintage", "published_lists", "published_first_stage", "difference", "ci_low", "ci_high")
+         "published_variance", "vintage", "published_lists", "published_first_stage", "difference", "ci_low", "ci_high",
+         "other_steps", "rehearsal")
     )  # fmt: skip
     for pair in pairs:
         ends = (None, None) if pair.half is None else (pair.difference - pair.half, pair.difference + pair.half)
         writer.writerow(
             (pair.backbone, pair.recipe, pair.column.key, pair.theirs.measure, pair.ours.mean, pair.ours.std,
              len(pair.ours.values), pair.ours.planned, pair.theirs.value, pair.theirs.variance, pair.theirs.vintage,
-             pair.theirs.lists, pair.theirs.first_stage, pair.difference, *ends)
+             pair.theirs.lists, pair.theirs.first_stage, pair.difference, *ends, pair.steps, str(rehearsal).lower())
         )  # fmt: skip
     return file.getvalue()
 
@@ -68,8 +70,8 @@ def _texts(pair: Beside) -> list[str]:
     stage = f" ({theirs.first_stage})" if theirs.vintage == "2405.07920" else ""
     half, known = pair.half, "" if theirs.variance is not None else "*"
     return [
-        pair.backbone,
-        pair.recipe,
+        pair.backbone or ABSENT,
+        pair.recipe + (f" ({pair.steps:,} steps)" if pair.steps else ""),
         pair.column.label,
         theirs.measure,
         f"{number(ours.mean)}{std}{seeds}",

@@ -11,6 +11,7 @@ from limbeck.report.paper.correlation import correlations
 from limbeck.report.paper.drawing import Drawing, NotDrawn, render
 from limbeck.report.paper.heat import collection_tables, heat_table, remark
 from limbeck.report.paper.published import beside_published
+from limbeck.report.paper.rank_distillm import rank_distillm_table
 from limbeck.report.paper.scaling import scaling_curves
 from limbeck.report.paper.scores import Scores
 from limbeck.report.paper.training import training_curves
@@ -44,11 +45,13 @@ def write_paper(results: Results, folder: str | os.PathLike[str]) -> tuple[list[
         "tables/main.tex": heat_table(scores),
         "tables/collections.tex": collection_tables(scores),
     }
+    if table := rank_distillm_table(scores):
+        texts["tables/rank-distillm.tex"] = table
     pairs, notes = beside_published(scores)
     if pairs:
         title = f"{results['name']} beside published figures" + (" (rehearsal: no results)" if scores.rehearsal else "")
         texts["tables/published.md"] = beside_markdown(pairs, notes, title)
-        texts["tables/published.csv"] = beside_csv(pairs)
+        texts["tables/published.csv"] = beside_csv(pairs, scores.rehearsal)
         texts["tables/published.tex"] = beside_latex(pairs, scores.measure, remark(scores))
     else:
         left_out.append(str(NotDrawn("published", "no configuration of the study is in a published table")))

@@ -7,7 +7,8 @@ from typing import Any
 from limbeck.report.formats import plural
 from limbeck.report.latex import escape
 from limbeck.report.paper.scores import Column, Score, Scores
-from limbeck.report.table import ABOVE, ALPHA, finite, mark
+from limbeck.report.table import ABOVE, ALPHA, decisive_p, finite, mark
+from limbeck.report.wording import test_name
 
 HEAD = "% \\usepackage[T1]{fontenc}\n% \\usepackage{booktabs,amssymb,graphicx}\n% \\usepackage[table]{xcolor}\n"
 _SHADE = 20  # per cent of colour at a column's extremes
@@ -50,7 +51,7 @@ def _table(scores: Scores, columns: Sequence[Column], words: str, digits: int, f
     ]
     compared = {
         (c["backbone"], c["recipe"], c["collection"]): c
-        for c in scores.results.get("comparisons") or ()
+        for c in (*(scores.results.get("comparisons") or ()), *(scores.results.get("suite_comparisons") or ()))
         if c["measure"] == scores.measure
     }
     lines, last = [], ""
@@ -78,8 +79,8 @@ def _table(scores: Scores, columns: Sequence[Column], words: str, digits: int, f
     caption = (
         f"{remark(scores)}{escape(scores.results['name'])}: {escape(scores.measure)}, mean over "
         f"{plural(scores.seeds, 'seed')}. {words} Bold: the highest of a column among configurations with all seeds. "
-        rf"$^{{\blacktriangle}}$/$^{{\blacktriangledown}}$: significantly above/below the first stage (Holm-corrected "
-        rf"$p<{ALPHA}$), for single collections; $^{{n}}$: mean over so many seeds only."
+        rf"$^{{\blacktriangle}}$/$^{{\blacktriangledown}}$: significantly above/below the first stage "
+        rf"({escape(test_name(scores.results))}, Holm-corrected $p<{ALPHA}$); $^{{n}}$: mean over so many seeds only."
     )
     return "\n".join(
         [
@@ -117,7 +118,7 @@ def _cell(
     if score.complete and round(score.mean * factor, digits) == best:
         text = rf"\textbf{{{text}}}"
     if comparison:
-        sign = mark(finite(comparison["difference"]), finite(comparison["corrected_p"]))
+        sign = mark(finite(comparison["difference"]), decisive_p(comparison))
         text += _MARKS.get(sign, r"$^{\blacktriangledown}$") if sign else ""
     if not score.complete:
         text += rf"$^{{{len(score.values)}}}$"

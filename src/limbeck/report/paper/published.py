@@ -13,12 +13,14 @@ from typing import Any
 import yaml
 from scipy.stats import t as student
 
+from limbeck.report.formats import plural
 from limbeck.report.paper.scores import LEVEL, Column, Score, Scores
 from limbeck.report.paper.sizes import hub_id
 
 TABLES = ("2603.03010", "2405.07920")  # Morand et al. 2026; Schlatt et al. 2025 (Rank-DistiLLM)
 _AVERAGES = ("In Domain", "BEIR13", "LoTTE-Search", "OOD (LoTTE x5 + Robust04)")
 SEEDS = 3  # behind every published mean of arXiv 2603.03010
+STEPS = 200_000  # of every training of arXiv 2603.03010
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,17 @@ class Published:
 
 @dataclass(frozen=True)
 class Beside:
-    """A measured score and its published counterpart."""
+    """A measured score and its published counterpart; `backbone` is empty for the first stage alone.
+
+    `steps` are those of the recipe where they are others than published.
+    """
 
     backbone: str
     recipe: str
     column: Column
     ours: Score
     theirs: Published
+    steps: int | None = None
 
     @property
     def difference(self) -> float:
@@ -77,23 +83,30 @@ def published() -> tuple[Published, ...]:
 
 def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
     """The pairs there are, and in words what has no counterpart, counted."""
-    names = _names()
+    known = names()
     columns = {column.key: column for column in scores.collections}
     columns |= {key: column for key in ("in-domain", "beir13", "lotte-search", "ood") if (column := scores.suite(key))}
     models = {each["name"]: hub_id(each, scores.rehearsal) for each in scores.results["backbones"]}
     configurations = {
-        (backbone, recipe["name"]): (names["backbones"].get(models[backbone], ()), *_trained(recipe, names))
+        (backbone, recipe["name"]): (known["backbones"].get(models[backbone], ()), *_trained(recipe, known))
         for backbone in scores.backbones
         for recipe in scores.results["recipes"]
     }
+    steps = {recipe["name"]: _other_steps(recipe, scores.rehearsal) for recipe in scores.results["recipes"]}
     found, reasons, matched = list[Beside](), Counter[str](), set[tuple[str, str]]()
     for theirs in published():
-        column = columns.get(names["collections"].get(theirs.collection, ""))
+        column = columns.get(known["collections"].get(theirs.collection, ""))
+        if not theirs.backbone:
+            alone = _first_stage(scores, column, theirs, known)
+            found += alone
+            if not alone:
+                reasons["of another first stage alone, or its collection or measure was not measured here"] += 1
+            continue
         alike = [key for key, (backbones, *_) in configurations.items() if theirs.backbone in backbones]
         same = [key for key in alike if configurations[key][1] == theirs.objective]
         trained = [key for key in same if theirs.lists in configurations[key][2]]
         pairs = [
-            Beside(*key, column, score, theirs)
+            Beside(*key, column, score, theirs, steps[key[1]] if theirs.vintage in ("v1", "v2") else None)
             for key in trained
             if column and (score := scores.score(*key, column, theirs.measure)).values
         ]
@@ -101,13 +114,19 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
         matched.update((pair.backbone, pair.recipe) for pair in pairs)
         if not pairs:
             reasons[
-                "its backbone is not in the study" if not alike
-                else "its objective was not trained here on that backbone" if not same
-                else "it was trained on other lists" if not trained
-                else "its collection or measure was not measured here"
+                "the backbone is not in the study" if not alike
+                else "the objective was not trained here on that backbone" if not same
+                else "trained on other lists" if not trained
+                else "the collection or measure was not measured here"
             ] += 1  # fmt: skip
     left = [f"{name} · {recipe}" for name, recipe in configurations if (name, recipe) not in matched]
-    notes = [f"{count} published figures have no counterpart: {reason}" for reason, count in reasons.items()]
+    notes = [
+        f"{plural(count, 'published figure')} without a counterpart: {reason}" for reason, count in reasons.items()
+    ]
+    first = scores.results["first_stage"]
+    if found:
+        depth = "" if scores.rehearsal else f"'s first {first['depth']:,}"
+        notes.insert(0, f"ours re-rank {first['name']}{depth}")
     if left and found:
         notes.append(
             f"{len(left)} of {len(configurations)} configurations are in no published table: {', '.join(left)}"
@@ -126,6 +145,21 @@ def _trained(recipe: Mapping[str, Any], names: Mapping[str, Any]) -> tuple[str, 
     return ", then ".join(objectives), tuple(names["lists"].get(lists, ()))
 
 
+def _other_steps(recipe: Mapping[str, Any], rehearsal: bool) -> int | None:
+    """The recipe's steps where they are not the published; every rehearsal's are few."""
+    steps = recipe["stages"][0]["steps"] if len(recipe["stages"]) == 1 else None
+    return None if rehearsal or steps == STEPS else steps
+
+
+def _first_stage(scores: Scores, column: Column | None, theirs: Published, names: Mapping[str, Any]) -> list[Beside]:
+    """The first stage alone, if it is the published one."""
+    name = scores.results["first_stage"]["name"]
+    value = scores.first_stage(column, theirs.measure) if column else None
+    if column is None or value is None or names["first_stages"].get(name) != theirs.first_stage:
+        return []
+    return [Beside("", f"{name} alone", column, Score((value,), 1), theirs)]
+
+
 def _read() -> Iterator[Published]:
     for table in TABLES:
         text = (files("limbeck.report") / "published" / f"{table}.csv").read_text(encoding="utf-8")
@@ -138,5 +172,6 @@ def _read() -> Iterator[Published]:
 
 
 @cache
-def _names() -> Any:
+def names() -> Any:
+    """Which of our names stand for which names of the tables."""
     return yaml.safe_load((files("limbeck.report") / "published" / "names.yaml").read_text(encoding="utf-8"))
