@@ -56,7 +56,7 @@ function drawTables(data) {
       ["95 % interval", row => compared(row, 1), row => compared(row, 1) == null ? ABSENT
         : `${signed(compared(row, 1))} to ${signed(compared(row, 2))}`, "number"],
       ["Corrected p", row => compared(row, 3), row => pValue(compared(row, 3)), "number"],
-      ["Better / equal / worse", row => entry(row)[7]?.[0], row => entry(row)[7]?.[0] == null ? ABSENT : escape(entry(row)[7].join(" / ")), "number"],
+      ["Wins / ties / losses", row => entry(row)[7]?.[0], row => entry(row)[7]?.[0] == null ? ABSENT : escape(entry(row)[7].join(" / ")), "number"],
     ], systems, {rowClass: given});
   };
   choice($("column-choices"), "On", columns.map(name => [name, name]), column, value => { column = value; single(); });
