@@ -22,7 +22,7 @@ class Claim:
 
 
 def state_claims(results: Results) -> list[Claim]:
-    """Every two recipes over all backbones and collections: significant differences, equivalences, the rest; by size."""
+    """Every two recipes over all backbones and collections: significant differences, equivalences, others; by size."""
     margin = results.get("margin")
     rows = sorted(
         results.get("over_backbones") or (),
