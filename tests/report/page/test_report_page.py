@@ -169,6 +169,6 @@ def test_every_difference_has_a_point_that_is_seen_filled_where_significant(open
     for place, row in enumerate(rows):
         row.update(corrected_seeds_p=0.001 if place else 0.4)
     page = open_page(results)
-    look = """() => [...document.querySelector('figure[data-chart=differences] svg.marks')
-        .querySelectorAll('.mark-symbol.role-mark path')].map(one => [getComputedStyle(one).stroke.startsWith('rgb'), getComputedStyle(one).fillOpacity])"""
-    assert page.evaluate(look) == [[True, "1" if place else "0"] for place in range(len(rows))]
+    points = page.locator("figure[data-chart=differences] svg.marks .mark-symbol.role-mark path")
+    look = "all => all.map(one => getComputedStyle(one)).map(one => [one.stroke.startsWith('rgb'), one.fillOpacity])"
+    assert points.evaluate_all(look) == [[True, "1" if place else "0"] for place in range(len(rows))]
