@@ -90,10 +90,11 @@ def differences(table: Table) -> Chart | None:
         return None
     backbones = _names(table, "backbone")
     height = len(_names(table, "recipe")) * max(28, 11 * len(backbones))
-    shared = {
+    coloured = colour("b", backbones, "backbone")
+    shared: Spec = {
         "y": {"field": "r", "sort": None, "title": None},
         "yOffset": {"field": "b", "sort": None},
-        "color": colour("b", backbones, "backbone"),
+        "color": coloured,
     }
     spec = {
         **_choices(table, measures=True),
@@ -109,7 +110,7 @@ def differences(table: Table) -> Chart | None:
                 "mark": {"type": "point", "size": 60, "opacity": 1, "filled": True, "strokeWidth": 1.6},
                 "encoding": {
                     **shared,
-                    "stroke": {**shared["color"], "legend": None},
+                    "stroke": {**coloured, "legend": None},
                     "x": {"field": "v", "type": "quantitative"},
                     "fillOpacity": {"condition": {"test": "datum.s", "value": 1}, "value": 0},
                     "tooltip": _tooltip({"r": "recipe", "b": "backbone", "v": "difference", "lo": "from", "hi": "to"}),

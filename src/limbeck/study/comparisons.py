@@ -247,14 +247,17 @@ def _corrected(family: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """With `corrected_p`, the randomisation test's, `corrected_seeds_p` where there are several seeds, and
     `corrected_equivalence_p` where there is a margin.
 
-    `significant` rests on the latter where there is one: over queries alone, two trainings of one recipe differ
-    significantly in 12 to 25 % of cases (benchmarks/error_rates.py).
+    `significant` rests on `corrected_seeds_p` where there is one: over queries alone, two trainings of one recipe
+    differ significantly in 12 to 25 % of cases (benchmarks/error_rates.py).
     """
-    kinds = ("randomisation_p", "seeds_p", "equivalence_p")
-    corrected = {kind: iter(holm([row[kind] for row in family if row[kind] is not None])) for kind in kinds}
+    corrected = holm([row["randomisation_p"] for row in family])
+    others = {
+        kind: iter(holm([row[kind] for row in family if row[kind] is not None]))
+        for kind in ("seeds_p", "equivalence_p")
+    }
     rows = []
-    for row in family:
-        p, seeds_p, equivalence_p = (None if row[kind] is None else next(corrected[kind]) for kind in kinds)
-        found = {"corrected_p": p, "corrected_seeds_p": seeds_p, "corrected_equivalence_p": equivalence_p}
-        rows.append({**row, **found, "significant": (p if seeds_p is None else seeds_p) < LEVEL})
+    for row, p in zip(family, corrected, strict=True):
+        found = {f"corrected_{kind}": None if row[kind] is None else next(left) for kind, left in others.items()}
+        seeds_p = found["corrected_seeds_p"]
+        rows.append({**row, "corrected_p": p, **found, "significant": (p if seeds_p is None else seeds_p) < LEVEL})
     return rows
