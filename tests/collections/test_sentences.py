@@ -24,7 +24,7 @@ def test_each_sentence_of_four_words_asks_for_its_document() -> None:
 def test_documents_without_a_sentence_are_counted() -> None:
     made = sentence_queries(collection_of("Too short.", "", "This one is long enough"))
     assert list(made.queries) == ["d2~1"]
-    assert made.warnings == ("2 documents have no sentence of 4 or more words, and so no query",)
+    assert made.warnings == ("c: documents without a sentence of 4 or more words, and so without a query: 2",)
 
 
 def test_no_sentence_at_all_is_refused() -> None:

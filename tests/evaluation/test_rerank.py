@@ -48,11 +48,8 @@ RUN = Run.from_scores(
 
 @pytest.fixture
 def encoder(monkeypatch: pytest.MonkeyPatch) -> Stub:
-    import importlib
-
-    module = importlib.import_module("limbeck.evaluation.rerank")
     stores = _Pairs(_Rows(list(COLLECTION.queries)), _Rows([*COLLECTION.documents, "q1"]))
-    monkeypatch.setattr(module, "collection_pairs", lambda *_: stores)
+    monkeypatch.setattr("limbeck.encoder.collection_pairs", lambda *_: stores)
     return Stub()
 
 

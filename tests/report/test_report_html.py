@@ -153,7 +153,15 @@ def test_a_claim_counts_backbones_and_says_what_else_differs(make_results: Calla
     )
     [claim] = state_claims(results)
     assert claim.sentence.startswith("BCE and RankNet cannot be told apart: BCE is ahead on 1 of 2 backbones, +0.001")
-    assert not claim.significant
+    assert not claim.firm
+    results["margin"] = 0.02
+    row.update(detectable=0.0346, corrected_equivalence_p=0.06)
+    [claim] = state_claims(results)
+    assert claim.sentence.endswith("p = 0.700; 0.035 or more would show.")
+    row.update(corrected_equivalence_p=0.03)
+    [claim] = state_claims(results)
+    assert claim.sentence.startswith("BCE and RankNet are equivalent within ±0.02, p = 0.030: BCE is ahead on 1 of 2")
+    assert claim.firm
 
 
 def test_the_mark_rests_on_queries_and_seeds_in_every_format_and_the_note_says_so(results: Results) -> None:

@@ -27,6 +27,7 @@ def test_the_explorer_holds_every_systems_best_passages_with_grades_and_values(f
         assert query["values"][3] == round(values[query["id"]], 4)
         assert {document["grade"] for document in query["documents"]} - {None}
         assert all(document["text"] for document in query["documents"])
+    assert read_run(folder / "head.gz") == run.cut(10)
     spreads = [max(query["values"]) - min(query["values"]) for query in collection["queries"]]
     assert spreads == sorted(spreads, reverse=True)
     assert json.loads(json.dumps(found, allow_nan=False)) == found

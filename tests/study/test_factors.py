@@ -115,7 +115,7 @@ def test_the_verb_prints_shares_effects_and_the_ratio(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["study", "factors", path, "--measure", "AP"])
     assert shown.exit_code == 0, shown.output
     assert "objective × collection" in shown.stdout
-    assert "objective spreads the figures 2.00 [2.00, 2.00] times as far as backbone" in shown.stdout
+    assert "The figures spread 2.00 [2.00, 2.00] times as far over objective as over backbone" in shown.stdout
     assert "highest less lowest: InfoNCE − BCE +0.2000" in shown.stdout
     assert "1 row without a value" in shown.stderr
     words = ["study", "factors", path, "--measure", "AP", "--where", "seed=1", "--factor", "objective", "--json"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from limbeck.evaluation import holm, minimum_detectable_difference, over_queries_and_seeds, pair, paired_t
 from limbeck.study import gather, load_study
@@ -13,6 +14,7 @@ from limbeck.study.comparisons import (
     Trained,
     compare_on_suites,
     compare_over_backbones,
+    compare_recipes,
     compare_with_first_stage,
 )
 from limbeck.study.results import _curves
@@ -156,6 +158,28 @@ def test_two_recipes_are_compared_over_the_backbones_that_both_have() -> None:
     assert row["differs"] == ["signal"]
     assert 0 < row["seeds_p"] == row["corrected_seeds_p"] < 0.05
     assert row["significant"]
+    assert row["corrected_equivalence_p"] is None
+
+
+def test_with_a_margin_every_two_recipes_are_tested_for_equivalence_corrected_together() -> None:
+    random = np.random.default_rng(2)
+    trained = [
+        Trained("b", name, {"x": {"RR": {1: {str(n): 0.5 + shift + float(random.normal(0, 0.02)) for n in range(40)}}}})
+        for name, shift in (("r", 0.0), ("s", 0.001), ("t", 0.05))
+    ]
+    sides = {one.recipe: np.array(list(one.values["x"]["RR"][1].values())) for one in trained}
+    rows = compare_recipes(trained, ["x"], "RR", {}, margin=0.02)
+    p_values = [
+        max(
+            ttest_1samp(sides[a] - sides[b], -0.02, alternative="greater").pvalue,
+            ttest_1samp(sides[a] - sides[b], 0.02, alternative="less").pvalue,
+        )
+        for a, b in (("r", "s"), ("r", "t"), ("s", "t"))
+    ]
+    assert [row["equivalence_p"] for row in rows] == pytest.approx(p_values)
+    smallest, *others = sorted(p_values)
+    assert rows[0]["corrected_equivalence_p"] == pytest.approx(3 * smallest)
+    assert smallest < 0.01 < 0.5 < min(others)
 
 
 def test_a_suite_is_compared_as_the_mean_of_its_members_and_only_where_a_recipe_has_all() -> None:

@@ -110,9 +110,9 @@ def _sentence(ratio: "Ratio", found: "FactorAnalysis") -> str:
     ]
     highest = f"highest less lowest: {spans[0]}; {spans[1]}."
     if ratio.ratio is None:
-        return f"{ratio.b} makes no difference. {ratio.a} and {ratio.b}, {highest}"
+        return f"The figures do not differ over {ratio.b}. {ratio.a} and {ratio.b}, {highest}"
     return (
-        f"{ratio.a} spreads the figures {ratio.ratio:.2f}{_bracket(ratio.interval)} times as far as {ratio.b} "
+        f"The figures spread {ratio.ratio:.2f}{_bracket(ratio.interval)} times as far over {ratio.a} as over {ratio.b} "
         f"(standard deviations of effects); {highest}"
     )
 

@@ -39,7 +39,10 @@ def sentence_queries(collection: Collection) -> Collection:
         without += len(queries) == before
     if not queries:
         raise UsageError(f"{collection.name}: no document has a sentence of {FEWEST_WORDS} or more words")
-    warning = f"{without} documents have no sentence of {FEWEST_WORDS} or more words, and so no query"
+    warning = (
+        f"{collection.name}: documents without a sentence of {FEWEST_WORDS} or more words, and so without a query: "
+        f"{without:,}"
+    )
     return replace(
         collection,
         queries=queries,

@@ -34,8 +34,9 @@ def require_onnx() -> None:
 def write_onnx(folder: Path) -> None:
     """Write the model of a checkpoint's folder into it as `FP32` and `INT8`, for any batch and length.
 
-    8 bits: weights and activations of matrix products as unsigned integers, the activations' range taken from each
-    batch (dynamic quantisation). Unsigned, because signed weights overflow on processors without VNNI.
+    8 bits: weights and activations of matrix products as unsigned integers, the weights with a scale for each output,
+    the activations' range taken from each batch (dynamic quantisation). Unsigned, because signed weights overflow on
+    processors without VNNI.
 
     Raises:
         MissingError: the extra `export` is not installed.
@@ -60,7 +61,10 @@ def write_onnx(folder: Path) -> None:
                 _Logits(model), (), str(folder / FP32), kwargs=batch, dynamo=True, input_names=list(batch),
                 output_names=["logits"], dynamic_shapes=dict.fromkeys(batch, sizes), external_data=large, verbose=False,
             )  # fmt: skip
-            quantize_dynamic(folder / FP32, folder / INT8, weight_type=QuantType.QUInt8, use_external_data_format=large)
+            quantize_dynamic(
+                folder / FP32, folder / INT8, weight_type=QuantType.QUInt8, per_channel=True,
+                use_external_data_format=large,
+            )  # fmt: skip
         except Exception as error:
             # torch's and onnxruntime's errors have no common class.
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)

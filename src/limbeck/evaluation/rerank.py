@@ -1,19 +1,22 @@
 """Re-ranking: a cross-encoder scores the candidates of a run."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 
 from limbeck.collections import Collection
 from limbeck.collections.progress import bar
-from limbeck.encoder import CrossEncoder, collection_pairs, in_windows
 from limbeck.errors import DataError, UsageError
 from limbeck.runs import Run, rank
 
+if TYPE_CHECKING:
+    from limbeck.encoder import CrossEncoder
+
 
 def rerank(
-    encoder: CrossEncoder,
+    encoder: "CrossEncoder",
     collection: Collection,
     run: Run,
     depth: int,
@@ -36,6 +39,9 @@ def rerank(
         MissingError: a candidate without text in the collection.
         UsageError: another `aggregate`.
     """
+    # Not above: measures and statistics need no torch, whose import takes seconds.
+    from limbeck.encoder import collection_pairs, in_windows
+
     if aggregate not in ("first", "max"):
         raise UsageError(f"aggregate is {aggregate!r}, expected first or max")
     wanted = [query_id for query_id in collection.query_ids if query_id in run]

@@ -18,7 +18,7 @@ from limbeck.study.invocation import read_invocations
 
 TERMS = {
     "msmarco": "MS MARCO is for non-commercial research only",
-    "demo": "limbeck's own demo collection: CC0-1.0",
+    "demo": "limbeck's own demo collection is in the public domain (CC0 1.0)",
 }
 """First part of a collection's name → its terms, where limbeck knows them."""
 UNKNOWN = "unknown"

@@ -90,10 +90,11 @@ def differences(table: Table) -> Chart | None:
         return None
     backbones = _names(table, "backbone")
     height = len(_names(table, "recipe")) * max(28, 11 * len(backbones))
-    shared = {
+    coloured = colour("b", backbones, "backbone")
+    shared: Spec = {
         "y": {"field": "r", "sort": None, "title": None},
         "yOffset": {"field": "b", "sort": None},
-        "color": _colour("b", backbones, "backbone"),
+        "color": coloured,
     }
     spec = {
         **_choices(table, measures=True),
@@ -109,6 +110,7 @@ def differences(table: Table) -> Chart | None:
                 "mark": {"type": "point", "size": 60, "opacity": 1, "filled": True, "strokeWidth": 1.6},
                 "encoding": {
                     **shared,
+                    "stroke": {**coloured, "legend": None},
                     "x": {"field": "v", "type": "quantitative"},
                     "fillOpacity": {"condition": {"test": "datum.s", "value": 1}, "value": 0},
                     "tooltip": _tooltip({"r": "recipe", "b": "backbone", "v": "difference", "lo": "from", "hi": "to"}),
@@ -116,7 +118,12 @@ def differences(table: Table) -> Chart | None:
             },
         ],
     }  # fmt: skip
-    return Chart("differences", "Differences to the first stage with 95 % intervals", _with(spec, rows), height + 110)
+    return Chart(
+        "differences",
+        "Differences to the first stage with 95 % intervals; filled where significant",
+        _with(spec, rows),
+        height + 110,
+    )
 
 
 def scaling(results: Results, table: Table) -> Chart | None:
@@ -136,7 +143,7 @@ def scaling(results: Results, table: Table) -> Chart | None:
         "encoding": {
             "x": {"field": "x", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 12},
                   "title": "million weights", "axis": {"format": ",.3~r", "tickCount": 6}},
-            "color": _colour("r", _names(table, "recipe"), "recipe"),
+            "color": colour("r", _names(table, "recipe"), "recipe"),
         },
         "layer": [
             {"mark": "line", "encoding": {"y": {**y, "aggregate": "mean"}}},
@@ -203,7 +210,7 @@ def cost(results: Results, table: Table) -> Chart | None:
                 "encoding": {
                     "x": x,
                     "y": y,
-                    "color": _colour("r", _names(table, "recipe"), "recipe"),
+                    "color": colour("r", _names(table, "recipe"), "recipe"),
                     "shape": {"field": "b", "sort": None, "title": "backbone",
                               "scale": {"domain": _names(table, "backbone"), "range": list(SHAPES)}},
                     "tooltip": _tooltip({"r": "recipe", "b": "backbone", "x": "cost", "v": "mean"}),
@@ -250,7 +257,7 @@ def _choice(name: str, label: str, options: Sequence[str]) -> Spec:
     return {"name": name, "value": options[0], **bound}
 
 
-def _colour(field: str, names: Sequence[str], title: str) -> Spec:
+def colour(field: str, names: Sequence[str], title: str) -> Spec:
     colours = [COLOURS[place % len(COLOURS)] for place in range(len(names))]
     return {"field": field, "sort": None, "title": title, "scale": {"domain": list(names), "range": colours}}
 

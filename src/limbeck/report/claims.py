@@ -4,27 +4,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from limbeck.report.formats import enumerate_words, p_is, plural, signed
-from limbeck.report.table import Results, decisive_p, mark
+from limbeck.report.formats import enumerate_words, number, p_is, plural, signed
+from limbeck.report.table import ALPHA, Results, decisive_p, mark
 from limbeck.report.wording import test_name
 
 
 @dataclass(frozen=True)
 class Claim:
-    """`sentence` is the claim, `caution` what keeps it from being one about the objective; `significant` if it is."""
+    """`sentence` is the claim, `caution` what keeps it from being one about the objective.
+
+    `firm` is one that the data decide: a significant difference, or equivalence.
+    """
 
     sentence: str
     caution: str
-    significant: bool
+    firm: bool
 
 
 def state_claims(results: Results) -> list[Claim]:
-    """Every two recipes over all backbones and collections, significant differences first, then by size."""
+    """Every two recipes over all backbones and collections: significant differences, equivalences, others; by size."""
+    margin = results.get("margin")
     rows = sorted(
         results.get("over_backbones") or (),
-        key=lambda row: (not _significant(row), -abs(row["difference"])),
+        key=lambda row: (not _significant(row), not _equivalent(row), -abs(row["difference"])),
     )
-    return [Claim(_sentence(row), _caution(row), _significant(row)) for row in rows]
+    return [Claim(_sentence(row, margin), _caution(row), _significant(row) or _equivalent(row)) for row in rows]
 
 
 def claims_note(results: Results) -> str:
@@ -32,18 +36,28 @@ def claims_note(results: Results) -> str:
     rows = results.get("over_backbones") or ()
     names = [collection["name"] for collection in results["collections"]]
     where = f"on {names[0]}" if len(names) == 1 else f"over {plural(len(names), 'collection')}"
-    return (
+    note = (
         f"Mean differences {where}, averaged over backbones; in brackets the 95 % interval over queries and seeds; "
-        f"{test_name(results)}, Holm-corrected over {plural(len(rows), 'pair')}. Backbones and collections are those "
-        "at hand."
+        f"{test_name(results)}, Holm-corrected over {plural(len(rows), 'pair')}. "
     )
+    if margin := results.get("margin"):
+        note += (
+            f"Equivalent: two one-sided t-tests that the difference is within ±{margin:g}, corrected alike; the margin "
+            "is the study file's. "
+        )
+    return f"{note}What would show is found with a power of 0.8. Backbones and collections are those at hand."
 
 
 def _significant(row: Mapping[str, Any]) -> bool:
     return bool(mark(row["difference"], decisive_p(row)))
 
 
-def _sentence(row: Mapping[str, Any]) -> str:
+def _equivalent(row: Mapping[str, Any]) -> bool:
+    p = row.get("corrected_equivalence_p")
+    return p is not None and p < ALPHA
+
+
+def _sentence(row: Mapping[str, Any], margin: float | None) -> str:
     backbones = row["backbones"]
     turn = row["difference"] < 0
     better, other = (row["b"], row["a"]) if turn else (row["a"], row["b"])
@@ -56,10 +70,14 @@ def _sentence(row: Mapping[str, Any]) -> str:
         ends = sorted(-end if turn else end for end in row["collections_ci"])
         numbers += f"; [{signed(ends[0])}, {signed(ends[1])}] over collections too"
     count = f"{ahead} of {plural(len(backbones), 'backbone')}" if len(backbones) > 1 else backbones[0]
+    within = f"within ±{margin:g}, {p_is(row['corrected_equivalence_p'])}" if _equivalent(row) else ""
     if _significant(row):
-        return f"{better} beats {other} on {count}, {numbers}."
+        return f"{better} beats {other} on {count}, {numbers}{f'; yet {within}' if within else ''}."
     lead = f"{better} is ahead on {count}" if row["difference"] else "their means are equal"
-    return f"{better} and {other} cannot be told apart: {lead}, {numbers}."
+    if within:
+        return f"{better} and {other} are equivalent {within}: {lead}, {numbers}."
+    shows = "" if row.get("detectable") is None else f"; {number(row['detectable'])} or more would show"
+    return f"{better} and {other} cannot be told apart: {lead}, {numbers}{shows}."
 
 
 def _caution(row: Mapping[str, Any]) -> str:

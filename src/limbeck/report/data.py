@@ -24,6 +24,7 @@ def table_data(results: Results, table: Table) -> dict[str, Any]:
     """Systems, their values by measure and column, pairs of recipes and cells, in the order of `page.js`."""
     return {
         "measures": list(table.measures),
+        "margin": results.get("margin"),
         "suites": list(table.suites),
         "collections": list(table.collections),
         "seeds": sorted({cell["seed"] for cell in results["cells"]}),
@@ -40,7 +41,7 @@ def table_data(results: Results, table: Table) -> dict[str, Any]:
 def _entry(entry: Entry) -> list[Any] | None:
     if entry.mean is None:
         return [None, entry.seed_note]
-    compared = [entry.difference, entry.low, entry.high, entry.corrected_p]
+    compared = [entry.difference, entry.low, entry.high, entry.corrected_p, entry.detectable]
     return [
         _short(entry.mean),
         entry.seed_note,
@@ -62,6 +63,7 @@ def _pair(results: Results, pair: Mapping[str, Any]) -> list[Any]:
         *map(_short, (pair["difference"], *pair["ci"], p)),
         _SIGNS[mark(pair["difference"], p)],
         pair_note(pair.get("differs")),
+        _short(pair.get("corrected_equivalence_p")),
     ]
 
 

@@ -23,6 +23,7 @@ COLUMNS = (
     "ci_low",
     "ci_high",
     "corrected_p",
+    "detectable",
     "mark",
 )
 _MARKS = {"▲": "above", "▼": "below"}
@@ -77,5 +78,6 @@ def _aggregate(entry: Entry) -> dict[str, Any]:
         "ci_low": entry.low,
         "ci_high": entry.high,
         "corrected_p": entry.corrected_p,
+        "detectable": entry.detectable,
         "mark": _MARKS.get(entry.mark, ""),
     }

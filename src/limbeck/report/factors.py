@@ -39,9 +39,9 @@ def _ratio(ratio: Mapping[str, Any]) -> str:
     ]
     ends = f"highest less lowest: {enumerate_words(spans)}."
     if ratio["ratio"] is None:
-        return f"{ratio['b'].capitalize()} makes no difference; {ends}"
+        return f"The figures do not differ over {ratio['b']}; {ends}"
     times = f"{number(ratio['ratio'], 2)}{_bracket(ratio['interval'], 2)}"
-    return f"{ratio['a'].capitalize()} spreads the figures {times} times as far as {ratio['b']}; {ends}"
+    return f"The figures spread {times} times as far over {ratio['a']} as over {ratio['b']}; {ends}"
 
 
 def _bracket(bounds: Interval, digits: int = 3) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from limbeck.report.audit import audit_sentences
-from limbeck.report.claims import state_claims
+from limbeck.report.claims import claims_note, state_claims
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import duration, interval, moment, p_value, plural, signed
 from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
@@ -41,7 +41,7 @@ def to_markdown(results: Results) -> str:
         f"evaluation · limbeck {escape(results['limbeck_version'])} · {escape(moment(results['created']))}",
         *(f"## {escape(measure)}\n\n{measure_table(table, measure)}" for measure in table.measures),
         escape(legend(results)),
-        _section("Claims", [f"{one.sentence} {one.caution}".strip() for one in state_claims(results)]),
+        _claims(results),
         _bullets(table.notes),
         _recipes(results),
         _pairs(results),
@@ -82,6 +82,11 @@ def escape(text: object) -> str:
 def _pipe_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
     rule = ["---" if column < left else "---:" for column in range(len(header))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
+
+
+def _claims(results: Results) -> str:
+    claims = _section("Claims", [f"{one.sentence} {one.caution}".strip() for one in state_claims(results)])
+    return f"{claims}\n\n{escape(claims_note(results))}" if claims else ""
 
 
 def _recipes(results: Results) -> str:

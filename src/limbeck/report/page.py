@@ -21,7 +21,7 @@ from limbeck.report.finding import state_finding
 from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
 from limbeck.report.rank_chart import rank_chart, rank_recipes, ranks_note
 from limbeck.report.table import Results, Table, build_table
-from limbeck.report.terms import signed_recipe
+from limbeck.report.terms import signed_recipe, terms_notes
 from limbeck.report.training_charts import loss, validation
 from limbeck.report.wording import REHEARSAL, legend, other_warnings, stage_text, statements, unfinished_cells
 
@@ -38,8 +38,9 @@ def to_html(results: Results, queries: Mapping[str, Any] | None = None) -> str:
     cells = results["cells"]
     ranked = rank_recipes(table)
     charts = {chart.name: chart for chart in _charts(results, table)}
-    ranks = ranked
-    if not isinstance(ranked, str):
+    if isinstance(ranked, str):
+        ranks = ranked
+    else:
         charts["ranks"] = rank_chart(*ranked)
         ranks = ranks_note(ranked[1], len(table.collections))
     libraries = bundle()
@@ -52,7 +53,8 @@ def to_html(results: Results, queries: Mapping[str, Any] | None = None) -> str:
         "claims_note": claims_note(results),
         "factors": state_factors(results),
         "rehearsal": REHEARSAL,
-        "legend": legend(results),
+        "legend": " ".join((legend(results), *terms_notes(results))),
+        "notes": [note for note in table.notes if note not in terms_notes(results)],
         "done": sum(cell["state"] == "done" for cell in cells),
         "seeds": sorted({cell["seed"] for cell in cells}),
         "unfinished": unfinished_cells(results),

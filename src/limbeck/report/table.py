@@ -23,7 +23,8 @@ class Entry:
 
     `seeds` holds every planned seed with its value, None where the cell has none. `std` is the sample standard
     deviation over seeds, None with fewer than two. `difference`, `low`, `high` and the p-value are those of
-    the paired comparison with the first stage; the p-value is that on which the mark rests (`decisive_p`).
+    the paired comparison with the first stage; the p-value is that on which the mark rests (`decisive_p`). `detectable`
+    is the smallest true difference that it would have found with power 0.8.
     """
 
     mean: float | None = None
@@ -33,6 +34,7 @@ class Entry:
     low: float | None = None
     high: float | None = None
     corrected_p: float | None = None
+    detectable: float | None = None
     wins: int | None = None
     ties: int | None = None
     losses: int | None = None
@@ -200,6 +202,7 @@ def _entry(cells: list[Mapping[str, Any]], comparison: Mapping[str, Any] | None,
         low=finite(low),
         high=finite(high),
         corrected_p=decisive_p(comparison),
+        detectable=finite(comparison.get("detectable")),
         wins=comparison.get("wins"),
         ties=comparison.get("ties"),
         losses=comparison.get("losses"),

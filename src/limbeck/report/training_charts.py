@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from limbeck.report.charts import Chart, Spec, _colour
+from limbeck.report.charts import Chart, Spec, colour
 from limbeck.report.curves import Curve, curve, mean_curve, smooth, stage_boundaries
 from limbeck.report.table import Results
 
@@ -67,7 +67,7 @@ def _panels(
         return None
     x: dict[str, Any] = {"field": "x", "type": "quantitative", "title": "step", "axis": {"tickCount": 4}}
     y = {"field": "v", "type": "quantitative", "title": None, "scale": {"zero": False}}
-    shared = {"x": x, "y": y, "color": _colour("n", names, legend)}
+    shared = {"x": x, "y": y, "color": colour("n", names, legend)}
     tooltip = [{"field": "n", "title": legend}, {"field": "k", "title": "seed"}, {"field": "x", "title": "step"},
                {"field": "v", "title": "value"}]  # fmt: skip
     layers: list[Spec] = [

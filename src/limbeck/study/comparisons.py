@@ -67,11 +67,13 @@ def compare_recipes(
     collections: Sequence[str],
     measure: str,
     differs: Mapping[tuple[str, str, str], Sequence[str]],
+    margin: float | None = None,
 ) -> list[dict[str, Any]]:
     """Every two recipes of a backbone, Holm-corrected over those of one collection.
 
     Args:
         differs: (backbone, recipe a, recipe b) → the factors beside the objective in which they differ.
+        margin: of equivalence, in the measure's unit.
     """
     rows = []
     for collection in collections:
@@ -91,7 +93,7 @@ def compare_recipes(
                     **statistics,
                     "differs": list(differs.get((a.backbone, a.recipe, b.recipe), ())),
                 }
-                for (a, b), statistics in zip(couples, _compare(collection, sides, len(couples)), strict=True)
+                for (a, b), statistics in zip(couples, _compare(collection, sides, len(couples), margin), strict=True)
             ]
         )
     return rows
@@ -132,6 +134,7 @@ def compare_over_backbones(
     collections: Sequence[str],
     measure: str,
     differs: Mapping[tuple[str, str, str], Sequence[str]],
+    margin: float | None = None,
 ) -> list[dict[str, Any]]:
     """Every two recipes, averaged over the backbones and collections that both have, Holm-corrected over all pairs.
 
@@ -152,7 +155,7 @@ def compare_over_backbones(
             couples.append(
                 (a, b, backbones, pair(*(_averaged([found[side, n] for n in backbones]) for side in (a, b))))
             )
-    compared = compare_all([both for *_, both in couples], level=LEVEL / max(1, len(couples)))
+    compared = compare_all([both for *_, both in couples], margin=margin, level=LEVEL / max(1, len(couples)))
     return _corrected(
         [
             {
@@ -203,11 +206,14 @@ def _suite_means(own: Mapping[str, Sequence[Values]], first: Mapping[str, Sequen
 
 
 def _compare(
-    collection: str, sides: Sequence[tuple[Sequence[Values], Sequence[Values]]], family: int
+    collection: str,
+    sides: Sequence[tuple[Sequence[Values], Sequence[Values]]],
+    family: int,
+    margin: float | None = None,
 ) -> list[dict[str, Any]]:
     """The statistics of pairs of systems, given by their seeds. `family`: how many are corrected together."""
     pairs = [pair({collection: a}, {collection: b}) for a, b in sides]
-    return [_statistics(one) for one in compare_all(pairs, level=LEVEL / max(1, family))]
+    return [_statistics(one) for one in compare_all(pairs, margin=margin, level=LEVEL / max(1, family))]
 
 
 def _statistics(found: Comparison) -> dict[str, Any]:
@@ -217,6 +223,7 @@ def _statistics(found: Comparison) -> dict[str, Any]:
         "t_p": found.t_p,
         "randomisation_p": found.randomisation_p,
         "seeds_p": found.seeds_p,
+        "equivalence_p": found.equivalence_p,
         "effect_size": found.effect_size,
         "detectable": found.detectable,
         "queries": found.n,
@@ -237,16 +244,20 @@ def _means(seeds: Sequence[Values], first_stage: Values) -> dict[str, Any]:
 
 
 def _corrected(family: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With `corrected_p`, the randomisation test's, and `corrected_seeds_p` where there are several seeds.
+    """With `corrected_p`, the randomisation test's, `corrected_seeds_p` where there are several seeds, and
+    `corrected_equivalence_p` where there is a margin.
 
-    `significant` rests on the latter where there is one: over queries alone, two trainings of one recipe differ
-    significantly in 12 to 25 % of cases (benchmarks/error_rates.py).
+    `significant` rests on `corrected_seeds_p` where there is one: over queries alone, two trainings of one recipe
+    differ significantly in 12 to 25 % of cases (benchmarks/error_rates.py).
     """
     corrected = holm([row["randomisation_p"] for row in family])
-    over_seeds = iter(holm([row["seeds_p"] for row in family if row["seeds_p"] is not None]))
+    others = {
+        kind: iter(holm([row[kind] for row in family if row[kind] is not None]))
+        for kind in ("seeds_p", "equivalence_p")
+    }
     rows = []
     for row, p in zip(family, corrected, strict=True):
-        seeds_p = None if row["seeds_p"] is None else next(over_seeds)
-        decisive = p if seeds_p is None else seeds_p
-        rows.append({**row, "corrected_p": p, "corrected_seeds_p": seeds_p, "significant": decisive < LEVEL})
+        found = {f"corrected_{kind}": None if row[kind] is None else next(left) for kind, left in others.items()}
+        seeds_p = found["corrected_seeds_p"]
+        rows.append({**row, "corrected_p": p, **found, "significant": (p if seeds_p is None else seeds_p) < LEVEL})
     return rows

@@ -10,6 +10,9 @@ from limbeck.files import write_json
 from limbeck.runs import Run, read_run, write_run
 from limbeck.study.store import read_json
 
+SHOWN = 10
+"""Passages of each query that are kept apart in `head.gz`: whole runs of a large study take an hour to read."""
+
 
 def evaluate(folder: Path, collection: Collection, measures: list[str], make_run: Callable[[], Run]) -> dict[str, Any]:
     """The values of a run on a collection, from `folder` where they are there already.
@@ -29,7 +32,9 @@ def evaluate(folder: Path, collection: Collection, measures: list[str], make_run
         if not run_file.exists():
             write_run(make_run(), run_file)
             absent = wanted
-        found = measure_run(collection, read_run(run_file), absent)
+        run = read_run(run_file)
+        write_run(run.cut(SHOWN), folder / "head.gz")
+        found = measure_run(collection, run, absent)
         kept = {
             "collection": collection.name,
             "queries": found.queries,
@@ -40,6 +45,12 @@ def evaluate(folder: Path, collection: Collection, measures: list[str], make_run
         }
         write_json(path, kept)
     return kept
+
+
+def read_head(folder: Path) -> Run:
+    """The first `SHOWN` passages of every query; more where an older limbeck kept the whole run alone."""
+    head = folder / "head.gz"
+    return read_run(head if head.exists() else folder / "run.gz")
 
 
 def means(kept: dict[str, Any], measures: list[str]) -> dict[str, float]:

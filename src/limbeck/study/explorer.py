@@ -7,13 +7,12 @@ from typing import Any
 
 from limbeck.collections import Collection, load_collection
 from limbeck.errors import LimbeckError
-from limbeck.runs import read_run
+from limbeck.study.evaluate import SHOWN, read_head
 from limbeck.study.status import cell_state
 from limbeck.study.store import Store, read_json
 
 QUERIES = 400
 """Queries over all collections, shared evenly: what keeps a page with 55 systems and their passages at a few MB."""
-SHOWN = 10  # passages of a ranking
 TEXT = 500  # letters of a passage
 
 
@@ -86,7 +85,7 @@ def _explore(
     collection = load_collection(place["place"])
     heads: dict[str, list[tuple[str, ...]]] = {query: [] for query in chosen}
     for folder in folders:
-        run = read_run(folder / "run.gz")
+        run = read_head(folder)
         for query, rankings in heads.items():
             ranking = run.get(query)
             rankings.append(ranking.docids[:SHOWN] if ranking else ())

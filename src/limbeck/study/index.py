@@ -38,6 +38,7 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
         "rehearsal": config.rehearsal,
         "limbeck_version": __version__,
         "measures": list(dict.fromkeys(canonical(measure) for measure in config.evaluation.measures)),
+        "margin": config.evaluation.margin,
         "collections": [_collection(sources, test.name) for test in tests],
         "training": [_collection(sources, name) for name in config.collections.train],
         "validation": config.validation

@@ -82,7 +82,7 @@ def plan_study(study: Study) -> StudyPlan:
             cells += [Cell(backbone, recipe, seed, {**described, "seed": seed}) for seed in config.seeds]
     collections = dict.fromkeys([*config.collections.train, *config.collections.test])
     warnings += tuple(text for name in collections for text in sources.collection(name).warnings)
-    return StudyPlan(study, tuple(cells), warnings)
+    return StudyPlan(study, tuple(cells), tuple(dict.fromkeys(warnings)))
 
 
 def learning_rate(study: Study, backbone: str, stage: Stage) -> float:

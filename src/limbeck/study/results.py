@@ -51,6 +51,11 @@ class _Gathering:
         return list(self.index["measures"])
 
     @cached_property
+    def margin(self) -> float | None:
+        """Of equivalence; an older limbeck's study knows none."""
+        return self.index.get("margin")  # type: ignore[no-any-return]
+
+    @cached_property
     def tests(self) -> list[str]:
         return [collection["name"] for collection in self.index["collections"]]
 
@@ -66,6 +71,7 @@ class _Gathering:
         results = {
             **{name: index[name] for name in ("name", "limbeck_version", "created", "measures")},
             "rehearsal": index.get("rehearsal", False),
+            "margin": self.margin,
             "output": str(self.store.folder),
             "facts": self.facts,
             "terms": {backbone: terms(recipes) for backbone, recipes in self.facts.items()},
@@ -98,8 +104,10 @@ class _Gathering:
             "cells": self.cells,
             "comparisons": compare_with_first_stage(self.trained, values, self.measures),
             "suite_comparisons": compare_on_suites(self.trained, values, self.measures, complete),
-            "pairwise": compare_recipes(self.trained, self.tests, self.measures[0], self.differs),
-            "over_backbones": compare_over_backbones(self.trained, self.tests, self.measures[0], self.differs),
+            "pairwise": compare_recipes(self.trained, self.tests, self.measures[0], self.differs, self.margin),
+            "over_backbones": compare_over_backbones(
+                self.trained, self.tests, self.measures[0], self.differs, self.margin
+            ),
             "audit": self.audit,
             "warnings": [*index["warnings"], *self._warnings(kept)],
         }

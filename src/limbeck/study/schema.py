@@ -268,12 +268,16 @@ class Validation(Section):
 
 
 class Evaluation(Section):
-    """How every cell is tested."""
+    """How every cell is tested.
+
+    `margin`, in the first measure's unit and chosen beforehand: recipes that differ by less are as good as each other.
+    """
 
     first_stage: str = "bm25"
     depth: Count = 100
     measures: Names = ["nDCG@10"]
     precision: Precision = "fp32"
+    margin: Rate | None = None
 
 
 class StudyConfig(Section):

@@ -19,7 +19,7 @@ class Store:
     invocations/TIME.json       which call ran which cells, with what and where
     hashes.json                 SHA-256 of its files, so that only new ones are read for the provenance
     cells/ID/                   cell.json (its description), state.json, error.txt (a traceback), the training's files
-    cells/ID/evaluations/KEY/   run.gz, values.json (every query's values)
+    cells/ID/evaluations/KEY/   run.gz, head.gz (its first passages), values.json (every query's values)
     shared/runs/KEY.run.gz      first stages' runs
     shared/lists/KEY.parquet    training lists
     shared/teachers/            scores of cross-encoders, and KEY.calls.jsonl: calls to an LLM; none is made twice

@@ -148,3 +148,14 @@ def test_every_published_figure_is_carried(shared_data: Path) -> None:
         collected = {(row["collection"], round(float(row["value"]), 5)) for row in csv.DictReader(stream)}
     carried = {(figure.collection, round(figure.value, 5)) for figure in published()}
     assert len(collected - carried) <= 1, "one average was published twice, with other rounding"
+
+
+def test_a_figure_that_is_drawn_no_more_is_removed_and_other_files_stay(paper: Results, tmp_path: Path) -> None:
+    small = {**paper, "backbones": paper["backbones"][:1], "recipes": paper["recipes"][:1]}
+    write_paper(small, tmp_path)
+    figures = tmp_path / "figures"
+    (figures / "mine.pdf").write_text("mine")
+    drawn = {path.name for path in figures.iterdir()}
+    assert {"training-loss.pdf", "training-loss.svg"} < drawn
+    write_paper({**small, "cells": [{**cell, "curve": []} for cell in paper["cells"]]}, tmp_path)
+    assert {path.name for path in figures.iterdir()} == drawn - {"training-loss.pdf", "training-loss.svg"}

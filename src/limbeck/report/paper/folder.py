@@ -1,6 +1,7 @@
 """The tables and figures of a paper, in a report's folder."""
 
 import os
+import re
 from pathlib import Path
 
 from limbeck.files import write_text, written
@@ -21,8 +22,8 @@ from limbeck.report.table import Results
 def write_paper(results: Results, folder: str | os.PathLike[str]) -> tuple[list[Path], list[str]]:
     """Write `figures/*.pdf` and `.svg` with their captions, and `tables/*`; their paths, and what is left out and why.
 
-    Equal results give equal bytes. Files of an earlier report that are no longer drawn are left as they are;
-    `figures/figures.tex` lists the present ones. Raises MissingError where the folder cannot be written.
+    Equal results give equal bytes. Figures that an earlier report drew, and this one does not, are removed:
+    `figures/figures.tex` lists those drawn. Raises MissingError where the folder cannot be written.
     """
     scores, folder = Scores(results), Path(folder)
     drawn = [
@@ -55,9 +56,21 @@ def write_paper(results: Results, folder: str | os.PathLike[str]) -> tuple[list[
         texts["tables/published.tex"] = beside_latex(pairs, scores.measure, remark(scores))
     else:
         left_out.append(str(NotDrawn("published", "no configuration of the study is in a published table")))
+    for name in _listed(folder / "figures" / "figures.tex") - {drawing.name for drawing in drawings}:
+        for suffix in ("pdf", "svg"):
+            (folder / "figures" / f"{name}.{suffix}").unlink(missing_ok=True)
     for name, text in texts.items():
         write_text(folder / name, text)
     return [*paths, *(folder / name for name in texts)], left_out
+
+
+def _listed(captions: Path) -> set[str]:
+    """The figures that an earlier report drew; none where there was none."""
+    return (
+        set(re.findall(r"\\includegraphics\[.*?\]\{([^/{}]+)\.pdf\}", captions.read_text("utf-8")))
+        if captions.exists()
+        else set()
+    )
 
 
 def _captions(scores: Scores, drawings: list[Drawing], left_out: list[str]) -> str:

@@ -56,7 +56,8 @@ function drawTables(data) {
       ["95 % interval", row => compared(row, 1), row => compared(row, 1) == null ? ABSENT
         : `${signed(compared(row, 1))} to ${signed(compared(row, 2))}`, "number"],
       ["Corrected p", row => compared(row, 3), row => pValue(compared(row, 3)), "number"],
-      ["Better / equal / worse", row => entry(row)[7]?.[0], row => entry(row)[7]?.[0] == null ? ABSENT : escape(entry(row)[7].join(" / ")), "number"],
+      ["Detectable", row => compared(row, 4), row => number(compared(row, 4)), "number"],
+      ["Wins / ties / losses", row => entry(row)[7]?.[0], row => entry(row)[7]?.[0] == null ? ABSENT : escape(entry(row)[7].join(" / ")), "number"],
     ], systems, {rowClass: given});
   };
   choice($("column-choices"), "On", columns.map(name => [name, name]), column, value => { column = value; single(); });
@@ -69,6 +70,7 @@ function drawTables(data) {
       ["Difference", row => row[4], row => signed(row[4]), "number"],
       ["95 % interval", row => row[5], row => `${signed(row[5])} to ${signed(row[6])}`, "number"],
       ["Corrected p", row => row[7], row => row[8] ? `<strong>${pValue(row[7])}</strong>` : pValue(row[7]), "number"],
+      ...data.margin ? [[`p within ±${data.margin}`, row => row[10], row => row[10] < 0.05 ? `<strong>${pValue(row[10])}</strong>` : pValue(row[10]), "number"]] : [],
       ["Audit", row => row[9], null, "wrap"],
     ], data.pairs.filter(row => row[0] === collection), {paged: true, order: [[4, "asc"]]});
     const tested = [...new Set(data.pairs.map(row => row[0]))];

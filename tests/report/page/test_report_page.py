@@ -162,3 +162,13 @@ def test_print_has_charts_and_tables_but_no_controls(
     assert page.locator("#explorer-detail li").first.is_visible()
     assert not any(page.locator(hidden).first.is_visible() for hidden in ("nav", ".choices", ".dt-search"))
     assert page.pdf().startswith(b"%PDF")
+
+
+def test_every_difference_has_a_point_that_is_seen_filled_where_significant(open_page: Open, results: Results) -> None:
+    rows = [c for c in results["comparisons"] if (c["collection"], c["measure"]) == ("demo/test", "nDCG@10")]
+    for place, row in enumerate(rows):
+        row.update(corrected_seeds_p=0.001 if place else 0.4)
+    page = open_page(results)
+    points = page.locator("figure[data-chart=differences] svg.marks .mark-symbol.role-mark path")
+    look = "all => all.map(one => getComputedStyle(one)).map(one => [one.stroke.startsWith('rgb'), one.fillOpacity])"
+    assert points.evaluate_all(look) == [[True, "1" if place else "0"] for place in range(len(rows))]
