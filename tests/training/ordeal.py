@@ -82,12 +82,20 @@ def wait(child: int, output: Path, draw: random.Random, whole: float) -> None:
     if pattern is None:
         time.sleep(draw.uniform(0, 0.8) * whole)
         return
-    before = set(output.glob(pattern))
-    while set(output.glob(pattern)) <= before:
+    before = there(output, pattern)
+    while there(output, pattern) <= before:
         if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             return
         time.sleep(0.0002)
     time.sleep(draw.uniform(0, 0.01))
+
+
+def there(output: Path, pattern: str) -> set[Path]:
+    """What is there of a pattern; nothing, if a folder goes while it is looked through."""
+    try:
+        return set(output.glob(pattern))
+    except FileNotFoundError:
+        return set()
 
 
 def hidden(*folders: Path) -> set[tuple[Path, int]]:

@@ -82,3 +82,12 @@ def test_a_true_null_hypothesis_is_rejected_as_often_as_stated_though_seeds_diff
         seeds.append(over_queries_and_seeds(paired(values)).p)
     assert np.mean(np.array(seeds) <= 0.05) < 0.08
     assert np.mean(np.array(queries) <= 0.05) > 0.12
+
+
+def test_seeds_whose_interactions_cancel_leave_a_degree_of_freedom():
+    random = np.random.default_rng(1)
+    fewest = min(
+        over_queries_and_seeds(Paired((random.normal(0, 0.1, (2, 50)),), (random.normal(0, 0.1, (2, 50)),))).df
+        for _ in range(2000)
+    )
+    assert fewest == 1

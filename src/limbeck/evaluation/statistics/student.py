@@ -82,12 +82,14 @@ def over_queries_and_seeds(pairs: Paired) -> Estimate:
     alone = over_queries(pairs)
     if alone.df == 0:
         return alone
-    variance = alone.error**2
+    variance, fewest = alone.error**2, alone.df
     spread = variance**2 / alone.df
     for of_seeds, interaction, df in _seed_variances(pairs):
         variance += max(0.0, of_seeds - interaction)
         spread += of_seeds**2 / df
-    return Estimate(alone.difference, math.sqrt(variance), variance**2 / spread if spread else alone.df)
+        fewest = min(fewest, df)
+    # Where interactions cancel the seeds' variance, the quotient falls below the degrees of freedom of every part.
+    return Estimate(alone.difference, math.sqrt(variance), max(fewest, variance**2 / spread) if spread else alone.df)
 
 
 def paired_t(differences: ArrayLike) -> float:
