@@ -48,7 +48,7 @@ def _cells(row: dict[str, Any], label: dict[str, str], all_pairs: bool, seeds: b
     ]
     if seeds:
         cells.append("—" if row["corrected_seeds_p"] is None else p_value(row["corrected_seeds_p"]))
-    cells.append("—" if detectable is None else f"{detectable:.4f}")
+    cells.append("—" if detectable is None else "> 1" if detectable > 1 else f"{detectable:.4f}")
     if row["corrected_equivalence_p"] is not None:
         cells.append(p_value(row["corrected_equivalence_p"]))
     if row["collections_interval"]:

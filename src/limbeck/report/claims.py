@@ -76,8 +76,15 @@ def _sentence(row: Mapping[str, Any], margin: float | None) -> str:
     lead = f"{better} is ahead on {count}" if row["difference"] else "their means are equal"
     if within:
         return f"{better} and {other} are equivalent {within}: {lead}, {numbers}."
-    shows = "" if row.get("detectable") is None else f"; {number(row['detectable'])} or more would show"
-    return f"{better} and {other} cannot be told apart: {lead}, {numbers}{shows}."
+    return f"{better} and {other} cannot be told apart: {lead}, {numbers}{_would_show(row.get('detectable'))}."
+
+
+def _would_show(detectable: float | None) -> str:
+    if detectable is None:
+        return ""
+    if detectable > 1:  # no two values of a measure differ by more
+        return "; with so few seeds and queries no difference would show"
+    return f"; {number(detectable)} or more would show"
 
 
 def _caution(row: Mapping[str, Any]) -> str:

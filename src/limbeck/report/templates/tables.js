@@ -56,7 +56,7 @@ function drawTables(data) {
       ["95 % interval", row => compared(row, 1), row => compared(row, 1) == null ? ABSENT
         : `${signed(compared(row, 1))} to ${signed(compared(row, 2))}`, "number"],
       ["Corrected p", row => compared(row, 3), row => pValue(compared(row, 3)), "number"],
-      ["Detectable", row => compared(row, 4), row => number(compared(row, 4)), "number"],
+      ["Detectable", row => compared(row, 4), row => compared(row, 4) > 1 ? "> 1" : number(compared(row, 4)), "number"],
       ["Wins / ties / losses", row => entry(row)[7]?.[0], row => entry(row)[7]?.[0] == null ? ABSENT : escape(entry(row)[7].join(" / ")), "number"],
     ], systems, {rowClass: given});
   };
