@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class KnownTexts:
                 known = self._texts[place]
                 yield from (Alike(number, round(likeness, 3), known == plain) for number in self._numbers[known])
 
-    def _hash(self, grams: np.ndarray):  # type: ignore[no-untyped-def]
+    def _hash(self, grams: np.ndarray) -> Any:
         from datasketch import MinHash
 
         hashes = MinHash(_BANDS * _ROWS, hashfunc=int, scheme="affine32", permutations=self._first.permutations)

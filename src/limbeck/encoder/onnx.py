@@ -65,6 +65,8 @@ def write_onnx(folder: Path) -> None:
                 folder / FP32, folder / INT8, weight_type=QuantType.QUInt8, per_channel=True,
                 use_external_data_format=large,
             )  # fmt: skip
+        except OSError:
+            raise
         except Exception as error:
             # torch's and onnxruntime's errors have no common class.
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from limbeck.study.problems import attempt
-from limbeck.study.schema import TEACHER_KEYS, Teacher
+from limbeck.study.rankers import TEACHER_KEYS, Teacher
 from limbeck.study.sources import Sources
 from limbeck.study.yaml_file import Key, Problem
 

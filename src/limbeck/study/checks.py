@@ -14,7 +14,8 @@ from limbeck.study.check_lists import check_lists
 from limbeck.study.check_models import check_models
 from limbeck.study.check_recipes import check_recipes
 from limbeck.study.problems import attempt, unknown
-from limbeck.study.schema import BM25Parameters, FirstStage, FusionParameters, StudyConfig
+from limbeck.study.rankers import BM25Parameters, FirstStage, FusionParameters
+from limbeck.study.schema import StudyConfig
 from limbeck.study.sources import BM25_NAME, Sources
 from limbeck.study.yaml_file import Key, Problem
 

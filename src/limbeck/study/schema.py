@@ -2,20 +2,25 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from limbeck.collections import expand_suites
 from limbeck.study.backbones import with_known
+from limbeck.study.rankers import (
+    BM25Parameters,
+    DenseParameters,
+    FirstStage,
+    FusionParameters,
+    SpladeParameters,
+    Teacher,
+)
+from limbeck.study.section import Amount, Count, Names, Precision, Rate, Section, listed
 from limbeck.study.yaml_file import Key
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
 
 
 def _expanded(value: Any) -> Any:
     """Suites stand for their members."""
-    names = _listed(value)
+    names = listed(value)
     return expand_suites(names) if isinstance(names, list) and all(isinstance(n, str) for n in names) else names
 
 
@@ -29,23 +34,7 @@ def _by_collection(value: Any) -> Any:
     return {"": value} if isinstance(value, str) else value
 
 
-def _or_none(value: Any) -> Any:
-    """YAML reads `off` and `no` as false, and `none` as a word."""
-    return None if value is False or value == "none" else value
-
-
-Names = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 TestNames = Annotated[list[str], BeforeValidator(_expanded), Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Precision = Literal["fp32", "bf16"]
-
-
-class Section(BaseModel):
-    """A mapping of known keys with values of the right type: nothing is converted, nothing unknown is let pass."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Collections(Section):
@@ -53,115 +42,6 @@ class Collections(Section):
 
     train: Names
     test: TestNames
-
-
-class BM25Parameters(Section):
-    """As of `limbeck.retrieval.BM25`."""
-
-    k1: float = 0.9
-    b: float = 0.4
-    stemmer: Annotated[str | None, BeforeValidator(_or_none)] = "english"
-    stopwords: Annotated[str | None, BeforeValidator(_or_none)] = "english"
-
-
-class SpladeParameters(Section):
-    """As of `limbeck.retrieval.Splade`."""
-
-    model: str
-    max_length: Count | None = None
-    sha256: str | None = None
-
-
-class DenseParameters(Section):
-    """As of `limbeck.retrieval.Dense`."""
-
-    model: str
-    similarity: Literal["cosine", "dot"] | None = None
-    max_length: Count | None = None
-    sha256: str | None = None
-
-
-class FusionParameters(Section):
-    """As of `limbeck.runs.Fusion`, of other first stages, each retrieved to the depth that is asked of it."""
-
-    stages: list[str]
-    method: Literal["rrf", "interpolate"] = "rrf"
-    k: Amount = 60
-    weights: list[Amount] = []
-
-
-class FirstStage(Section):
-    """One kind of first stage; `runs` are given ones, a run file for each collection."""
-
-    bm25: BM25Parameters | None = None
-    splade: SpladeParameters | None = None
-    dense: DenseParameters | None = None
-    fuse: FusionParameters | None = None
-    runs: dict[str, str] | None = None
-
-    @property
-    def encoder(self) -> SpladeParameters | DenseParameters | None:
-        """The section that names a model."""
-        return self.splade or self.dense
-
-
-class Teacher(Section):
-    """One kind of teacher.
-
-    biencoder  its cosines times `scale` are teacher scores
-    ensemble   cross-encoders, whose mean scores are teacher scores; `combine` and `max_length` as of `teach ensemble`
-    llm        orders windows of passages, as of `teach llm`: at `endpoint`, with the key that the environment variable
-               `key_variable` holds, or without one in process. `parameters` are further ones to send.
-    """
-
-    biencoder: str = ""
-    scale: Rate = 1.0
-    sha256: str | None = None
-
-    ensemble: list[str] = []
-    combine: Literal["mean", "standardised"] = "mean"
-    max_length: Count | None = None
-
-    llm: str = ""
-    endpoint: str | None = None
-    prompt: str = "rank_zephyr"
-    window: Count = 20
-    step: Count = 10
-    passes: Count = 1
-    orders: Count = 1
-    passage_words: Count = 300
-    attempts: Count = 3
-    temperature: Amount = 0.0
-    top_p: Amount = 1.0
-    max_tokens: Count = 256
-    seed: int = 1
-    parameters: dict[str, Any] = {}
-    revision: str = ""
-    key_variable: str = "LIMBECK_API_KEY"
-    concurrency: Count = 4
-    budget_tokens: Count | None = None
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds that it names; one, in a study that is right."""
-        return [kind for kind in TEACHER_KEYS if getattr(self, kind)]
-
-    @property
-    def models(self) -> list[str]:
-        """The models that are loaded in this process."""
-        in_process = [self.llm] if self.llm and self.endpoint is None and not self.llm.endswith(".gguf") else []
-        return [*([self.biencoder] if self.biencoder else []), *self.ensemble, *in_process]
-
-
-TEACHER_KEYS: dict[str, frozenset[str]] = {
-    "biencoder": frozenset({"scale", "sha256"}),
-    "ensemble": frozenset({"combine", "max_length"}),
-    "llm": frozenset(
-        {"endpoint", "prompt", "window", "step", "passes", "orders", "passage_words", "attempts", "temperature",
-         "top_p", "max_tokens", "seed", "parameters", "revision", "key_variable", "concurrency", "budget_tokens"}
-    ),
-}  # fmt: skip
-"""The keys that go with each kind of teacher."""
 
 
 class Backbone(Section):
@@ -216,7 +96,7 @@ class ListSource(Section):
     signal: Literal["order", "scores"] | None = None
     teacher: str | None = None
     checksum: str | None = None
-    sample: dict[str, Any] | str = {}
+    sample: dict[str, Any] | str = Field(default_factory=dict)
 
 
 class Stage(Section):
@@ -275,7 +155,7 @@ class Evaluation(Section):
 
     first_stage: str = "bm25"
     depth: Count = 100
-    measures: Names = ["nDCG@10"]
+    measures: Names = Field(default_factory=lambda: ["nDCG@10"])
     precision: Precision = "fp32"
     margin: Rate | None = None
 
@@ -286,12 +166,14 @@ class StudyConfig(Section):
     name: Annotated[str, Field(min_length=1)]
     rehearsal: bool = False
     collections: Collections
-    first_stages: dict[str, FirstStage] = {}
-    teachers: dict[str, Teacher] = {}
+    first_stages: dict[str, FirstStage] = Field(default_factory=dict)
+    teachers: dict[str, Teacher] = Field(default_factory=dict)
     backbones: Annotated[dict[str, Backbone], BeforeValidator(with_known), Field(min_length=1)]
     lists: Annotated[dict[str, ListSource], Field(min_length=1)]
     recipes: Annotated[dict[str, Annotated[list[Stage], Field(min_length=1)]], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], BeforeValidator(_counted), Field(min_length=1)] = [1]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], BeforeValidator(_counted), Field(min_length=1)] = (
+        Field(default_factory=lambda: [1])
+    )
     optimizer: Optimizer = Optimizer()
     validation: Validation | None = None
     evaluation: Evaluation = Evaluation()

@@ -17,7 +17,8 @@ from limbeck.errors import UsageError
 from limbeck.lists import Conversion, Sample, find_format
 from limbeck.retrieval import BM25, Dense, Splade
 from limbeck.runs import Fusion
-from limbeck.study.schema import BM25Parameters, FirstStage, StudyConfig
+from limbeck.study.rankers import BM25Parameters, FirstStage
+from limbeck.study.schema import StudyConfig
 from limbeck.teachers.llm import Cap, Listwise, Service, read_template
 
 BM25_NAME = "bm25"

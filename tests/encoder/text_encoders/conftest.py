@@ -25,6 +25,18 @@ NEW = {
 }
 
 
+def begin(folder: Path, seed: int) -> BertConfig:
+    """Make the folder with a tokeniser, and say what shape and seed its weights are to have."""
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    BertTokenizerFast(vocab=str(folder / "vocab.txt"), do_lower_case=False, model_max_length=16).save_pretrained(folder)
+    torch.manual_seed(seed)
+    return BertConfig(
+        vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=24, initializer_range=0.5,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def write_checkpoint(tmp_path: Path) -> Callable[..., Path]:
     """Write a tiny BERT with random weights as sentence-transformers does, in its old or its new spelling."""
@@ -39,16 +51,7 @@ def write_checkpoint(tmp_path: Path) -> Callable[..., Path]:
         name: str = "model",
     ) -> Path:
         folder = tmp_path / name
-        folder.mkdir()
-        (folder / "vocab.txt").write_text("\n".join(WORDS))
-        BertTokenizerFast(vocab=str(folder / "vocab.txt"), do_lower_case=False, model_max_length=16).save_pretrained(
-            folder
-        )
-        torch.manual_seed(0)
-        config = BertConfig(
-            vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-            max_position_embeddings=24, initializer_range=0.5,
-        )  # fmt: skip
+        config = begin(folder, 0)
         BertModel(config, add_pooling_layer=False).save_pretrained(folder)
         entries = [
             {"idx": i, "path": f"{i}_{kind}" if i else "", "type": NEW[kind] if new else OLD + kind}
@@ -107,16 +110,7 @@ def write_splade(tmp_path: Path) -> Callable[..., Path]:
         name: str = "splade",
     ) -> Path:
         folder = tmp_path / name
-        folder.mkdir()
-        (folder / "vocab.txt").write_text("\n".join(WORDS))
-        BertTokenizerFast(vocab=str(folder / "vocab.txt"), do_lower_case=False, model_max_length=16).save_pretrained(
-            folder
-        )
-        torch.manual_seed(1)
-        config = BertConfig(
-            vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-            max_position_embeddings=24, initializer_range=0.5,
-        )  # fmt: skip
+        config = begin(folder, 1)
         BertForMaskedLM(config).save_pretrained(folder)
         if spelling == "plain":
             return folder

@@ -8,8 +8,9 @@ from typing import Any
 from limbeck.collections.load import without_suffixes
 from limbeck.objectives import parse
 from limbeck.study.config import Study
+from limbeck.study.rankers import FirstStage, Teacher
 from limbeck.study.rehearsal.models import LAYERS
-from limbeck.study.schema import FirstStage, StudyConfig, Teacher
+from limbeck.study.schema import StudyConfig
 
 STEPS = 4
 EVERY = 2  # steps from one validation, and from one checkpoint, to the next
