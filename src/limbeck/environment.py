@@ -74,12 +74,12 @@ def unnamed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     home = str(Path.home())
-    text = re.sub(rf"{re.escape(home)}(?=/|\s|'|$)", "~", value) if home != "/" else value
+    text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", value) if home != "/" else value
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         return text  # a container whose user has no name
-    return re.sub(rf"(?<=/){re.escape(user)}(?=/|\s|'|$)", "USER", text)
+    return re.sub(rf"(?<=/){re.escape(user)}(?![\w.-])", "USER", text)
 
 
 def _cpu() -> str:

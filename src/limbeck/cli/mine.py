@@ -78,6 +78,9 @@ def mine(
     given = [name for name, value in teachers.items() if value]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} are given; expected one teacher (teach ensemble joins cross-encoders)")
+    if not cross_encoder and (scores or precision != "fp32"):
+        name = "--scores" if scores else "--precision"
+        raise UsageError(f"{name} is given, but no --cross-encoder, which alone it is for; leave it out")
     if given:
         if corpus_negatives:
             raise UsageError(f"--corpus-negatives is given beside {given[0]}, which has not scored them; leave it out")

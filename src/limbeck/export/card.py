@@ -17,10 +17,10 @@ from limbeck.export.results import Result
 from limbeck.study.invocation import read_invocations
 
 TERMS = {
-    "msmarco": "MS MARCO is for non-commercial research only",
+    "msmarco-": "MS MARCO is for non-commercial research only",
     "demo": "limbeck's own demo collection is in the public domain (CC0 1.0)",
 }
-"""First part of a collection's name → its terms, where limbeck knows them."""
+"""A collection's name without split, or its beginning up to a hyphen → its terms, where limbeck knows them."""
 UNKNOWN = "unknown"
 
 _ENVIRONMENT = Environment(
@@ -99,13 +99,17 @@ def model_card(
             first_stage=origin.index.get("first_stage"),
             hardware=_hardware(origin),
             results=[_row(result) for result in results],
-            drifts=[{"file": file, "size": sizes[file], "found": found} for file, found in drifts.items()],
+            drifts=[
+                # Weights of a large model lie beside the graph.
+                {"file": file, "size": sizes[file] + sizes.get(f"{file}.data", 0), "found": found}
+                for file, found in drifts.items()
+            ],
             weights=sizes.get("model.safetensors"),
             drift_collection=shown(drift_collection),
             license=stated.license,
             languages=", ".join(stated.languages),
             trained_on=trained_on,
-            terms=stated.data_license or _terms(trained_on),
+            terms=stated.data_license or _terms([one["name"] for one in origin.index.get("training") or ()]),
             version=__version__,
         )
     )
@@ -179,6 +183,14 @@ def _row(result: Result) -> dict[str, str]:
     }
 
 
-def _terms(trained_on: Sequence[str]) -> str | None:
-    known = {name: next((TERMS[key] for key in TERMS if dataset(name).startswith(key)), None) for name in trained_on}
-    return "; ".join(dict.fromkeys(map(str, known.values()))) if known and None not in known.values() else None
+def _terms(collections: Sequence[str]) -> str | None:
+    """The terms of collections under their full names; None where those of any, such as a folder's, are unknown."""
+    known = [_known_terms(name) for name in collections]
+    return None if not known or None in known else "; ".join(dict.fromkeys(map(str, known)))
+
+
+def _known_terms(collection: str) -> str | None:
+    if collection.startswith((".", "/", "~")):
+        return None
+    name = dataset(collection)
+    return next((TERMS[key] for key in TERMS if name == key or (key.endswith("-") and name.startswith(key))), None)

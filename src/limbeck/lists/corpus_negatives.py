@@ -11,7 +11,7 @@ from limbeck.errors import DataError
 
 
 class CorpusNegatives:
-    """Draws for each query the same `count` passages, which depend on the query's id and the documents' order alone.
+    """Draws `count` passages for a query; they depend on its id, the documents' order and what is excluded alone.
 
     A drawn passage is none of those given, not judged relevant and not the query's own document. It may be relevant all
     the same, where nobody has judged it: the less likely, the larger the collection.

@@ -13,7 +13,7 @@ import numpy as np
 
 from limbeck.collections import Collection
 from limbeck.errors import DataError, UsageError
-from limbeck.lists.judgments import judged_labels
+from limbeck.lists.judgments import judged_labels, missing_positives
 from limbeck.lists.lists import Lists, TrainingList
 from limbeck.lists.signals import average_ranks
 
@@ -70,7 +70,7 @@ def mine(collection: Collection, taught: Lists, negatives: NegativeFilter) -> Li
     the teacher's scores if there are any, and its order.
 
     Metadata counts: false_negatives_filtered (of negative_candidates), lists_without_positive and
-    positives_without_negatives, of which nothing is left.
+    positives_without_negatives, of which nothing is left, and positives_not_candidates, judged ones that a list lacks.
 
     Raises:
         DataError: lists without a teacher's order; no list is left.
@@ -96,6 +96,7 @@ def mine(collection: Collection, taught: Lists, negatives: NegativeFilter) -> Li
         "false_negatives_filtered",
         "lists_without_positive",
         "positives_without_negatives",
+        "positives_not_candidates",
     )
     return Lists(
         [each.query_id for each in found],
@@ -122,6 +123,7 @@ def _of_one(
     best_first = np.argsort(-order, kind="stable")
     if collection.qrels:
         grades = np.array(judged_labels(collection, row.query_id, row.passage_ids), dtype=np.float32)
+        counts["positives_not_candidates"] += len(missing_positives(collection, row.query_id, row.passage_ids))
     else:
         grades = np.zeros(len(row), dtype=np.float32)
         grades[best_first[0]] = 1

@@ -23,7 +23,7 @@ class Bundle:
 def bundle() -> Bundle:
     """Vega-Lite out of vl-convert (`vegaEmbed` in the page) and DataTables out of itables (`DataTable`).
 
-    MissingError where itables holds no DataTables as this version expects them.
+    MissingError where itables holds no DataTables as this version expects them, or a bundle could not stand in a page.
     """
     folder = files("itables") / "html"
     script = (folder / "dt_bundle.js").read_text(encoding="utf-8")
@@ -35,6 +35,7 @@ def bundle() -> Bundle:
     charts = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     # In a regular expression; after it, HTML would not see the script's end.
     tables = tables.replace("<!--", r"<\!--")
-    assert not any(end in text.lower() for text in (charts, tables) for end in ("</script", "<!--"))
-    assert "</style" not in styles.lower()
+    ends = any(end in text.lower() for text in (charts, tables) for end in ("</script", "<!--"))
+    if ends or "</style" in styles.lower():
+        raise MissingError("vl-convert or itables: its bundle holds text that would end a script or style in a page")
     return Bundle(charts, tables, styles)

@@ -247,8 +247,8 @@ def _corrected(family: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """With `corrected_p`, the randomisation test's, `corrected_seeds_p` where there are several seeds, and
     `corrected_equivalence_p` where there is a margin.
 
-    `significant` rests on `corrected_seeds_p` where there is one: over queries alone, two trainings of one recipe
-    differ significantly in 12 to 25 % of cases (benchmarks/error_rates.py).
+    `significant` rests on `corrected_seeds_p` where there is one: over queries alone, simulated systems that differ in
+    nothing but their seeds differ significantly in 12 to 17 % of cases at a level of 5 % (benchmarks/error_rates.py).
     """
     corrected = holm([row["randomisation_p"] for row in family])
     others = {

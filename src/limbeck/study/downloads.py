@@ -106,6 +106,7 @@ def _models(study: Study) -> Iterator[Download]:
         source = sources.model(model)
         if source.kind != "hub":
             continue
-        here = any(isinstance(try_to_load_from_cache(source.path, file), str) for file in WEIGHTS)
-        terms = known[model].licence if model in known else data()["models"].get(model, {}).get("terms")
+        hub, revision = source.path, source.revision
+        here = any(isinstance(try_to_load_from_cache(hub, file, revision=revision), str) for file in WEIGHTS)
+        terms = known[hub].licence if hub in known else data()["models"].get(hub, {}).get("terms")
         yield Download("model", model, None, terms, here)

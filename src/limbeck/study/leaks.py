@@ -40,7 +40,7 @@ def planned_searches(study: Study) -> list[dict[str, str]]:
 def search_leaks(study: Study, materials: Materials) -> None:
     """Search what was not searched yet, and keep what was found, each under its key.
 
-    Lists that cannot be made are left out: the cells that need them say why.
+    What cannot be searched is left out with a warning; the results list it as not searched.
     """
     store, console = materials.store, materials.console
     missing: dict[tuple[str, str], list[dict[str, str]]] = {}

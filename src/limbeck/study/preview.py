@@ -46,7 +46,7 @@ def preview(
         evaluation = workload.evaluation(backbone)
         for recipe in study.config.recipes:
             steps = recipe_steps(study, backbone, recipe)
-            training, validation = workload.training(backbone, recipe), workload.validation(backbone, steps)
+            training, validation = workload.training(backbone, recipe), workload.validation(backbone, recipe)
             hours = rates.hours(backbone, training, validation + evaluation)
             for seed in study.config.seeds:
                 cell_id, state = known.get((backbone, recipe, seed), (None, None))

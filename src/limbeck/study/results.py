@@ -228,6 +228,9 @@ class _Gathering:
 
     def _warnings(self, kept: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield from leak_warnings(self.leaks)
+        for search in self.index.get("leaks", ()):
+            if not self.store.leaks(search["key"]).exists():
+                yield f"{search['kind']} {search['name']}: not searched for leaks of {search['test']}"
         for name, found in kept.items():
             if found["missing"]:
                 lost = f"{found['missing']} of {found['queries']} queries"

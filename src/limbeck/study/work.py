@@ -10,6 +10,7 @@ from limbeck.encoder import training_flops
 from limbeck.study.architecture import architecture_of
 from limbeck.study.config import Study
 from limbeck.study.downloads import pair_tokens
+from limbeck.study.plan import stated_steps
 from limbeck.study.schema import Stage
 from limbeck.study.terms import pairs_trained_on
 
@@ -63,17 +64,22 @@ class Workload:
         pairs, exact = pairs_trained_on(self.study, backbone, stage)
         return self._work(backbone, self.study.sources.listed(stage.lists), pairs, exact, 1.0)
 
-    def validation(self, backbone: str, steps: int | None) -> Work:
-        """All validations of a cell of so many steps."""
+    def validation(self, backbone: str, recipe: str) -> Work:
+        """All validations of a cell: every so many steps, and at the end of each stage."""
         validation = self.study.config.validation
         if validation is None:
             return NONE
-        if steps is None:
-            return UNKNOWN
+        steps, others = 0, 0
+        for stage in self.study.config.recipes[recipe]:
+            length = stated_steps(self.study, backbone, stage)
+            if length is None:
+                return UNKNOWN
+            steps += length
+            others += steps % validation.every != 0
+        times = steps // validation.every + others
         total = NONE
         for name in validation.collections:
             queries = self.queries(name)
-            times = -(-steps // validation.every)
             pairs = None if queries is None else queries * validation.depth * times
             total += self._work(backbone, [name], pairs, True, 1 / 3)
         return total

@@ -57,7 +57,7 @@ class Beside:
 
     @property
     def difference(self) -> float:
-        return (self.ours.mean or math.nan) - self.theirs.value
+        return (math.nan if self.ours.mean is None else self.ours.mean) - self.theirs.value
 
     @property
     def half(self) -> float | None:

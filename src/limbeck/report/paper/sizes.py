@@ -16,14 +16,15 @@ def size(backbone: Mapping[str, Any], rehearsal: bool) -> int | None:
     """
     known = known_backbones().get(backbone["name"]) if rehearsal else None
     if known is None and not backbone.get("parameters"):
-        known = next((each for each in known_backbones().values() if each.model == backbone["model"]), None)
+        known = next((each for each in known_backbones().values() if each.model == hub_id(backbone, rehearsal)), None)
     return parse_size(known.parameters) if known else backbone.get("parameters")
 
 
 def hub_id(backbone: Mapping[str, Any], rehearsal: bool) -> str:
-    """The published model behind a backbone of the results; in a rehearsal the one that was stood in for."""
+    """The published model behind a backbone of the results, without a pinned revision; in a rehearsal the one that was
+    stood in for."""
     known = known_backbones().get(backbone["name"]) if rehearsal else None
-    return known.model if known else str(backbone["model"])
+    return known.model if known else str(backbone["model"]).partition("@")[0]
 
 
 def family(model: str) -> str:

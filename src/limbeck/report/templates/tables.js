@@ -70,7 +70,7 @@ function drawTables(data) {
       ["Difference", row => row[4], row => signed(row[4]), "number"],
       ["95 % interval", row => row[5], row => `${signed(row[5])} to ${signed(row[6])}`, "number"],
       ["Corrected p", row => row[7], row => row[8] ? `<strong>${pValue(row[7])}</strong>` : pValue(row[7]), "number"],
-      ...data.margin ? [[`p within ±${data.margin}`, row => row[10], row => row[10] < 0.05 ? `<strong>${pValue(row[10])}</strong>` : pValue(row[10]), "number"]] : [],
+      ...data.margin ? [[`p within ±${data.margin}`, row => row[10], row => row[10] != null && row[10] < 0.05 ? `<strong>${pValue(row[10])}</strong>` : pValue(row[10]), "number"]] : [],
       ["Audit", row => row[9], null, "wrap"],
     ], data.pairs.filter(row => row[0] === collection), {paged: true, order: [[4, "asc"]]});
     const tested = [...new Set(data.pairs.map(row => row[0]))];

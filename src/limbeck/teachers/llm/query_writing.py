@@ -59,7 +59,7 @@ def write_queries(work: Work, collection: Collection, docids: Sequence[str], set
     UsageError for several queries of a document at temperature 0: they would all be one.
     """
     asker, outcome = work.asker, Queries()
-    if settings.queries > 1 and not asker.engine.parameters.get("temperature"):
+    if settings.queries > 1 and asker.engine.parameters.get("temperature") == 0:  # None: as the endpoint sees fit
         raise UsageError(
             f"{settings.queries} queries for each document at temperature 0 would all be one; expected a temperature, "
             "such as --temperature 0.7"
