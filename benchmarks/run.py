@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from limbeck.collections import load_collection
-from limbeck.encoder import CrossEncoder
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.retrieval import BM25
 
 sys.path.insert(0, str(Path(__file__).parent / "contestants"))

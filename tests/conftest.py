@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ("tiny_models",)
 ROOT = Path(__file__).resolve().parent.parent
 Reply = Callable[[dict[str, Any], int], "str | Fault"]
 PASSAGE = re.compile(r"^\[(\d+)\] (.*)$", re.MULTILINE)

@@ -8,8 +8,8 @@ import numpy as np
 from job import Job, report
 
 from limbeck.collections import Collection
-from limbeck.encoder import CrossEncoder
 from limbeck.lists import Lists, Sample
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import parse
 from limbeck.training import Backbone, Settings, Stage, TrainingPlan, train
 from limbeck.training.log import read_log

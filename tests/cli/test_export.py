@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.testing import Result
 
-from limbeck.encoder import CrossEncoder
+from limbeck.models.cross_encoder import CrossEncoder
 
 Limbeck = Callable[..., Result]
 

@@ -194,7 +194,7 @@ def test_a_study_is_planned_with_hours_and_rehearsed(here: Path, limbeck: Limbec
 def test_a_study_with_a_failed_cell_is_partly_done_and_the_same_command_finishes_it(
     here: Path, limbeck: Limbeck, as_json: AsJson, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from limbeck.study import execute
+    from limbeck.study.run import execute
 
     real = execute.train
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from limbeck.collections import Collection, load_collection, load_documents
-from limbeck.errors import DataError, LimbeckError, MissingError, UsageError
+from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
 
 CORPUS = "\n".join(
     json.dumps(row)

@@ -6,8 +6,8 @@ import ir_measures
 import pytest
 
 from limbeck.collections import Collection, load_collection
-from limbeck.collections.likeness import KnownTexts
-from limbeck.errors import UsageError
+from limbeck.collections.near_duplicates import KnownTexts
+from limbeck.core.errors import UsageError
 from limbeck.retrieval import BM25
 
 SPLITS = ("train", "valid", "test", "log")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from limbeck.collections import Collection
 from limbeck.collections.folds import Folds, keep_folds, split_folds
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 
 
 def collection_of(query_ids: list[str]) -> Collection:

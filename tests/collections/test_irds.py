@@ -9,7 +9,7 @@ from ir_datasets.formats import TrecQrels, TsvDocs, TsvQueries
 from ir_datasets.util import Download, LocalDownload, RequestsDownload
 
 from limbeck.collections import load_collection
-from limbeck.errors import DataError, MissingError, UsageError
+from limbeck.core.errors import DataError, MissingError, UsageError
 
 Register = Callable[..., str]
 

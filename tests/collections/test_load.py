@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from limbeck.collections import load_collection
-from limbeck.errors import MissingError, UsageError
+from limbeck.core.errors import MissingError, UsageError
 
 
 def small(folder: Path) -> Path:

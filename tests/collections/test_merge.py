@@ -4,7 +4,7 @@ import pytest
 
 from limbeck.collections import Collection
 from limbeck.collections.merge import merge
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 
 LEFT = Collection(
     name="left",

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from limbeck.collections.qrels import read_qrels, write_qrels
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 
 BEIR = "query-id\tcorpus-id\tscore\n"
 

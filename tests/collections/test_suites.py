@@ -5,7 +5,7 @@ import pytest
 
 from limbeck.collections import expand_suites, load_collection, suites
 from limbeck.collections.suites import has_queries_in_corpus, relevance_level, require_licensed_corpus
-from limbeck.errors import MissingError, UsageError
+from limbeck.core.errors import MissingError, UsageError
 
 
 def test_every_member_is_an_id_of_ir_datasets_with_documents_queries_and_judgments():

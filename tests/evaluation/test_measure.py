@@ -4,7 +4,7 @@ from shutil import which
 import pytest
 
 from limbeck.collections import Collection
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.evaluation import canonical, measure_run
 from limbeck.runs import Run, read_run
 

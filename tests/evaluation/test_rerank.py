@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from limbeck.collections import Collection
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.evaluation import rerank
 from limbeck.runs import Run
 
@@ -49,7 +49,7 @@ RUN = Run.from_scores(
 @pytest.fixture
 def encoder(monkeypatch: pytest.MonkeyPatch) -> Stub:
     stores = _Pairs(_Rows(list(COLLECTION.queries)), _Rows([*COLLECTION.documents, "q1"]))
-    monkeypatch.setattr("limbeck.encoder.collection_pairs", lambda *_: stores)
+    monkeypatch.setattr("limbeck.tokens.collection_tokens.collection_pairs", lambda *_: stores)
     return Stub()
 
 

@@ -14,9 +14,10 @@ from huggingface_hub import ModelCard
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from limbeck.collections import Collection
-from limbeck.encoder import FP32, INT8, CrossEncoder
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.export import Candidates, CardFacts, export, find_origin, folder
+from limbeck.export.onnx import FP32, INT8
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run, rank
 
 CELLS = {("bert", "InfoNCE", 1): (0.4, 0.5), ("bert", "InfoNCE", 2): (0.6, 0.7)}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from limbeck.errors import MissingError, UsageError
+from limbeck.core.errors import MissingError, UsageError
 from limbeck.export import find_origin
 
 # On test the order is the other way round.

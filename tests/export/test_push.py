@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from limbeck.errors import MissingError, UsageError
+from limbeck.core.errors import MissingError, UsageError
 from limbeck.export import plan_upload, push
 
 SECRET = "hf_secret_of_kim"

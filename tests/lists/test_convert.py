@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from limbeck.collections import progress
-from limbeck.errors import DataError, MissingError, UsageError
+from limbeck.core import progress
+from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.lists import Conversion, Lists, convert, format_names, lists_from_run, provided_signals, read_lists
 from limbeck.lists import convert as convert_file
 from limbeck.runs import read_run

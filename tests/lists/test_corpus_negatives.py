@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from limbeck.collections import Collection
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.lists import Conversion, Sample, convert, lists_from_run, read_lists
-from limbeck.lists.corpus_negatives import CorpusNegatives
+from limbeck.lists.candidates import CorpusNegatives
 from limbeck.runs import Run, rank, write_run
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from limbeck.collections import Collection
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.lists import (
     Conversion,
     Lists,

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.lists import candidates_to_teach, lists_from_grades, lists_from_orders, lists_from_scores
 from limbeck.runs import Run
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.lists import Lists, concatenate, describe
 
 

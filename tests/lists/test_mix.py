@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.lists import Lists, mix
 
 

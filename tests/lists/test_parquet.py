@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from limbeck.errors import DataError, MissingError, UsageError
+from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.lists import SIGNALS, Lists, read_lists, write_lists
 
 LISTS = Lists(

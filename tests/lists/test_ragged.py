@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.lists import Lists
 from limbeck.lists.ragged import NumberLists, StringLists, Strings
 

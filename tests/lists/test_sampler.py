@@ -3,9 +3,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.lists import Lists, Sample, Sampler
-from limbeck.lists.sampler import permutation
+from limbeck.lists.sampling import permutation
 
 ONE_AND_TWO = Sample(positives=1, negatives=2)
 

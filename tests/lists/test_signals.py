@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.lists import Lists, teacher_order_from_scores, with_teacher_scores
 
 LISTS = Lists(["q1", "q2"], [["a", "b"], ["c", "d", "e"]], labels=[np.array([1, 0]), np.array([0, 0, 1])])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limbeck import objectives
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.objectives import Sum, descriptions, names, parse
 from limbeck.objectives.description import SECTIONS
 from limbeck.objectives.grammar import classes

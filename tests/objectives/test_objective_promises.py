@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.objectives import parse
 from limbeck.objectives.grammar import classes
 

@@ -3,8 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from limbeck.report.curves import curve, mean_curve, smooth, stage_boundaries
-from limbeck.report.training_charts import POINTS, loss
+from limbeck.report.curves import POINTS, curve, loss, mean_curve, smooth, stage_boundaries
 
 Results = dict[str, Any]
 

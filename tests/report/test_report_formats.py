@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from limbeck.errors import MissingError
+from limbeck.core.errors import MissingError
 from limbeck.report import build_table, print_report, to_csv, to_html, to_latex, to_markdown, write_report
 from limbeck.report import folder as folder_module
 

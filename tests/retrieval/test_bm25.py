@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from limbeck.collections import Collection, load_collection
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.retrieval import BM25
 from limbeck.runs import Run
 

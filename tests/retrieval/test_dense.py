@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from limbeck.collections import Collection
-from limbeck.encoder import BiEncoder
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
+from limbeck.models.bi_encoder import BiEncoder
 from limbeck.retrieval import Dense
 from limbeck.retrieval.dense import _near
 from limbeck.runs import Run, rank

@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from limbeck.collections import Collection
-from limbeck.encoder import BiEncoder, SpladeEncoder
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
+from limbeck.models.bi_encoder import BiEncoder
+from limbeck.models.splade import SpladeEncoder
 from limbeck.retrieval import Dense, Splade
 
 pytestmark = pytest.mark.usefixtures("small_parts")

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from limbeck.collections import Collection
-from limbeck.encoder.biencoder import products
+from limbeck.models.bi_encoder import products
 from limbeck.retrieval.dense import _near
 from limbeck.retrieval.search import Floats, Hits, search
 from limbeck.retrieval.splade import _compare

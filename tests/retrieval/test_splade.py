@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from limbeck.collections import Collection, load_collection
-from limbeck.encoder import SpladeEncoder
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
+from limbeck.models.splade import SpladeEncoder
 from limbeck.retrieval import Splade
 from limbeck.runs import Run, rank
 

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.runs import Fusion, Run
 
 A = Run.from_scores("a", {"q1": {"x": 9.0, "y": 5.0, "z": 1.0}, "q2": {"x": 3.0}})

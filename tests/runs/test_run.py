@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.runs import Run, rank
 
 RUN = Run.from_scores("bm25", {"q2": {"a": 1.0, "b": 1.0, "c": 3.0}, "q1": {"a": 0.5}})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from limbeck.errors import DataError, MissingError
+from limbeck.core.errors import DataError, MissingError
 from limbeck.runs import Run, read_run, write_run
 from limbeck.runs.trec import run_name
 

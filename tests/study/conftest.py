@@ -115,7 +115,8 @@ def tiny() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def finished(laboratory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of the small study, run once; tests that change it copy it first."""
-    from limbeck.study import load_study, run_study
+    from limbeck.study.config.study import load_study
+    from limbeck.study.run.execute import run_study
 
     path = laboratory / "tiny.yaml"
     path.write_text(yaml.safe_dump(tiny_study(), sort_keys=False))

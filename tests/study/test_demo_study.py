@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.study import demo as module
-from limbeck.study import load_study, plan_study
+from limbeck.study.config.study import load_study
 from limbeck.study.demo import demo_study
+from limbeck.study.plan.plan import plan_study
 
 
 def test_the_demo_compares_five_objectives_from_two_seeds_after_one_first_stage(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
 from limbeck.collections import Collection
-from limbeck.encoder import CrossEncoder
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run
 from limbeck.teachers import ensemble_scores
 from limbeck.teachers.ensemble import Member, combined

@@ -2,7 +2,7 @@ import resource
 
 import pytest
 
-from limbeck.errors import DataError, MissingError, UsageError
+from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.teachers.journal import Journal, read_journal
 
 

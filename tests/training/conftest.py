@@ -71,7 +71,7 @@ def make_plan(model: Path, **changes: Any) -> TrainingPlan:
             Stage(parse("RankNet + 0.1*MSE"), lists, Sample(), 5, 3, 0.005),
         ),
         "collection": collection,
-        "settings": Settings(token_budget=64, single_pass_tokens=150, checkpoint_every=2),
+        "settings": Settings(token_budget=64, max_tokens_without_grad_cache=150, checkpoint_every=2),
         "validation": Validation(((collection, run),), every=3, depth=10),
     }
     return TrainingPlan(**{**values, **changes})

@@ -3,7 +3,8 @@
 import torch
 from torch.distributed.fsdp import fully_shard
 
-from limbeck.encoder import Processes, whole
+from limbeck.core.distributed import Processes
+from limbeck.models.sharding import whole
 
 processes = Processes.joined()
 model = torch.nn.Linear(8, 8)

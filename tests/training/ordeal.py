@@ -23,9 +23,9 @@ from typing import Any
 
 import torch
 
-from limbeck.encoder import CrossEncoder
-from limbeck.errors import MissingError
+from limbeck.core.errors import MissingError
 from limbeck.evaluation import measure_run, rerank
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.training import TrainingPlan, train
 from limbeck.training.checkpoint import read_checkpoint
 from limbeck.training.log import TIME_FIELDS, read_log

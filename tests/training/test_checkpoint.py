@@ -8,8 +8,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from limbeck.encoder import CrossEncoder
-from limbeck.errors import DataError, MissingError, UsageError
+from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.training import TrainingPlan, loop, train
 from limbeck.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 

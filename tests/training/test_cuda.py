@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from limbeck.collections import Collection
-from limbeck.encoder import CrossEncoder, collection_pairs
 from limbeck.lists import Lists
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import parse
+from limbeck.tokens.collection_tokens import collection_pairs
 from limbeck.training import TrainingPlan, train
-from limbeck.training.batch import assemble
-from limbeck.training.readings import Readings
-from limbeck.training.step import backward
-from limbeck.training.student import Student
+from limbeck.training.metrics import AsyncScalars
+from limbeck.training.state import Student
+from limbeck.training.step import assemble_batch, backward
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -28,7 +28,7 @@ def no_waiting() -> Iterator[Callable[[], None]]:
 
 
 def test_readings_come_through_pinned_memory() -> None:
-    readings = Readings([torch.tensor(2.5, device="cuda"), torch.tensor(3, device="cuda")])
+    readings = AsyncScalars([torch.tensor(2.5, device="cuda"), torch.tensor(3, device="cuda")])
     assert readings.read() == [2.5, 3.0]
 
 
@@ -55,11 +55,11 @@ def test_a_step_waits_for_nothing(
     for step in range(3):  # the first ones allocate
         if step == 2:
             no_waiting()
-        batch = assemble(pairs, lists, drawn, objective.signals).to(encoder.device)
+        batch = assemble_batch(pairs, lists, drawn, objective.signals).to(encoder.device)
         backward(
             encoder, pairs, batch.query_rows, batch.passage_rows,
             lambda scores, batch=batch: objective(batch.matrix(scores), batch.targets, batch.mask),  # type: ignore[misc]
-            seed=(step,), precision="bf16", token_budget=60, single_pass_tokens=1,
+            seed=(step,), precision="bf16", token_budget=60, max_tokens_without_grad_cache=1,
         )  # fmt: skip
         student.update(1e-3, clip=1.0)
 

@@ -13,15 +13,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from limbeck.collections import Collection
-from limbeck.encoder import CrossEncoder, collection_pairs
 from limbeck.lists import Lists
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
+from limbeck.tokens.collection_tokens import collection_pairs
 from limbeck.training import TrainingPlan
-from limbeck.training.batch import assemble
-from limbeck.training.readings import Readings
-from limbeck.training.step import backward
-from limbeck.training.student import Student
-from limbeck.training.watch import spread
+from limbeck.training.metrics import AsyncScalars, score_spread
+from limbeck.training.state import Student
+from limbeck.training.step import assemble_batch, backward
 
 ASKING = {"_local_scalar_dense", "nonzero", "masked_select", "item", "equal", "is_nonzero", "unique", "_unique2"}
 
@@ -53,18 +52,18 @@ def test_a_step_asks_its_device_for_nothing(
     drawn = [(n, np.arange(len(ids))) for n, ids in enumerate(lists.passage_ids)]
     before = {name: weight.detach().clone() for name, weight in student.weights.items()}
     with Listening():
-        batch = assemble(pairs, lists, drawn, parsed.signals).to(encoder.device)
+        batch = assemble_batch(pairs, lists, drawn, parsed.signals).to(encoder.device)
 
         def loss_of(scores: torch.Tensor) -> torch.Tensor:
             return parsed(batch.matrix(scores), batch.targets, batch.mask)
 
-        for single_pass_tokens in (1, 10**9):
+        for max_tokens_without_grad_cache in (1, 10**9):
             work = backward(
                 encoder, pairs, batch.query_rows, batch.passage_rows, loss_of, seed=(1,), token_budget=60,
-                single_pass_tokens=single_pass_tokens,
+                max_tokens_without_grad_cache=max_tokens_without_grad_cache,
             )  # fmt: skip
         norm = student.update(1e-3, clip=1.0)
-        readings = Readings([work.loss, norm, spread(batch.matrix(work.scores), batch.mask)])
+        readings = AsyncScalars([work.loss, norm, score_spread(batch.matrix(work.scores), batch.mask)])
         with pytest.raises(Asked):
             work.loss.item()
     assert readings.read() == pytest.approx([float(work.loss), float(norm), readings.read()[2]])

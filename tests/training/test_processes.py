@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from limbeck.encoder import Processes
-from limbeck.encoder.packing import shares
-from limbeck.errors import UsageError
+from limbeck.core.distributed import Processes
+from limbeck.core.errors import UsageError
+from limbeck.tokens.batching import shares
 from limbeck.training import Backbone, TrainingPlan, train
 from limbeck.training.log import read_log
 

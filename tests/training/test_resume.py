@@ -212,7 +212,7 @@ def test_how_often_checkpoints_are_written_changes_nothing(reference: Path, plan
 
 
 def test_a_checkpoint_of_another_version_is_refused_by_its_folder(tmp_path: Path) -> None:
-    from limbeck.errors import DataError
+    from limbeck.core.errors import DataError
     from limbeck.training.state import State
 
     with pytest.raises(DataError, match=r"out: a checkpoint of another version .* remove the folder"):

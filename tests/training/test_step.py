@@ -7,15 +7,16 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from limbeck.collections import Collection
-from limbeck.encoder import CrossEncoder, Pairs, collection_pairs
 from limbeck.lists import Lists
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
-from limbeck.training.batch import Batch, assemble
-from limbeck.training.step import Work, backward
+from limbeck.tokens.collection_tokens import collection_pairs
+from limbeck.tokens.pairs import Pairs
+from limbeck.training.step import Batch, StepResult, assemble_batch, backward
 
 WHOLE = 10**9
 Gradients = dict[str, torch.Tensor]
-Step = Callable[..., tuple[Gradients, Work]]
+Step = Callable[..., tuple[Gradients, StepResult]]
 
 
 @pytest.fixture
@@ -32,19 +33,21 @@ def pairs(encoder: CrossEncoder, collection: Collection) -> Pairs:
 
 def batch_of(pairs: Pairs, lists: Lists, objective: str) -> Batch:
     drawn = [(n, np.arange(len(lists.passage_ids[n]))) for n in range(len(lists))]
-    return assemble(pairs, lists, drawn, parse(objective).signals)
+    return assemble_batch(pairs, lists, drawn, parse(objective).signals)
 
 
 @pytest.fixture
 def step(encoder: CrossEncoder, pairs: Pairs, lists: Lists) -> Step:
-    def take(objective: str, token_budget: int, single_pass_tokens: int, dropout: bool) -> tuple[Gradients, Work]:
+    def take(
+        objective: str, token_budget: int, max_tokens_without_grad_cache: int, dropout: bool
+    ) -> tuple[Gradients, StepResult]:
         batch = batch_of(pairs, lists, objective)
         encoder.model.train(dropout)
         encoder.model.zero_grad()
         work = backward(
             encoder, pairs, batch.query_rows, batch.passage_rows,
             lambda scores: parse(objective)(batch.matrix(scores), batch.targets, batch.mask),
-            seed=(1, 2, 3), token_budget=token_budget, single_pass_tokens=single_pass_tokens,
+            seed=(1, 2, 3), token_budget=token_budget, max_tokens_without_grad_cache=max_tokens_without_grad_cache,
         )  # fmt: skip
         return {name: weight.grad.clone() for name, weight in encoder.model.named_parameters()}, work
 
@@ -115,7 +118,7 @@ def test_scores_and_counts_are_those_of_the_pairs_in_their_order(
 
 def test_targets_stand_where_their_passages_stand(pairs: Pairs, lists: Lists, encoder: CrossEncoder) -> None:
     drawn = [(1, np.array([5, 0, 3])), (0, np.array([1])), (4, np.array([2, 4, 1, 0, 5]))]
-    batch = assemble(pairs, lists, drawn, frozenset({"labels", "teacher_order", "teacher_scores"}))
+    batch = assemble_batch(pairs, lists, drawn, frozenset({"labels", "teacher_order", "teacher_scores"}))
     assert batch.mask.sum(1).tolist() == [3, 1, 5]
     numbers = batch.matrix(torch.arange(1.0, 10.0))
     assert numbers.tolist() == [[1, 2, 3, 0, 0], [4, 0, 0, 0, 0], [5, 6, 7, 8, 9]]
@@ -136,13 +139,13 @@ def test_the_order_in_which_passages_are_drawn_changes_no_gradient(
 ) -> None:
     def gradient(reverse: bool) -> Gradients:
         drawn = [(n, np.arange(len(lists.passage_ids[n]))[:: -1 if reverse else 1]) for n in range(len(lists))]
-        batch = assemble(pairs, lists, drawn[:: -1 if reverse else 1], frozenset({"teacher_scores"}))
+        batch = assemble_batch(pairs, lists, drawn[:: -1 if reverse else 1], frozenset({"teacher_scores"}))
         encoder.model.eval()
         encoder.model.zero_grad()
         backward(
             encoder, pairs, batch.query_rows, batch.passage_rows,
             lambda scores: parse("MarginMSE")(batch.matrix(scores), batch.targets, batch.mask), (0,),
-            token_budget=60, single_pass_tokens=1,
+            token_budget=60, max_tokens_without_grad_cache=1,
         )  # fmt: skip
         return {name: weight.grad.clone() for name, weight in encoder.model.named_parameters()}
 

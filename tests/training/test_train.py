@@ -9,16 +9,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from limbeck.encoder import CrossEncoder
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.evaluation import measure_run, rerank
 from limbeck.lists import Lists, Sample
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
-from limbeck.training import Backbone, Settings, Stage, TrainingPlan, Validation, loop, train, watch
-from limbeck.training.folder import claim
+from limbeck.training import Backbone, Settings, Stage, TrainingPlan, Validation, loop, train
+from limbeck.training import metrics as watch
+from limbeck.training.checkpoint import check_output_dir
 from limbeck.training.log import read_log
+from limbeck.training.metrics import TrainingStopped
 from limbeck.training.schedule import learning_rate
-from limbeck.training.watch import TrainingStopped
 
 Plan = Callable[..., TrainingPlan]
 
@@ -107,7 +108,7 @@ def test_training_leaves_the_random_state_of_its_caller_alone(plan: Plan, tmp_pa
 
 
 def test_bf16_trains_fp32_weights(plan: Plan, tmp_path: Path) -> None:
-    settings = Settings(precision="bf16", token_budget=64, single_pass_tokens=100)
+    settings = Settings(precision="bf16", token_budget=64, max_tokens_without_grad_cache=100)
     summary = train(plan(settings=settings), tmp_path)
     assert summary["precision"] == "bf16"
     assert all(np.isfinite(record["loss"]) for record in read_log(tmp_path / "log.jsonl") if record["kind"] == "step")
@@ -136,8 +137,8 @@ CHANGES: dict[str, Callable[[TrainingPlan], TrainingPlan]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_folder_of_another_plan_is_refused_by_what_differs(change: str, plan: Plan, tmp_path: Path) -> None:
-    claim(tmp_path, plan())
-    claim(tmp_path, plan())
+    check_output_dir(tmp_path, plan())
+    check_output_dir(tmp_path, plan())
     with pytest.raises(UsageError) as error:
         train(CHANGES[change](plan()), tmp_path)
     assert f"other {change};" in str(error.value)

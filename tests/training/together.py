@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from limbeck.encoder import ALONE, CrossEncoder, Processes, collection_pairs, whole
+from limbeck.core.distributed import ALONE, Processes
+from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.models.sharding import whole
 from limbeck.objectives import names, parse
+from limbeck.tokens.collection_tokens import collection_pairs
 from limbeck.training import Backbone, loop, train
-from limbeck.training.batch import assemble
-from limbeck.training.step import backward
+from limbeck.training.step import assemble_batch, backward
 
 spec = spec_from_file_location("training_conftest", Path(__file__).with_name("conftest.py"))
 assert spec is not None
@@ -29,7 +31,9 @@ conftest = module_from_spec(spec)
 spec.loader.exec_module(conftest)
 
 
-def gradients(objective: str, single_pass_tokens: int, processes: Processes, sharded: bool) -> dict[str, torch.Tensor]:
+def gradients(
+    objective: str, max_tokens_without_grad_cache: int, processes: Processes, sharded: bool
+) -> dict[str, torch.Tensor]:
     """Gradients in float64 where weights are whole, of all the small lists."""
     encoder = CrossEncoder.load(
         sys.argv[1], max_length=28, seed=1, device="cpu", dropout=0.0, processes=processes, sharded=sharded
@@ -40,19 +44,19 @@ def gradients(objective: str, single_pass_tokens: int, processes: Processes, sha
     lists = conftest.make_lists()
     pairs = collection_pairs(encoder, conftest.make_collection())
     drawn = [(n, np.arange(len(ids))) for n, ids in enumerate(lists.passage_ids)]
-    batch = assemble(pairs, lists, drawn, parse(objective).signals)
+    batch = assemble_batch(pairs, lists, drawn, parse(objective).signals)
     backward(
         encoder, pairs, batch.query_rows, batch.passage_rows,
         lambda scores: parse(objective)(batch.matrix(scores), batch.targets, batch.mask),
-        seed=(1,), token_budget=60, single_pass_tokens=single_pass_tokens,
+        seed=(1,), token_budget=60, max_tokens_without_grad_cache=max_tokens_without_grad_cache,
     )  # fmt: skip
     return {name: whole(weight.grad).double() for name, weight in encoder.model.named_parameters()}
 
 
-def difference(objective: str, single_pass_tokens: int, sharded: bool) -> float:
+def difference(objective: str, max_tokens_without_grad_cache: int, sharded: bool) -> float:
     """Largest difference of two gradients, as a share of the largest gradient."""
-    expected = gradients(objective, single_pass_tokens, ALONE, False)
-    found = gradients(objective, single_pass_tokens, PROCESSES, sharded)
+    expected = gradients(objective, max_tokens_without_grad_cache, ALONE, False)
+    found = gradients(objective, max_tokens_without_grad_cache, PROCESSES, sharded)
     largest = max(float(gradient.abs().max()) for gradient in expected.values())
     return max(float((found[name] - gradient).abs().max()) for name, gradient in expected.items()) / largest
 

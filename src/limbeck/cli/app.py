@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 from limbeck import __version__
 from limbeck.cli import compare, demo, doctor, export, lists, push, retrieve, runs, study, teach, train
 from limbeck.cli.output import errors
-from limbeck.errors import LimbeckError, UsageError
+from limbeck.core.errors import LimbeckError, UsageError
 
 INTERRUPTED = 130
 TOGETHER = ("train", "rerank")  # verbs that several processes may run together

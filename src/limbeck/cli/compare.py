@@ -11,7 +11,7 @@ from limbeck.cli.compare_table import ALL, LEVEL, NAMES, print_comparisons
 from limbeck.cli.output import Json, load, print_json, warn
 from limbeck.cli.runs import Measures, as_json, split_words
 from limbeck.cli.systems import System, name_systems
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 
 if TYPE_CHECKING:
     from limbeck.evaluation import Evaluation, Paired

@@ -23,7 +23,7 @@ def demo(
     json: Json = False,
 ) -> None:
     """Distil and compare cross-encoders on a collection: studies/demo.yaml, run and reported."""
-    from limbeck.study import load_study
+    from limbeck.study.config.study import load_study
     from limbeck.study.demo import demo_study
 
     folder = output or Path("demo-out")

@@ -26,7 +26,7 @@ def doctor(json: Json = False) -> None:
     import torch
 
     from limbeck import __version__
-    from limbeck.encoder import cache_folder
+    from limbeck.tokens.store import cache_folder
 
     versions: dict[str, str | None] = {}
     for package in (*PACKAGES, *EXTRAS):

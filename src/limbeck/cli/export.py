@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limbeck.cli.output import Json, errors, load, print_json, print_table
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 
 if TYPE_CHECKING:
     from limbeck.export import Candidates, Origin

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limbeck.cli.output import Json, print_json, print_table, warn
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 
 if TYPE_CHECKING:
     from limbeck.evaluation import FactorAnalysis, Figures
     from limbeck.evaluation.statistics.comparison import Interval
     from limbeck.evaluation.statistics.factors import Effect, Ratio
-    from limbeck.study.factors import Table
+    from limbeck.study.analysis.factors import Table
 
 
 def factors(
@@ -36,8 +36,8 @@ def factors(
     """
     from limbeck.evaluation import analyse_factors
     from limbeck.report.formats import plural
-    from limbeck.study import gather
-    from limbeck.study.factors import figures, read_table, select, study_table
+    from limbeck.study.analysis.factors import figures, read_table, select, study_table
+    from limbeck.study.analysis.results import gather
 
     table = study_table(gather(source)) if source.is_dir() else read_table(source)
     if source.is_dir() and measure is None:

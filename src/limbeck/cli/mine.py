@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limbeck.cli.making import CorpusNegatives, Kept, Output, Precision, print_description
+from limbeck.cli.list_options import CorpusNegatives, Kept, Output, Precision, print_description
 from limbeck.cli.output import CollectionName, Json, errors, load
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 
 if TYPE_CHECKING:
     from limbeck.lists import Lists

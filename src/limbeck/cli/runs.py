@@ -38,8 +38,9 @@ def rerank(
     On several devices: torchrun --nproc-per-node N -m limbeck rerank --candidates RUN … (torchrun takes --run for its
     own --run-path).
     """
-    from limbeck.encoder import CrossEncoder, Processes
+    from limbeck.core.distributed import Processes
     from limbeck.evaluation import rerank as rerank_run
+    from limbeck.models.cross_encoder import CrossEncoder
     from limbeck.runs import read_run, write_run
 
     data, candidates = load(collection), read_run(run)

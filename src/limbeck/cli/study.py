@@ -26,7 +26,9 @@ def add_to(app: typer.Typer) -> None:
 def check(study: StudyFile, json: Json = False) -> None:
     """Validate a study file: every problem at once, each with its place; then its confounds. Trains nothing."""
     from limbeck.cli.study_plan import print_audit
-    from limbeck.study import audit_study, load_study, plan_study
+    from limbeck.study.analysis.audit import audit_study
+    from limbeck.study.config.study import load_study
+    from limbeck.study.plan.plan import plan_study
 
     loaded = load_study(study)
     cells, audit = len(plan_study(loaded).cells), audit_study(loaded)
@@ -53,16 +55,16 @@ def plan(
 ) -> None:
     """Show what a study takes: cells, downloads, disk, pairs, FLOPs and hours, and its confounds. Fetches nothing."""
     from limbeck.cli.study_plan import print_plan
-    from limbeck.errors import UsageError
-    from limbeck.study import load_study
-    from limbeck.study.preview import preview
+    from limbeck.core.errors import UsageError
+    from limbeck.study.config.study import load_study
+    from limbeck.study.plan.preview import preview
 
     if sum((pairs_per_second is not None, flops_per_second is not None, measure)) > 1:
         raise UsageError("--pairs-per-second, --flops-per-second and --measure are one too many; expected one of them")
     loaded = load_study(study, with_files=False)
     rate: Any = flops_per_second
     if measure:
-        from limbeck.study.speed import flops_per_second as measured
+        from limbeck.study.plan.speed import flops_per_second as measured
 
         rate = measured(loaded, errors())
     facts = preview(loaded, output or Path(loaded.name), pairs_per_second, rate)
@@ -76,7 +78,9 @@ def plan(
 
 def rehearse(study: StudyFile, output: RehearsalOutput = None, json: Json = False) -> None:
     """Run the whole study in miniature: small random models, generated data, a handful of steps. Needs no network."""
-    from limbeck.study import load_study, prepare_rehearsal, unproved
+    from limbeck.study.config.study import load_study
+    from limbeck.study.rehearsal.prepare import prepare as prepare_rehearsal
+    from limbeck.study.rehearsal.shrink import unproved
 
     loaded = load_study(study, with_files=False)
     folder = output or Path(f"{loaded.name}-rehearsal")
@@ -88,7 +92,7 @@ def rehearse(study: StudyFile, output: RehearsalOutput = None, json: Json = Fals
 
 def run(study: StudyFile, output: Output = None, json: Json = False) -> None:
     """Train and evaluate the cells that are missing. Run again to go on; a failed cell does not stop the others."""
-    from limbeck.study import load_study
+    from limbeck.study.config.study import load_study
 
     loaded = load_study(study)
     run_and_report(loaded, output or Path(loaded.name), json)
@@ -96,7 +100,7 @@ def run(study: StudyFile, output: Output = None, json: Json = False) -> None:
 
 def status(folder: StudyFolder, json: Json = False) -> None:
     """Show how far each cell is."""
-    from limbeck.study import status as study_status
+    from limbeck.study.run.status import status as study_status
 
     facts = study_status(folder)
     if json:
@@ -120,7 +124,10 @@ def report(folder: StudyFolder, json: Json = False) -> None:
     """Write the report (HTML, Markdown, CSV, LaTeX, JSON, Parquet, figures) into DIR/report and print its table."""
     from limbeck.report import print_report, summary_json, write_report
     from limbeck.report.paper import write_paper
-    from limbeck.study import explore, gather, write_provenance, write_values
+    from limbeck.study.analysis.explorer import explore
+    from limbeck.study.analysis.provenance import write_provenance
+    from limbeck.study.analysis.results import gather
+    from limbeck.study.analysis.values import write_values
 
     results = gather(folder)
     files = write_report(results, folder / "report", explore(folder))
@@ -140,7 +147,7 @@ def report(folder: StudyFolder, json: Json = False) -> None:
 
 def run_and_report(loaded: Any, output: Path, as_json: bool) -> None:
     """Run a loaded study into `output` and report it; exit 7 when a cell failed."""
-    from limbeck.study import run_study
+    from limbeck.study.run.execute import run_study
 
     counts = run_study(loaded, output, errors())
     report(output, as_json)

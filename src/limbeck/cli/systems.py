@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limbeck.cli.output import short_names
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 
 PLACE = "{}"
 

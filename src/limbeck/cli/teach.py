@@ -5,9 +5,17 @@ from typing import Annotated
 import typer
 
 from limbeck.cli import teach_llm, teach_report
-from limbeck.cli.making import Candidates, Depth, Kept, Output, Precision, print_description
+from limbeck.cli.list_options import (
+    Candidates,
+    Depth,
+    Kept,
+    Output,
+    Precision,
+    Ranking,
+    print_description,
+    write_ranking,
+)
 from limbeck.cli.output import CollectionName, Json, errors, load
-from limbeck.cli.teach_ranking import Ranking, write_ranking
 
 
 def add_to(app: typer.Typer) -> None:

@@ -6,11 +6,10 @@ from typing import Annotated
 import typer
 
 from limbeck.cli import teach_queries, teach_status
-from limbeck.cli.asked import expect_some, report, told
-from limbeck.cli.asking import Asking, Attempts, asks
-from limbeck.cli.making import Candidates, Depth, Output, print_description
+from limbeck.cli.list_options import Candidates, Depth, Output, Ranking, print_description, write_ranking
+from limbeck.cli.llm_options import Asking, Attempts, asks
+from limbeck.cli.llm_summary import expect_some, report, session_facts
 from limbeck.cli.output import CollectionName, Json, load
-from limbeck.cli.teach_ranking import Ranking, write_ranking
 
 
 def add_to(teachers: typer.Typer) -> None:
@@ -44,16 +43,16 @@ def llm(
     """Have an LLM order a run's candidates, window by window from the back. The same command again goes on."""
     from limbeck.lists import candidates_to_teach, lists_from_orders, write_lists
     from limbeck.runs import read_run
-    from limbeck.teachers.llm import Job, Listwise, described, read_template
+    from limbeck.teachers.llm import Listwise, Reranker, described, read_template
 
     template = read_template(prompt, "listwise")
     settings = Listwise(template, window, step, passes, orders, shuffle, asking.seed, passage_words, attempts)
     data = load(collection)
     candidates, part = candidates_to_teach(data, read_run(run), depth)
     with asking.work(output) as work:
-        outcome = Job(work, data, part).rank(settings)
+        outcome = Reranker(work, data, part).rank(settings)
         details = described(work, outcome, settings.describe())
-        facts = told(work, outcome)
+        facts = session_facts(work, outcome)
     expect_some(outcome, bool(outcome.orders), asking.store(output))
     lists = lists_from_orders(candidates, outcome.orders, asking.model, details)
     write_lists(lists, output)
@@ -79,15 +78,15 @@ def judge(
     from limbeck.collections.qrels import write_qrels
     from limbeck.lists import candidates_to_teach, lists_from_grades, write_lists
     from limbeck.runs import read_run
-    from limbeck.teachers.llm import Job, Judging, described, read_template
+    from limbeck.teachers.llm import Judging, Reranker, described, read_template
 
     settings = Judging(read_template(prompt, "graded"), passage_words, attempts)
     data = load(collection)
     candidates, part = candidates_to_teach(data, read_run(run), depth)
     with asking.work(output) as work:
-        outcome = Job(work, data, part).judge(settings)
+        outcome = Reranker(work, data, part).judge(settings)
         details = described(work, outcome, settings.describe())
-        facts = told(work, outcome)
+        facts = session_facts(work, outcome)
     expect_some(outcome, bool(outcome.grades), asking.store(output))
     lists = lists_from_grades(candidates, outcome.grades, asking.model, details)
     write_lists(lists, output)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from limbeck.cli.asked import expect_some, report, told
-from limbeck.cli.asking import Asking, Attempts, asks
+from limbeck.cli.llm_options import Asking, Attempts, asks
+from limbeck.cli.llm_summary import expect_some, report, session_facts
 from limbeck.cli.output import Json, print_json, warn
 
 
@@ -33,7 +33,7 @@ def queries(
     What else may be is for a teacher to say: `limbeck lists mine` filters false negatives.
     """
     from limbeck.collections import load_documents
-    from limbeck.collections.write import check_own, write_collection
+    from limbeck.collections.beir import check_own, write_collection
     from limbeck.teachers.llm import QueryWriting, described, read_template, sample_documents, write_queries
 
     settings = QueryWriting(read_template(prompt, "query"), number, passage_words, attempts)
@@ -44,7 +44,7 @@ def queries(
     with asking.work(output) as work:
         outcome = write_queries(work, data, docids, settings)
         made = described(work, outcome, settings.describe(), "documents")
-        facts = told(work, outcome)
+        facts = session_facts(work, outcome)
     expect_some(outcome, bool(outcome.queries), asking.store(output), "documents")
     texts: dict[str, str] = {}  # text → id: one that is written for several documents is one query
     qrels: dict[str, dict[str, int]] = defaultdict(dict)

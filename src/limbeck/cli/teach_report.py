@@ -28,7 +28,7 @@ def report(
     from dataclasses import asdict
 
     from limbeck.lists import read_lists
-    from limbeck.lists.teacher_quality import report_teachers
+    from limbeck.lists.teacher_agreement import report_teachers
     from limbeck.runs import read_run
 
     label = short_names([str(path) for path in lists])

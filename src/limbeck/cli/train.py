@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limbeck.cli.output import CollectionName, Json, errors, load, print_json
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 
 if TYPE_CHECKING:
     from limbeck.lists import Lists
@@ -39,7 +39,7 @@ def train(
     clip: Annotated[float, typer.Option(help="Largest gradient norm; 0: no clipping.")] = 1.0,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     token_budget: Annotated[int, typer.Option(min=1, help="Most tokens of one micro-batch.")] = 2048,
-    single_pass_tokens: Annotated[
+    max_tokens_without_grad_cache: Annotated[
         int, typer.Option(min=1, help="A step of at most so many tokens keeps all graphs: faster, for more memory.")
     ] = 12288,
     compiled: Annotated[
@@ -61,7 +61,7 @@ def train(
 
     On several devices: torchrun --nproc-per-node N -m limbeck train …
     """
-    from limbeck.encoder import Processes
+    from limbeck.core.distributed import Processes
     from limbeck.lists import Sample, read_lists
     from limbeck.objectives import parse
     from limbeck.training import Backbone, Settings, Stage, TrainingPlan
@@ -83,7 +83,16 @@ def train(
         ),
         data,
         seed,
-        Settings(warmup, weight_decay, clip, precision, token_budget, single_pass_tokens, compiled, checkpoint_every),
+        Settings(
+            warmup,
+            weight_decay,
+            clip,
+            precision,
+            token_budget,
+            max_tokens_without_grad_cache,
+            compiled,
+            checkpoint_every,
+        ),
         validation,
     )
     processes = Processes.joined()

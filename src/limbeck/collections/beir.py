@@ -1,13 +1,15 @@
 """A collection in a folder: BEIR's layout, or TREC files beside a corpus."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from limbeck.collections.collection import Collection
-from limbeck.collections.qrels import Judgments, read_qrels
+from limbeck.collections.qrels import Judgments, read_qrels, write_qrels
 from limbeck.collections.texts import line_of, read_texts
-from limbeck.errors import DataError, MissingError, UsageError, nearest
+from limbeck.core.errors import DataError, MissingError, UsageError, nearest
+from limbeck.core.files import replace_folder, sync, temporary_folder, wrap_write_errors, write_json
 
 CORPUS = ("corpus.jsonl", "corpus.tsv", "collection.tsv")
 QUERIES = ("queries.jsonl", "queries.tsv")
@@ -197,3 +199,37 @@ def _unknown_warnings(judgments: Judgments, documents: dict[str, str], corpus: P
 
 def _names(paths: list[Path], folder: Path | None = None) -> str:
     return " and ".join(str(path.relative_to(folder)) if folder else path.name for path in paths)
+
+
+MADE = "made.json"
+"""Says how limbeck made a folder; one without it is somebody's own, and is never written over."""
+
+
+def write_collection(
+    folder: Path,
+    documents: Mapping[str, str],
+    queries: Mapping[str, str],
+    qrels: Mapping[str, Mapping[str, int]],
+    made: Mapping[str, Any],
+) -> None:
+    """Write a collection whose only split is `train`, whole or not at all; `made` says how it was made.
+
+    A folder that this wrote before is replaced. UsageError for any other that is there and not empty; MissingError
+    where it cannot be written.
+    """
+    check_own(folder)
+    with wrap_write_errors(folder), temporary_folder(folder) as aside:
+        for name, texts in (("corpus", documents), ("queries", queries)):
+            with (aside / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+                for text_id, text in texts.items():
+                    file.write(json.dumps({"_id": text_id, "text": text}, ensure_ascii=False) + "\n")
+        sync(aside)
+        write_qrels(qrels, aside / "qrels" / "train.tsv")
+        write_json(aside / MADE, dict(made))
+        replace_folder(aside, folder)
+
+
+def check_own(folder: Path) -> None:
+    """UsageError for what `write_collection` does not write over."""
+    if folder.exists() and not (folder / MADE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder}: is there, and was not made by limbeck; name a new folder")

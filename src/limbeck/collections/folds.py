@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from limbeck.collections.collection import Collection
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 
 SUFFIX = re.compile(r"(?P<base>.+)@(?P<folds>[^/@]*)/(?P<count>[^/@]*)")
 FORM = "expected @FOLDS/N, such as @1/5, @2-5/5 or @1,3-5/5, with folds counted from 1 to N"

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from limbeck.collections.collection import Collection
-from limbeck.collections.progress import counted
 from limbeck.collections.suites import has_queries_in_corpus, relevance_level, require_licensed_corpus
-from limbeck.errors import DataError, MissingError, UsageError
+from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.core.progress import with_progress
 
 
 def load_irds(dataset_id: str) -> Collection:
@@ -31,7 +31,9 @@ def load_irds(dataset_id: str) -> Collection:
             raise UsageError(f"{dataset_id}: ir_datasets has no {what} for this id{hint}")
     require_licensed_corpus(dataset_id)
     with _fetching(dataset_id):
-        queries = {query.query_id: _text(query) for query in counted(dataset.queries_iter(), "Reading", "queries")}
+        queries = {
+            query.query_id: _text(query) for query in with_progress(dataset.queries_iter(), "Reading", "queries")
+        }
         qrels, warnings = _qrels(dataset, dataset_id) if dataset.has_qrels() else ({}, ())
     unknown = sum(query_id not in queries for query_id in qrels)
     if unknown == len(qrels) > 0:
@@ -138,7 +140,7 @@ def _identity(dataset: Any, dataset_id: str) -> str:
 def _qrels(dataset: Any, dataset_id: str) -> tuple[dict[str, dict[str, int]], tuple[str, ...]]:
     qrels: dict[str, dict[str, int]] = {}
     twice = 0
-    for judgment in counted(dataset.qrels_iter(), "Reading", "judgments"):
+    for judgment in with_progress(dataset.qrels_iter(), "Reading", "judgments"):
         if not isinstance(getattr(judgment, "relevance", None), int):
             raise DataError(f"{dataset_id}: judgments without whole-number grades, so nothing can be measured by them")
         of_query = qrels.setdefault(judgment.query_id, {})

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from limbeck.errors import DataError, MissingError
+from limbeck.core.errors import DataError, MissingError
 
 UNFIT_IN_ID = re.compile(r"[\s\ufeff]")
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where something stands in a file: its line or row, from 1, and for text the byte at which that line begins."""
 
     number: int = 1
     offset: int = 0
 
 
-START = Place()
+START = Position()
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -28,7 +28,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         yield place.number, line
 
 
-def placed_lines(path: Path, start: Place = START) -> Iterator[tuple[Place, str]]:
+def placed_lines(path: Path, start: Position = START) -> Iterator[tuple[Position, str]]:
     """(place, line without its end) of a text file from `start` on, gunzipped where the name ends in `.gz`.
 
     Lines end at `\\n` or `\\r\\n` only, never at the rarer separators of Unicode. A leading byte order mark is dropped.
@@ -42,7 +42,7 @@ def placed_lines(path: Path, start: Place = START) -> Iterator[tuple[Place, str]
                 file.seek(offset)
             for number, raw in enumerate(file, start.number):
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                yield Place(number, offset), line.rstrip("\r\n")
+                yield Position(number, offset), line.rstrip("\r\n")
                 offset += len(raw)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}:{number}: not UTF-8 text ({error.reason}); convert the file to UTF-8") from None

@@ -2,16 +2,23 @@
 
 import os.path
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
-from limbeck.collections import demo
 from limbeck.collections.beir import is_collection_folder, load_folder
 from limbeck.collections.collection import Collection
 from limbeck.collections.folds import keep_folds, split_folds
+from limbeck.collections.inverse_cloze import SUFFIX, sentence_queries
 from limbeck.collections.irds import load_irds
-from limbeck.collections.sentences import SUFFIX, sentence_queries
 from limbeck.collections.suites import suites
-from limbeck.errors import MissingError, UsageError
+from limbeck.core.errors import MissingError, UsageError
+
+DEMO = "demo"
+
+
+def load_demo(name: str, split: str | None) -> Collection:
+    """`demo`, with the splits `train`, `valid` and `test` (None: `test`)."""
+    return load_folder(name, Path(str(files("limbeck.collections"))) / "demo_collection", split)
 
 
 def load_collection(name: str) -> Collection:
@@ -68,8 +75,8 @@ def without_suffixes(name: str) -> str:
 
 
 def _load(name: str) -> Collection:
-    if name == demo.NAME or name.startswith(f"{demo.NAME}/"):
-        return demo.load_demo(name, name.removeprefix(demo.NAME).removeprefix("/") or None)
+    if name == DEMO or name.startswith(f"{DEMO}/"):
+        return load_demo(name, name.removeprefix(DEMO).removeprefix("/") or None)
     # Unlike Path.expanduser, this leaves the home of an unknown user as it is.
     folder = Path(os.path.expanduser(name))
     if folder.is_dir():

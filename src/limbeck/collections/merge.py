@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from limbeck.collections.collection import Collection
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 
 
 def merge(collections: Sequence[Collection]) -> Collection:

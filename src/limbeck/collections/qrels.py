@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limbeck.collections.lines import id_fault, numbered_lines
-from limbeck.errors import DataError
-from limbeck.files import write_text
+from limbeck.core.errors import DataError
+from limbeck.core.files import write_text
 
 BEIR_HEADER = ["query-id", "corpus-id", "score"]
 EXPECTED = (

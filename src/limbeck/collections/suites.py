@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from limbeck.errors import MissingError
+from limbeck.core.errors import MissingError
 
 
 @cache

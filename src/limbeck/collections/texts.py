@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from limbeck.collections.lines import id_fault, is_encodable, numbered_lines
-from limbeck.collections.progress import counted
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
+from limbeck.core.progress import with_progress
 
 ID_COLUMNS = ("id", "_id", "docid", "doc_id", "pid", "qid", "query_id")
 
@@ -35,7 +35,7 @@ def read_texts(path: Path, what: str) -> dict[str, str]:
     empty.
     """
     texts: dict[str, str] = {}
-    for record in counted(_records(path), f"Reading {path.name}", "texts"):
+    for record in with_progress(_records(path), f"Reading {path.name}", "texts"):
         fault = id_fault(record.id)
         if fault is None and record.id in texts:
             fault = f'the {what} "{record.id}" stands on line {line_of(path, record.id)} already; keep one of the two'

@@ -1,6 +1,6 @@
 """Evaluation: measures of runs, and the paired statistics that compare them."""
 
-from limbeck.evaluation.measure import Evaluation, canonical, measure_run
+from limbeck.evaluation.measure import Evaluation, canonical, measure_run, suite_means
 from limbeck.evaluation.rerank import rerank
 from limbeck.evaluation.statistics import (
     CORRECTIONS,
@@ -31,7 +31,6 @@ from limbeck.evaluation.statistics import (
     randomisation_test,
     randomisation_tests,
 )
-from limbeck.evaluation.suites import suite_means
 
 __all__ = [
     "CORRECTIONS",

@@ -8,8 +8,8 @@ from typing import Any
 
 import ir_measures
 
-from limbeck.collections import Collection
-from limbeck.errors import DataError, UsageError, nearest
+from limbeck.collections import Collection, suites
+from limbeck.core.errors import DataError, UsageError, nearest
 from limbeck.runs import Run
 
 EXAMPLES = "nDCG@10, RR@10, AP, Success@5, R@100, P@10"
@@ -174,3 +174,16 @@ def _short(candidates: Mapping[str, tuple[str, ...]], cutoffs: Sequence[int]) ->
 def _sample(query_ids: Mapping[str, object]) -> str:
     few = [f'"{query_id}"' for query_id, _ in zip(query_ids, range(3), strict=False)]
     return f"{', '.join(few) or 'no query'}{', …' if len(query_ids) > 3 else ''}"
+
+
+def suite_means(means: Mapping[str, float]) -> dict[str, float]:
+    """Suite → unweighted mean of its members' values, for each suite of which no member is missing.
+
+    Args:
+        means: a measure's mean on each collection, by its ir_datasets id.
+    """
+    return {
+        name: math.fsum(means[member] for member in members) / len(members)
+        for name, members in suites().items()
+        if all(member in means for member in members)
+    }

@@ -7,12 +7,12 @@ import numpy as np
 from rich.console import Console
 
 from limbeck.collections import Collection
-from limbeck.collections.progress import bar
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
+from limbeck.core.progress import bar
 from limbeck.runs import Run, rank
 
 if TYPE_CHECKING:
-    from limbeck.encoder import CrossEncoder
+    from limbeck.models.cross_encoder import CrossEncoder
 
 
 def rerank(
@@ -40,7 +40,8 @@ def rerank(
         UsageError: another `aggregate`.
     """
     # Not above: measures and statistics need no torch, whose import takes seconds.
-    from limbeck.encoder import collection_pairs, in_windows
+    from limbeck.tokens.collection_tokens import collection_pairs
+    from limbeck.tokens.pairs import score_windows
 
     if aggregate not in ("first", "max"):
         raise UsageError(f"aggregate is {aggregate!r}, expected first or max")
@@ -57,7 +58,7 @@ def rerank(
     passage_rows = pairs.passages.rows([docid for docids in candidates.values() for docid in docids])
     owners = np.arange(len(query_rows))
     if aggregate == "max":
-        pairs, owners = in_windows(pairs, query_rows, passage_rows)
+        pairs, owners = score_windows(pairs, query_rows, passage_rows)
         query_rows, passage_rows = query_rows[owners], np.arange(len(owners))
     with bar(console, f"Re-rank {collection.name}", len(query_rows)) as shown:
 

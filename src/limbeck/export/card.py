@@ -8,13 +8,13 @@ from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from limbeck import __version__
-from limbeck.encoder import CrossEncoder
-from limbeck.environment import unnamed
+from limbeck.core.environment import unnamed
 from limbeck.export.drift import Drift
-from limbeck.export.names import dataset, shown
+from limbeck.export.names import dataset, public_name
 from limbeck.export.origin import Origin
 from limbeck.export.results import Result
-from limbeck.study.invocation import read_invocations
+from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.study.run.run_record import read_invocations
 
 TERMS = {
     "msmarco-": "MS MARCO is for non-commercial research only",
@@ -65,7 +65,7 @@ def model_card(
         name: of the model.
     """
     base = stated.base_model or _hub_id(origin)
-    trained_on = [shown(one["name"]) for one in origin.index.get("training") or ()]
+    trained_on = [public_name(one["name"]) for one in origin.index.get("training") or ()]
     datasets = list(stated.datasets) or list(dict.fromkeys(map(dataset, trained_on)))
     header = ModelCardData(
         language=list(stated.languages) or None,
@@ -105,7 +105,7 @@ def model_card(
                 for file, found in drifts.items()
             ],
             weights=sizes.get("model.safetensors"),
-            drift_collection=shown(drift_collection),
+            drift_collection=public_name(drift_collection),
             license=stated.license,
             languages=", ".join(stated.languages),
             trained_on=trained_on,

@@ -8,23 +8,17 @@ from typing import Any
 from rich.console import Console
 
 from limbeck.collections import Collection
-from limbeck.encoder import (
-    FP32,
-    INT8,
-    CrossEncoder,
-    expect_replaceable,
-    onnx_encoder,
-    require_onnx,
-    write_onnx,
-)
-from limbeck.environment import unnamed
-from limbeck.errors import DataError, UsageError
+from limbeck.core.environment import unnamed
+from limbeck.core.errors import DataError, UsageError
+from limbeck.core.files import replace_folder, temporary_folder, wrap_write_errors, write_json, write_text
 from limbeck.evaluation import rerank
 from limbeck.export.card import CardFacts, model_card
 from limbeck.export.drift import Drift, drift
+from limbeck.export.onnx import FP32, INT8, onnx_encoder, require_onnx, write_onnx
 from limbeck.export.origin import Origin
 from limbeck.export.results import measured
-from limbeck.files import replace_folder, write_json, write_text, writing, written_aside
+from limbeck.models.checkpoint import expect_replaceable
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run
 
 LARGEST_DRIFT = 1e-3
@@ -71,7 +65,7 @@ def export(
         require_onnx()
     encoder = CrossEncoder.load(origin.model, device="cpu")
     results = measured(origin)
-    with writing(place), written_aside(place) as aside:
+    with wrap_write_errors(place), temporary_folder(place) as aside:
         encoder.save(aside)
         drifts = _with_onnx(encoder, aside, onnx, console) if onnx else {}
         facts = {

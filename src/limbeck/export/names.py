@@ -1,7 +1,7 @@
 """Collections as a card names them: without the folders of whoever made the study."""
 
 
-def shown(collection: str) -> str:
+def public_name(collection: str) -> str:
     """A collection's name; of a folder, the end: `scifact/test@1/5` for `/data/scifact/test@1/5`."""
     base, suffix = _parted(collection)
     if not base.startswith((".", "/", "~")):

@@ -6,10 +6,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from limbeck.errors import MissingError, UsageError, nearest
-from limbeck.export.names import shown
-from limbeck.study.status import cell_state
-from limbeck.study.store import Store, read_json
+from limbeck.core.errors import MissingError, UsageError, nearest
+from limbeck.export.names import public_name
+from limbeck.study.run.status import cell_state
+from limbeck.study.run.store import Store, read_json
 
 SHOWN = 12  # cells that an error lists
 Cell = Mapping[str, Any]
@@ -120,7 +120,7 @@ def _chosen(done: list[Cell], values: Mapping[str, float], planned: int, validat
 
     (backbone, recipe), cells = max(groups.items(), key=lambda item: average(item[1]))
     best = max(cells, key=lambda cell: values[cell["id"]])
-    sets = ", ".join(shown(each["name"]) for each in validation["collections"])
+    sets = ", ".join(public_name(each["name"]) for each in validation["collections"])
     seeds = f"{len(cells)} seeds" if len(cells) > 1 else "one seed"
     of_all = f"of {len(groups)} combinations of backbone and recipe, " if len(groups) > 1 else ""
     has = "has the highest" if len(groups) > 1 else "is the only one, with"
@@ -136,6 +136,6 @@ def _chosen(done: list[Cell], values: Mapping[str, float], planned: int, validat
 
 
 def _listed(cells: list[Cell]) -> str:
-    shown = [f"{cell['id']} ({cell['backbone']} · {cell['recipe']} · seed {cell['seed']})" for cell in cells[:SHOWN]]
+    names = [f"{cell['id']} ({cell['backbone']} · {cell['recipe']} · seed {cell['seed']})" for cell in cells[:SHOWN]]
     more = f" and {len(cells) - SHOWN} more (`limbeck study status --json`)" if len(cells) > SHOWN else ""
-    return ", ".join(shown) + more
+    return ", ".join(names) + more

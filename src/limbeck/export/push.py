@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from limbeck.errors import LimbeckError, MissingError, UsageError
+from limbeck.core.errors import LimbeckError, MissingError, UsageError
 
 TOKEN = "HF_TOKEN"
 NEEDED = ("config.json", "README.md")

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from limbeck.evaluation import bootstrap_interval, compare
-from limbeck.export.names import shown
+from limbeck.export.names import public_name
 from limbeck.export.origin import Origin
-from limbeck.study.store import read_json
+from limbeck.study.run.store import read_json
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def measured(origin: Origin) -> list[Result]:
             paired = compare(values, first[measure])
             found.append(
                 Result(
-                    shown(collection),
+                    public_name(collection),
                     measure,
                     len(values),
                     sum(values.values()) / len(values),

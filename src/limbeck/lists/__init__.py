@@ -1,10 +1,11 @@
 """Training lists: a query, its passages and their training signals; stored as ids, sampled without state."""
 
+from limbeck.lists.candidates import lists_from_run
 from limbeck.lists.convert import Conversion, convert, provided_signals
 from limbeck.lists.describe import describe, describe_file
 from limbeck.lists.export import Exported, export
+from limbeck.lists.extract_corpus import write_own_texts
 from limbeck.lists.formats import find_format, format_names, writable_format_names
-from limbeck.lists.from_run import lists_from_run
 from limbeck.lists.from_teacher import (
     candidates_to_mine,
     candidates_to_teach,
@@ -24,12 +25,10 @@ from limbeck.lists.leaks import (
     without_queries,
 )
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
-from limbeck.lists.mine import NegativeFilter, mine
+from limbeck.lists.mining import NegativeFilter, mine
 from limbeck.lists.mix import mix
-from limbeck.lists.own_texts import write_own_texts
 from limbeck.lists.parquet import read_lists, write_lists
-from limbeck.lists.sample import POLICIES, Sample
-from limbeck.lists.sampler import Sampler
+from limbeck.lists.sampling import POLICIES, Sample, Sampler
 from limbeck.lists.signals import teacher_order_from_scores, with_teacher_scores
 
 __all__ = [

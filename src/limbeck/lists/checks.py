@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow.compute as pc
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.lists.ragged import NumberLists, StringLists, chunk_lengths
 
 _LISTS_AT_ONCE = 100_000

@@ -11,14 +11,14 @@ from rich.console import Console
 
 from limbeck.collections import Collection
 from limbeck.collections.lines import START
-from limbeck.collections.progress import told
-from limbeck.errors import DataError, MissingError, UsageError
-from limbeck.lists.fit import Fit
-from limbeck.lists.formats import Format, Row, find_format
-from limbeck.lists.judgments import require_judgments
+from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.core.progress import with_status
+from limbeck.lists.align import Fit
+from limbeck.lists.candidates import require_judgments
+from limbeck.lists.formats import Format, RawList, find_format
 from limbeck.lists.lists import SIGNALS
 from limbeck.lists.parquet import check_target
-from limbeck.lists.parts import Parts, open_parts
+from limbeck.lists.shards import Shards, open_parts
 from limbeck.lists.table import signals_of, table_of
 
 PASSAGES_PER_PART = 500_000
@@ -110,15 +110,15 @@ def convert(
         parts.join(output, metadata)
 
 
-def _write_parts(source: Path, form: Format, conversion: Conversion, fit: Fit, parts: Parts, console: Console) -> None:
+def _write_parts(source: Path, form: Format, conversion: Conversion, fit: Fit, parts: Shards, console: Console) -> None:
     if parts.next is None:
         return
     first = _first_row(source, conversion)
     has, kept = signals_of(first), _kept_signals(source, first, conversion)
     seen = set(parts.query_ids()) if form.one_list_a_query else set()
-    rows: list[Row] = []
+    rows: list[RawList] = []
     passages = 0
-    for row in told(form.read(source, parts.next), _how_far(source, parts), console, source.name):
+    for row in with_status(form.read(source, parts.next), _how_far(source, parts), console, source.name):
         if passages >= PASSAGES_PER_PART:
             parts.write(table_of(source, rows, has, kept), row.place, fit.counts)
             rows, passages = [], 0
@@ -138,7 +138,7 @@ def _write_parts(source: Path, form: Format, conversion: Conversion, fit: Fit, p
         parts.write(table_of(source, rows, has, kept), None, fit.counts)
 
 
-def _first_row(source: Path, conversion: Conversion) -> Row:
+def _first_row(source: Path, conversion: Conversion) -> RawList:
     """The first list that is not empty."""
     form = find_format(conversion.format)
     row = next((row for row in form.read(source, START) if row.passage_ids), None)
@@ -147,7 +147,7 @@ def _first_row(source: Path, conversion: Conversion) -> Row:
     return row
 
 
-def _kept_signals(source: Path, row: Row, conversion: Conversion) -> tuple[str, ...]:
+def _kept_signals(source: Path, row: RawList, conversion: Conversion) -> tuple[str, ...]:
     """The signals of the first row that the conversion keeps, and labels of judgments."""
     has = set(signals_of(row))
     wanted = conversion.signals if conversion.signals is not None else find_format(conversion.format).keep
@@ -228,11 +228,11 @@ def _metadata(
     return metadata | {name: str(count) for name, count in sorted(counts.items())}
 
 
-def _how_far(source: Path, parts: Parts) -> Callable[[int, Row], str]:
+def _how_far(source: Path, parts: Shards) -> Callable[[int, RawList], str]:
     """From how many lists were read, and the last of them, to what is said."""
     size, began = source.stat().st_size, time.monotonic()
 
-    def text(number: int, row: Row) -> str:
+    def text(number: int, row: RawList) -> str:
         share = f", {row.place.offset / size:.0%}" if row.place.offset and source.suffix != ".gz" else ""
         rate = number / (time.monotonic() - began)
         return f"{source.name}: {parts.lists:,} lists written{share}, {rate:,.0f} a second"

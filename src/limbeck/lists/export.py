@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limbeck.collections import Collection
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.lists.formats import find_format, writable_format_names
 from limbeck.lists.lists import Lists
 from limbeck.lists.parquet import check_target

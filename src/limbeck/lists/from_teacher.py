@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from limbeck.collections import Collection
-from limbeck.errors import DataError
-from limbeck.lists.from_run import lists_from_run
+from limbeck.core.errors import DataError
+from limbeck.lists.candidates import lists_from_run
 from limbeck.lists.lists import SIGNALS, Lists
 from limbeck.lists.signals import average_ranks, teacher_order_from_scores, with_teacher_scores
 from limbeck.runs import Ranking, Run, rank

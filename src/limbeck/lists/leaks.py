@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from limbeck.collections import Collection
-from limbeck.collections.likeness import ALIKE, KnownTexts
-from limbeck.collections.progress import counted
+from limbeck.collections.near_duplicates import ALIKE, KnownTexts
+from limbeck.core.progress import with_progress
 from limbeck.lists.lists import SIGNALS, Lists
 from limbeck.lists.ragged import Column, arrow, chunk_lengths, flat
 
@@ -157,7 +157,7 @@ def _overlaps(searched: _Found, against: Sequence[_Found], noun: str) -> list[Ov
     places = [(test, text_id) for test, (known, _) in enumerate(against) for text_id in known]
     index = KnownTexts([text for known, _ in against for text in known.values()])
     leaks: list[list[Leak]] = [[] for _ in against]
-    for text_id, text in counted(texts.items(), "Searching for leaks", noun, len(texts)):
+    for text_id, text in with_progress(texts.items(), "Searching for leaks", noun, len(texts)):
         for alike in index.find(text):
             test, of = places[alike.number]
             leaks[test].append(Leak(text_id, of, alike.likeness, alike.same))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.lists.lists import Lists, joined_metadata
 from limbeck.lists.ragged import joined
 from limbeck.lists.signals import only_signals

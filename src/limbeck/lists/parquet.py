@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from limbeck.errors import DataError, MissingError, UsageError, nearest
-from limbeck.files import written
+from limbeck.core.errors import DataError, MissingError, UsageError, nearest
+from limbeck.core.files import atomic_write
 from limbeck.lists.lists import SIGNALS, Lists
 from limbeck.lists.ragged import Column, NumberLists, StringLists, Strings
 
@@ -26,7 +26,7 @@ def write_lists(lists: Lists, path: str | os.PathLike[str]) -> None:
     """Write lists to `path`, whole or not at all. MissingError or UsageError where that cannot be done."""
     target = Path(path)
     check_target(target)
-    with written(target) as file:
+    with atomic_write(target) as file:
         pq.write_table(_to_table(lists), file, row_group_size=_ROWS_PER_GROUP, compression="zstd")
 
 

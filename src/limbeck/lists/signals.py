@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.lists.lists import SIGNALS, Lists
 
 

@@ -7,20 +7,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.lists.checks import unfit
-from limbeck.lists.formats import Row
+from limbeck.lists.formats import RawList
 from limbeck.lists.lists import SIGNALS
 
 _UNFIT_IN_ID = r"^$|[\s\p{Z}\x{85}\x{1c}-\x{1f}\x{feff}]"
 
 
-def signals_of(row: Row) -> tuple[str, ...]:
+def signals_of(row: RawList) -> tuple[str, ...]:
     """The signals that a row carries, in the order of `SIGNALS`."""
     return tuple(name for name in SIGNALS if getattr(row, name) is not None)
 
 
-def table_of(path: Path, rows: list[Row], has: tuple[str, ...], kept: tuple[str, ...]) -> pa.Table:
+def table_of(path: Path, rows: list[RawList], has: tuple[str, ...], kept: tuple[str, ...]) -> pa.Table:
     """Columns `query_id`, `passage_ids` and the signals to be `kept`, as lists are stored; the file `has` perhaps more.
 
     DataError (`path:line: …`) for an id that is empty or holds whitespace, a passage twice in a list, a signal that
@@ -48,7 +48,7 @@ def table_of(path: Path, rows: list[Row], has: tuple[str, ...], kept: tuple[str,
     return pa.table(columns)
 
 
-def _check_ids(path: Path, rows: list[Row], ids: pa.Array, owner: np.ndarray) -> None:
+def _check_ids(path: Path, rows: list[RawList], ids: pa.Array, owner: np.ndarray) -> None:
     unfit = pc.match_substring_regex(ids, _UNFIT_IN_ID)
     if pc.any(unfit).as_py():
         place = pc.index(unfit, True).as_py()
@@ -58,7 +58,7 @@ def _check_ids(path: Path, rows: list[Row], ids: pa.Array, owner: np.ndarray) ->
         )
 
 
-def _values(path: Path, rows: list[Row], signal: str, lengths: np.ndarray, owner: np.ndarray) -> np.ndarray:
+def _values(path: Path, rows: list[RawList], signal: str, lengths: np.ndarray, owner: np.ndarray) -> np.ndarray:
     for row in rows:
         if getattr(row, signal) is None:
             raise _error(path, row, f"no {signal}, which the first list has; expected them in all or in none")
@@ -72,5 +72,5 @@ def _values(path: Path, rows: list[Row], signal: str, lengths: np.ndarray, owner
     return values
 
 
-def _error(path: Path, row: Row, text: str) -> DataError:
+def _error(path: Path, row: RawList, text: str) -> DataError:
     return DataError(f'{path}:{row.place.number}: query "{row.query_id[:80]}": {text}')

@@ -17,7 +17,7 @@ from functools import cache
 
 from torch import Tensor
 
-from limbeck.errors import UsageError, nearest
+from limbeck.core.errors import UsageError, nearest
 from limbeck.objectives.objective import Objective, Single, Targets
 
 _PLUS = re.compile(r"\+(?![^(]*\))(?!(?<=[\d.][eE]\+)\d)")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.objectives import masked
 from limbeck.objectives.objective import Single, check_number
 

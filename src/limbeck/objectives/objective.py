@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.objectives import masked
 
 SIGNALS = ("labels", "teacher_scores", "teacher_order")

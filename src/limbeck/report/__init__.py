@@ -1,6 +1,6 @@
 """Reports of a study: terminal, Markdown, CSV, LaTeX, JSON and one self-contained HTML page."""
 
-from limbeck.report.delimited import to_csv
+from limbeck.report.csv import to_csv
 from limbeck.report.finding import Finding, state_finding
 from limbeck.report.folder import write_report
 from limbeck.report.latex import to_latex

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from limbeck.report.formats import enumerate_words, number, p_is, plural, signed
+from limbeck.report.phrases import test_name
 from limbeck.report.table import ALPHA, Results, decisive_p, mark
-from limbeck.report.wording import test_name
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
 """Training curves as data: smoothing within a stage, means over seeds."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from limbeck.report.charts import Chart, Spec, colour
+from limbeck.report.table import Results
 
 Curve = tuple[np.ndarray, np.ndarray]
 """Steps [points], ascending, and values [points]."""
@@ -51,3 +54,90 @@ def stage_boundaries(recipe: Mapping[str, Any]) -> list[float]:
     if not all(isinstance(count, int) for count in steps):
         return []
     return [float(end) for end in np.cumsum(steps)[:-1]]
+
+
+POINTS = 60
+"""Of a curve on a page: beyond that a panel of 300 pixels shows no more."""
+
+
+def loss(results: Results) -> Chart | None:
+    """One panel per recipe, since losses of different objectives share no scale; a colour per backbone."""
+    boundaries = {recipe["name"]: stage_boundaries(recipe) for recipe in results["recipes"]}
+    rows = []
+    for recipe, backbone, seed, one in _curves(results, "curve", boundaries):
+        rows += [{"p": recipe, "n": backbone, "k": seed, **point} for point in _points(one)]
+    ends = [{"p": name, "x": end, "e": True} for name, found in boundaries.items() for end in found]
+    names = [each["name"] for each in results["backbones"]]
+    return _panels("loss", "Training loss over steps, smoothed, a panel per recipe", rows, names, "backbone", ends)
+
+
+def validation(results: Results) -> Chart | None:
+    """One panel per backbone, all on one scale; a colour per recipe."""
+    rows = []
+    for recipe, backbone, seed, one in _curves(results, "validation", {}):
+        rows += [{"p": backbone, "n": recipe, "k": seed, **point} for point in _points(one)]
+    names = [each["name"] for each in results["recipes"]]
+    description = "Validation measure over steps, a panel per backbone"
+    return _panels("validation", description, rows, names, "recipe", [])
+
+
+def _curves(
+    results: Results, kind: str, boundaries: dict[str, list[float]]
+) -> Iterator[tuple[str, str, int | str, Curve]]:
+    """Every seed's curve, and as seed `mean` that of the finished ones: one that broke off would cut it short."""
+    found: dict[tuple[str, str], list[tuple[int, bool, Curve]]] = {}
+    for cell in results["cells"]:
+        if (one := curve(cell.get(kind))) is not None:
+            if kind == "curve":
+                one = smooth(one, boundaries.get(cell["recipe"], ()))
+            kept = found.setdefault((cell["recipe"], cell["backbone"]), [])
+            kept.append((cell["seed"], cell["state"] == "done", one))
+    for (recipe, backbone), seeds in found.items():
+        for seed, _, one in seeds if len(seeds) > 1 else ():
+            yield recipe, backbone, seed, one
+        finished = [one for _, done, one in seeds if done] or [one for *_, one in seeds]
+        yield recipe, backbone, "mean", mean_curve(finished)
+
+
+def _points(one: Curve) -> list[Spec]:
+    steps, values = one
+    if not len(steps):
+        return []
+    kept = np.unique(np.linspace(0, len(steps) - 1, min(POINTS, len(steps))).round().astype(int))
+    return [{"x": int(steps[place]), "v": float(f"{values[place]:.5g}")} for place in kept]
+
+
+def _panels(
+    name: str, description: str, rows: list[Spec], names: Sequence[str], legend: str, ends: list[Spec]
+) -> Chart | None:
+    if not rows:
+        return None
+    x: dict[str, Any] = {"field": "x", "type": "quantitative", "title": "step", "axis": {"tickCount": 4}}
+    y = {"field": "v", "type": "quantitative", "title": None, "scale": {"zero": False}}
+    shared = {"x": x, "y": y, "color": colour("n", names, legend)}
+    tooltip = [{"field": "n", "title": legend}, {"field": "k", "title": "seed"}, {"field": "x", "title": "step"},
+               {"field": "v", "title": "value"}]  # fmt: skip
+    layers: list[Spec] = [
+        {
+            "transform": [{"filter": "datum.k !== 'mean' && isValid(datum.v)"}],
+            "mark": {"type": "line", "strokeWidth": 0.7, "opacity": 0.4},
+            "encoding": {**shared, "detail": {"field": "k"}},
+        },
+        {
+            "transform": [{"filter": "datum.k === 'mean'"}],
+            "mark": {"type": "line", "strokeWidth": 1.9, "point": {"size": 12, "opacity": 0.01}},
+            "encoding": {**shared, "tooltip": tooltip},
+        },
+    ]
+    if ends:
+        layers.insert(0, {"transform": [{"filter": "datum.e"}], "mark": {"type": "rule", "strokeDash": [2, 2]},
+                          "encoding": {"x": x}})  # fmt: skip
+    panels = list(dict.fromkeys(row["p"] for row in rows))
+    spec = {
+        "data": {"values": [*rows, *ends]},
+        "facet": {"field": "p", "sort": panels, "title": None},
+        "columns": 3,
+        "spec": {"width": 270, "height": 170, "layer": layers},
+        "resolve": {"scale": {"y": "independent" if name == "loss" else "shared"}, "axis": {"x": "independent"}},
+    }
+    return Chart(name, description, spec, 60 + 240 * -(-len(panels) // 3))

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from limbeck.report.phrases import pair_note
 from limbeck.report.summary import plain
 from limbeck.report.table import ABOVE, BELOW, Entry, Results, Table, decisive_p, mark
 from limbeck.report.terms import signed_recipe
-from limbeck.report.wording import pair_note
 
 _SIGNS = {ABOVE: 1, BELOW: -1, "": 0}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from limbeck.report.formats import ABSENT, enumerate_words, interval, number, p_is, plural, signed
 from limbeck.report.leaks import leak_cautions
+from limbeck.report.phrases import test_name
 from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Results, Table, decisive_p, mark
-from limbeck.report.wording import test_name
 
 _NAMED_COLLECTIONS = 3
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from limbeck.files import write_text
-from limbeck.report.delimited import to_csv
+from limbeck.core.files import write_text
+from limbeck.report.csv import to_csv
 from limbeck.report.latex import to_latex
 from limbeck.report.markdown import to_markdown
 from limbeck.report.page import to_html

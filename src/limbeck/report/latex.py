@@ -1,8 +1,8 @@
 """The results as LaTeX tables for a paper."""
 
 from limbeck.report.formats import MINUS, plural
+from limbeck.report.phrases import REHEARSAL, test_name
 from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Results, Row, Table, build_table
-from limbeck.report.wording import REHEARSAL, test_name
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

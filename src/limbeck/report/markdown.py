@@ -10,9 +10,7 @@ from limbeck.report.claims import claims_note, state_claims
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import duration, interval, moment, p_value, plural, signed
 from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
-from limbeck.report.table import Results, Table, build_table, decisive_p, mark
-from limbeck.report.terms import signed_recipe
-from limbeck.report.wording import (
+from limbeck.report.phrases import (
     REHEARSAL,
     entry_text,
     legend,
@@ -23,6 +21,8 @@ from limbeck.report.wording import (
     test_name,
     unfinished_cells,
 )
+from limbeck.report.table import Results, Table, build_table, decisive_p, mark
+from limbeck.report.terms import signed_recipe
 
 _SHOWN = 3  # leaks of each search
 

@@ -12,18 +12,18 @@ from markupsafe import Markup
 
 from limbeck.report import formats
 from limbeck.report.audit import audit_matrices, audit_sentences
-from limbeck.report.bundles import bundle
 from limbeck.report.charts import Chart, cost, differences, heat_map, scaling
 from limbeck.report.claims import claims_note, state_claims
+from limbeck.report.curves import loss, validation
 from limbeck.report.data import pack, table_data
 from limbeck.report.factors import state_factors
 from limbeck.report.finding import state_finding
+from limbeck.report.js_assets import bundle
 from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
+from limbeck.report.phrases import REHEARSAL, legend, other_warnings, stage_text, statements, unfinished_cells
 from limbeck.report.rank_chart import rank_chart, rank_recipes, ranks_note
 from limbeck.report.table import Results, Table, build_table
 from limbeck.report.terms import signed_recipe, terms_notes
-from limbeck.report.training_charts import loss, validation
-from limbeck.report.wording import REHEARSAL, legend, other_warnings, stage_text, statements, unfinished_cells
 
 _SCRIPTS = ("data.js", "tables.js", "charts.js", "explorer.js", "page.js")
 

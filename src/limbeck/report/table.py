@@ -10,7 +10,7 @@ from limbeck.report.formats import enumerate_words, plural
 from limbeck.report.terms import sign, terms_notes
 
 Results = Mapping[str, Any]
-"""What a study hands over: plain data, as `limbeck.study.results.gather` builds it."""
+"""What a study hands over: plain data, as `limbeck.study.analysis.results.gather` builds it."""
 
 ALPHA = 0.05
 ABOVE = "▲"

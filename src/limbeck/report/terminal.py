@@ -9,8 +9,8 @@ from rich.text import Text
 
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import number
+from limbeck.report.phrases import REHEARSAL, legend, other_warnings, unfinished_cells
 from limbeck.report.table import ABOVE, Entry, Results, Row, Table, build_table
-from limbeck.report.wording import REHEARSAL, legend, other_warnings, unfinished_cells
 
 _NAME = 8
 _VALUE = 15

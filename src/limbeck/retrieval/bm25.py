@@ -11,10 +11,9 @@ import Stemmer
 from numpy.typing import NDArray
 
 from limbeck.collections import Collection
-from limbeck.collections.progress import counted
-from limbeck.errors import UsageError, nearest
-from limbeck.retrieval.best import best, require_depth
-from limbeck.retrieval.progress import shown
+from limbeck.core.errors import UsageError, nearest
+from limbeck.core.progress import with_progress, with_total_progress
+from limbeck.retrieval.search import best, require_depth
 from limbeck.runs import Ranking, Run, rank
 
 STOPWORDS = (
@@ -96,7 +95,9 @@ class BM25:
         index.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
         positions = {docid: i for i, docid in enumerate(docids)} if collection.drop_query_document else {}
         rankings: dict[str, Ranking] = {}
-        shown_ids = shown(collection.query_ids, "BM25: retrieving", "queries", len(collection.query_ids), progress)
+        shown_ids = with_total_progress(
+            collection.query_ids, "BM25: retrieving", "queries", len(collection.query_ids), progress
+        )
         for query_id in shown_ids:
             [query] = tokenizer.streaming_tokenize([collection.queries[query_id]], False, allow_empty=False)
             scores = index.get_scores_from_ids(query)
@@ -114,6 +115,6 @@ def _best(docids: list[str], scores: NDArray[Any], depth: int) -> Ranking:
 
 def _texts(collection: Collection, docids: list[str], progress: bool) -> Iterator[str]:
     items: Iterable[tuple[str, str]] = collection.documents.items()
-    for docid, text in counted(items, "BM25: indexing", "documents") if progress else items:
+    for docid, text in with_progress(items, "BM25: indexing", "documents") if progress else items:
         docids.append(docid)
         yield text

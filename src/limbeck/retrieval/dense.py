@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limbeck.collections import Collection
-from limbeck.errors import UsageError
-from limbeck.retrieval.best import require_depth
-from limbeck.retrieval.search import Hits, search
+from limbeck.core.errors import UsageError
+from limbeck.retrieval.search import Hits, require_depth, search
 from limbeck.runs import Run
 
 SIMILARITIES = ("cosine", "dot")
@@ -52,8 +51,7 @@ class Dense:
         """
         require_depth("dense", depth)
         # Here, because torch takes seconds to import, and BM25 does without.
-        from limbeck.encoder import BiEncoder
-        from limbeck.encoder.biencoder import products
+        from limbeck.models.bi_encoder import BiEncoder, products
         from limbeck.retrieval.encoded import PART, Form, encoded_collection
 
         encoder = BiEncoder.load(self.model)

@@ -14,10 +14,10 @@ import numpy as np
 from rich.console import Console
 
 from limbeck.collections import Collection
-from limbeck.encoder import cache_folder
-from limbeck.errors import DataError
-from limbeck.files import written
-from limbeck.retrieval.progress import shown
+from limbeck.core.errors import DataError
+from limbeck.core.files import atomic_write
+from limbeck.core.progress import with_total_progress
+from limbeck.tokens.store import cache_folder
 
 FORMAT = 1
 PART = 2048  # texts of one part: what is held in memory at once, and what a kill loses
@@ -102,7 +102,7 @@ def _encoded(
         # Read once, in their own order: what is not in memory is slow to look up one by one.
         items = iter(texts.items())
         chunks = iter(lambda: [text for _, text in islice(items, PART)], [])
-        parts = shown(chunks, f"{what} encoded", f"parts of {PART:,}", -(-len(texts) // PART), progress)
+        parts = with_total_progress(chunks, f"{what} encoded", f"parts of {PART:,}", -(-len(texts) // PART), progress)
         count = sum(_encode(chunk, folder / f"{number:06d}", encode, form) for number, chunk in enumerate(parts))
         _write(about, _save_json, {"texts": count, "of": what, **described})
     count = json.loads(about.read_text())["texts"]
@@ -126,5 +126,5 @@ def _save_json(stream: IO[bytes], content: Mapping[str, Any]) -> None:
 
 
 def _write(path: Path, save: Callable[[Any, Any], None], content: Any) -> None:
-    with written(path) as stream:
+    with atomic_write(path) as stream:
         save(stream, content)

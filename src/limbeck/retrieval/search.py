@@ -7,9 +7,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limbeck.collections import Collection
-from limbeck.retrieval.best import best
-from limbeck.retrieval.progress import shown
+from limbeck.core.errors import UsageError
+from limbeck.core.progress import with_total_progress
 from limbeck.runs import Ranking, Run, rank
+
+
+def best(scores: NDArray[Any], depth: int) -> NDArray[np.intp]:
+    """Places of the `depth` highest of scores [n], and of all that tie with the last one, in no order.
+
+    So the tie rule of rankings decides among those that tie, and not their place.
+    """
+    if len(scores) <= depth:
+        return np.arange(len(scores))
+    last = np.partition(scores, len(scores) - depth)[len(scores) - depth]
+    return np.flatnonzero(scores >= last)
+
+
+def require_depth(first_stage: str, depth: int) -> None:
+    """Raise UsageError for a depth that is none."""
+    if depth < 1:
+        raise UsageError(f"{first_stage}: the depth is {depth}; expected 1 or more")
+
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.int64]
@@ -71,7 +89,9 @@ def search(
     found: list[tuple[Positions, Floats]] = []
     for query_part in queries:
         best_of = Best(query_part.shape[0], kept)
-        parts = shown(documents, f"{name}: retrieving", "parts of the documents", len(documents), progress)
+        parts = with_total_progress(
+            documents, f"{name}: retrieving", "parts of the documents", len(documents), progress
+        )
         for number, document_part in enumerate(parts):
             for query, columns, scores in compare(query_part, document_part, best_of.floor):
                 best_of.add(query, columns + np.int64(number * part_size), scores)

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import load_npz, save_npz
 
 from limbeck.collections import Collection
-from limbeck.retrieval.best import require_depth
-from limbeck.retrieval.search import Hits, search
+from limbeck.retrieval.search import Hits, require_depth, search
 from limbeck.runs import Run
 
 
@@ -42,7 +41,7 @@ class Splade:
         """
         require_depth("SPLADE", depth)
         # Here, because torch takes seconds to import, and BM25 does without.
-        from limbeck.encoder import SpladeEncoder
+        from limbeck.models.splade import SpladeEncoder
         from limbeck.retrieval.encoded import PART, Form, encoded_collection
 
         form = Form("npz", partial(save_npz, compressed=False), load_npz)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from limbeck.errors import UsageError, nearest
+from limbeck.core.errors import UsageError, nearest
 from limbeck.runs.ranking import Ranking, rank
 from limbeck.runs.run import Run
 

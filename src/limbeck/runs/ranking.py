@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limbeck.collections.lines import id_fault, is_encodable
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 
 Floats = NDArray[np.float64]
 

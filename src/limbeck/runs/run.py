@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from limbeck.collections.lines import id_fault, is_encodable
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.runs.ranking import Ranking, rank
 
 

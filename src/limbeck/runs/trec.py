@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from limbeck.collections.lines import START, Place, placed_lines
-from limbeck.errors import DataError
-from limbeck.files import written
+from limbeck.collections.lines import START, Position, placed_lines
+from limbeck.core.errors import DataError
+from limbeck.core.files import atomic_write
 from limbeck.runs.ranking import rank
 from limbeck.runs.run import Run
 
@@ -45,7 +45,7 @@ def read_run(path: str | Path) -> Run:
         raise DataError(f"{path}: query {query_id}: {error}") from None
 
 
-def candidate_lines(path: Path, start: Place = START) -> Iterator[tuple[Place, str, str, float, str]]:
+def candidate_lines(path: Path, start: Position = START) -> Iterator[tuple[Position, str, str, float, str]]:
     """(place, query id, docid, score, tag) of each line from `start` on that is not blank.
 
     Raises MissingError for an absent file, and DataError (`path:line: …`) for a wrong number of columns or a score that
@@ -70,7 +70,7 @@ def write_run(run: Run, path: str | Path) -> None:
     The file appears complete or not at all. Scores are written in the shortest form that reads back as the same
     float64. Folders on the way are made. Equal runs give equal bytes. MissingError where it cannot be written.
     """
-    with written(Path(path)) as file:
+    with atomic_write(Path(path)) as file:
         for line in trec_lines(run):
             file.write(line.encode())
 

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from limbeck.collections import load_collection
-from limbeck.errors import DataError, MissingError, UsageError
-from limbeck.files import write_text
+from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.core.files import write_text
 
 FEWEST_QUERIES = 10
 MOST_SENTENCES = 2000

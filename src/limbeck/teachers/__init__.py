@@ -1,8 +1,8 @@
 """Teachers: stronger models whose scores, orders or grades of a run's candidates train a student."""
 
-from limbeck.encoder import BiEncoder
+from limbeck.models.bi_encoder import BiEncoder
 from limbeck.teachers.ensemble import EnsembleScores, ensemble_scores
-from limbeck.teachers.kept_scores import kept_scores
+from limbeck.teachers.score_cache import kept_scores
 
 __all__ = [
     "BiEncoder",

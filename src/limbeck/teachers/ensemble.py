@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from limbeck.collections import Collection
-from limbeck.encoder import CrossEncoder, collection_pairs
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run
-from limbeck.teachers.kept_scores import Scores, kept_scores
+from limbeck.teachers.score_cache import Scores, kept_scores
+from limbeck.tokens.collection_tokens import collection_pairs
 
 COMBINE = ("mean", "standardised")
 

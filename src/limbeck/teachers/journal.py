@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from limbeck.errors import DataError, MissingError, UsageError
-from limbeck.files import writing
+from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.core.files import wrap_write_errors
 
 Record = dict[str, Any]
 
@@ -65,7 +65,7 @@ class Journal:
         text = json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
         # Half a surrogate pair, which UTF-8 lacks, may be in a server's JSON; with a backslash it is JSON again.
         view = memoryview(text.encode(errors="backslashreplace"))
-        with self._lock, writing(self.path):
+        with self._lock, wrap_write_errors(self.path):
             end = os.fstat(self._file).st_size
             try:
                 while view:

@@ -12,8 +12,37 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from limbeck.errors import DataError
-from limbeck.files import replace_folder, writing
+from limbeck.core.errors import DataError, UsageError
+from limbeck.core.files import replace_folder, wrap_write_errors, write_json
+from limbeck.training.config import TrainingPlan
+
+
+def check_output_dir(output: Path, plan: TrainingPlan, write: bool = True) -> None:
+    """Write the plan down, unless another process does, or refuse a folder that another plan has begun.
+
+    Raises:
+        UsageError: it belongs to another plan, or to something else.
+        DataError: its plan.json is damaged.
+    """
+    path, described = output / "plan.json", json.loads(json.dumps(plan.describe()))
+    if path.exists():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"{path}: not JSON ({error}); remove {output} to train anew") from error
+        if not isinstance(found, dict):
+            raise DataError(f"{path}: not a JSON object; remove {output} to train anew")
+        different = [key for key in described if found.get(key) != described[key]]
+        if different:
+            raise UsageError(
+                f"{output} holds a training with other {', '.join(different)}; "
+                "give another --output, or remove that folder to train anew"
+            )
+    elif any(output.glob("checkpoints/*")) or (output / "model").exists():
+        raise UsageError(f"{output} is not empty and has no plan.json; give another --output")
+    elif write:
+        write_json(path, described)
+
 
 KEPT = 2  # the newest and, should it be damaged, the one before it
 
@@ -38,7 +67,7 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
     target = folder / f"step-{step:09d}"
     aside = folder / f".{target.name}"
     try:
-        with writing(target):
+        with wrap_write_errors(target):
             folder.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()

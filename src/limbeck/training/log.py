@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from limbeck.files import writing
+from limbeck.core.files import wrap_write_errors
 
 TIME_FIELDS = ("seconds", "pairs_per_second", "tokens_per_second", "flops_utilisation")
 """Fields of a record that differ between two equal trainings."""
@@ -30,20 +30,20 @@ class TrainingLog:
 
         kept = [line for line in _lines(path) if is_kept(json.loads(line))]
         self._path, aside = path, path.with_name(f".{path.name}")
-        with writing(path):
+        with wrap_write_errors(path):
             aside.write_text("".join(kept))
             os.replace(aside, path)
             self._stream = path.open("a")
 
     def write(self, **record: Any) -> None:
         """Append one record; it is on its way to disk when this returns."""
-        with writing(self._path):
+        with wrap_write_errors(self._path):
             self._stream.write(json.dumps(record) + "\n")
             self._stream.flush()
 
     def sync(self) -> None:
         """Have on disk what was written, so that after a power cut the log reaches as far as a checkpoint."""
-        with writing(self._path):
+        with wrap_write_errors(self._path):
             os.fsync(self._stream.fileno())
 
     def close(self) -> None:

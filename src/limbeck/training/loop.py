@@ -12,31 +12,29 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from limbeck.encoder import ALONE, CrossEncoder, Processes, collection_pairs, product_rate, training_flops
+from limbeck.core.distributed import ALONE, Processes
+from limbeck.core.files import remove_leftovers, temporary_folder, wrap_write_errors, write_json
+from limbeck.core.progress import StepProgress
 from limbeck.evaluation import measure_run, rerank
-from limbeck.files import remove_left, write_json, writing, written_aside
-from limbeck.training.batch import assemble
-from limbeck.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from limbeck.training.folder import claim
+from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.models.flops import product_rate, training_flops
+from limbeck.tokens.collection_tokens import collection_pairs
+from limbeck.training.checkpoint import Checkpoint, check_output_dir, load_checkpoint, save_checkpoint
+from limbeck.training.config import TrainingPlan, Validation
 from limbeck.training.log import TrainingLog
-from limbeck.training.plan import TrainingPlan, Validation
-from limbeck.training.progress import StepProgress
-from limbeck.training.readings import Readings
+from limbeck.training.metrics import AsyncScalars, DivergenceMonitor, StepMetrics, score_spread
 from limbeck.training.schedule import learning_rate, warmup_steps
-from limbeck.training.state import State
-from limbeck.training.step import backward
-from limbeck.training.stop import Stop
-from limbeck.training.student import Student
+from limbeck.training.signals import SignalHandler
+from limbeck.training.state import State, Student
+from limbeck.training.step import assemble_batch, backward
 from limbeck.training.summary import summarise
-from limbeck.training.taken import Taken
-from limbeck.training.watch import Watch, spread
 
 
 def train(
     plan: TrainingPlan,
     output: Path,
     console: Console | None = None,
-    beginnings: Mapping[int, Path] | None = None,
+    prefixes: Mapping[int, Path] | None = None,
     processes: Processes = ALONE,
     sharded: bool = False,
 ) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def train(
     be resumed by another number of processes, and then goes on in other random numbers.
 
     Args:
-        beginnings: number of stages → folder for the state after so many, for trainings that begin alike: this one goes
+        prefixes: number of stages → folder for the state after so many, for trainings that begin alike: this one goes
             on from what another left there, and leaves there what it reaches itself. It ends with the same bytes as
             without; whoever names the folders sees to it that their trainings begin alike. For one process.
         sharded: whether weights, gradients and optimiser state are divided among the processes, for a backbone that
@@ -63,7 +61,7 @@ def train(
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after a checkpoint was written.
     """
     output.mkdir(parents=True, exist_ok=True)
-    claim(output, plan, write=processes.is_first)
+    check_output_dir(output, plan, write=processes.is_first)
     if (output / "summary.json").exists():
         if processes.is_first:
             shutil.rmtree(output / "checkpoints", ignore_errors=True)  # of a process killed at its very end
@@ -71,7 +69,7 @@ def train(
     if console is None or not processes.is_first:
         console = Console(quiet=True)
     with torch.random.fork_rng():
-        return _Training(plan, output, console, beginnings or {}, processes, sharded).run()
+        return _Training(plan, output, console, prefixes or {}, processes, sharded).run()
 
 
 class _Training:
@@ -80,13 +78,13 @@ class _Training:
         plan: TrainingPlan,
         output: Path,
         console: Console,
-        beginnings: Mapping[int, Path],
+        prefixes: Mapping[int, Path],
         processes: Processes,
         sharded: bool,
     ) -> None:
-        self.plan, self.output, self.console, self.beginnings = plan, output, console, beginnings
+        self.plan, self.output, self.console, self.prefixes = plan, output, console, prefixes
         self.processes = processes
-        self.ends = {plan.beginning(number + 1).steps: number + 1 for number in range(len(plan.stages))}
+        self.ends = {plan.prefix(number + 1).steps: number + 1 for number in range(len(plan.stages))}
         backbone = plan.backbone
         self.encoder = CrossEncoder.load(
             backbone.model,
@@ -109,7 +107,7 @@ class _Training:
         self.state = State.started(len(plan.stages))
         self.product_rate = product_rate(self.encoder.model, plan.settings.precision)
         self.log: TrainingLog | None = None
-        self.taken: Taken | None = None
+        self.taken: StepMetrics | None = None
 
     def run(self) -> dict[str, Any]:
         self._resume()
@@ -119,7 +117,7 @@ class _Training:
         self.started = time.monotonic() - self.state.seconds
         self.encoder.model.train()
         progress = StepProgress(self.console, self.plan.steps, self.state.step)
-        with Stop() as self.stop, progress as self.progress:
+        with SignalHandler() as self.stop, progress as self.progress:
             if self.state.validation_due:
                 self._validate()
             while self.state.step < self.plan.steps:
@@ -137,9 +135,9 @@ class _Training:
         if inner == 0:
             self._settle()
             self.student.begin_stage()
-            self.state.watch = Watch()
+            self.state.watch = DivergenceMonitor()
         drawn = self.samplers[number](inner)
-        batch = assemble(self.pairs, stage.lists, drawn, stage.objective.signals).to(self.encoder.device)
+        batch = assemble_batch(self.pairs, stage.lists, drawn, stage.objective.signals).to(self.encoder.device)
 
         def loss_of(scores: torch.Tensor) -> torch.Tensor:
             return stage.objective(batch.matrix(scores), batch.targets, batch.mask)
@@ -153,17 +151,17 @@ class _Training:
             seed=(self.plan.seed, number, inner),
             precision=settings.precision,
             token_budget=settings.token_budget,
-            single_pass_tokens=settings.single_pass_tokens,
+            max_tokens_without_grad_cache=settings.max_tokens_without_grad_cache,
         )
         rate = learning_rate(stage.learning_rate, inner, stage.steps, settings.warmup, settings.schedule)
         norm = self.student.update(rate, settings.clip)
         equal = loss_of(torch.zeros_like(work.scores))
-        readings = Readings([work.loss, equal, norm, spread(batch.matrix(work.scores), batch.mask)])
+        readings = AsyncScalars([work.loss, equal, norm, score_spread(batch.matrix(work.scores), batch.mask)])
         self._settle()
         self.state.count(number, work, self.pairs.cuts(batch.query_rows, batch.passage_rows))
         self.state.validation_due = self._validation_follows()
         lengths = self.pairs.lengths(batch.query_rows, batch.passage_rows)
-        self.taken = Taken(
+        self.taken = StepMetrics(
             step=self.state.step,
             stage=number + 1,
             work=work,
@@ -179,8 +177,8 @@ class _Training:
         taken, self.taken = self.taken, None
         if taken is None:
             return
-        loss, equal_loss, norm, spread = taken.readings.read()
-        self.state.watch.see(taken.step, loss, equal_loss, norm, spread, taken.warm)
+        loss, equal_loss, norm, score_spread = taken.readings.read()
+        self.state.watch.update(taken.step, loss, equal_loss, norm, score_spread, taken.warm)
         self._log(**taken.record(loss, equal_loss, norm, self.product_rate * self.processes.count))
         self.progress.advance(loss, taken.work.pairs, taken.rate)
 
@@ -228,16 +226,16 @@ class _Training:
 
     def _checkpoint_if_due(self) -> None:
         self._stop_if_asked()
-        self._leave_beginning()
+        self._save_prefix()
         if self.state.step % self.plan.settings.checkpoint_every == 0 and self.state.step < self.plan.steps:
             self._checkpoint()
 
-    def _leave_beginning(self) -> None:
+    def _save_prefix(self) -> None:
         """At the end of a stage, leave the state where trainings that begin alike look for it."""
-        folder = self.beginnings.get(self.ends.get(self.state.step, 0))
+        folder = self.prefixes.get(self.ends.get(self.state.step, 0))
         if folder is not None and not folder.exists():
             self._settle()
-            with writing(folder), written_aside(folder) as aside:
+            with wrap_write_errors(folder), temporary_folder(folder) as aside:
                 shutil.copyfile(self.output / "log.jsonl", aside / "log.jsonl")
                 self._checkpoint(aside)
                 with suppress(OSError):  # another process was faster; what it left is the same
@@ -256,8 +254,8 @@ class _Training:
 
     def _resume(self) -> None:
         checkpoint, damaged = load_checkpoint(self.output / "checkpoints", self.encoder.device)
-        for number in sorted(self.beginnings, reverse=True):
-            folder = self.beginnings[number]
+        for number in sorted(self.prefixes, reverse=True):
+            folder = self.prefixes[number]
             if checkpoint is None and folder.exists():
                 checkpoint, more = load_checkpoint(folder, self.encoder.device)
                 damaged += more
@@ -286,7 +284,7 @@ class _Training:
         seconds = round(time.monotonic() - self.started, 2)
         summary = summarise(self.plan, self.encoder, self.samplers, self.state, seconds)
         if self.processes.is_first:
-            remove_left(self.output / "model")
+            remove_leftovers(self.output / "model")
             self.encoder.save(self.output / "model", weights)
             write_json(self.output / "summary.json", summary)
             shutil.rmtree(self.output / "checkpoints", ignore_errors=True)

@@ -4,18 +4,74 @@ Gradient caching: Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size
 the scores of a cross-encoder.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from limbeck.encoder import CrossEncoder, Pairs, autocast, moved
-from limbeck.encoder.pairs import Rows
+from limbeck.core.devices import to_device
+from limbeck.lists import Lists
+from limbeck.models.cross_encoder import CrossEncoder, autocast
+from limbeck.tokens.pairs import Pairs, Rows
 
 
 @dataclass(frozen=True)
-class Work:
+class Batch:
+    """The pairs of one step, whatever list they belong to, and the targets of their lists.
+
+    Attributes:
+        query_rows, passage_rows: [pairs] rows of the token stores.
+        slots: [pairs] where each pair's score goes in the flattened [lists, passages] matrix.
+        targets: signal → float32 [lists, passages]; 0 where there is no passage.
+        mask: bool [lists, passages], True where a passage exists.
+    """
+
+    query_rows: NDArray[np.int64]
+    passage_rows: NDArray[np.int64]
+    slots: torch.Tensor
+    targets: Mapping[str, torch.Tensor]
+    mask: torch.Tensor
+
+    def matrix(self, scores: torch.Tensor) -> torch.Tensor:
+        """Scores [pairs] as [lists, passages], 0 where there is no passage; differentiable."""
+        flat = scores.new_zeros(self.mask.numel()).index_put((self.slots,), scores)
+        return flat.view(self.mask.shape)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch with its tensors on a device."""
+        targets = {signal: to_device(target, device) for signal, target in self.targets.items()}
+        return replace(self, slots=to_device(self.slots, device), targets=targets, mask=to_device(self.mask, device))
+
+
+def assemble_batch(
+    pairs: Pairs, lists: Lists, drawn: list[tuple[int, NDArray[np.int64]]], signals: frozenset[str]
+) -> Batch:
+    """The batch of drawn (index of a list, positions in it), with the signals that the objective reads."""
+    width = max(len(positions) for _, positions in drawn)
+    mask = np.zeros((len(drawn), width), bool)
+    targets = {signal: np.zeros(mask.shape, np.float32) for signal in sorted(signals)}
+    query_ids, passage_ids = [], []
+    for row, (index, positions) in enumerate(drawn):
+        mask[row, : len(positions)] = True
+        query_ids += [lists.query_ids[index]] * len(positions)
+        passage_ids += [lists.passage_ids[index][position] for position in positions]
+        for signal, target in targets.items():
+            values = lists.values(signal)
+            assert values is not None  # the plan refuses lists that lack a signal
+            target[row, : len(positions)] = values[index][positions]
+    return Batch(
+        pairs.queries.rows(query_ids),
+        pairs.passages.rows(passage_ids),
+        torch.from_numpy(np.flatnonzero(mask)),
+        {signal: torch.from_numpy(target) for signal, target in targets.items()},
+        torch.from_numpy(mask),
+    )
+
+
+@dataclass(frozen=True)
+class StepResult:
     """What a backward pass did.
 
     Attributes:
@@ -44,13 +100,13 @@ def backward(
     seed: tuple[int, ...],
     precision: str = "fp32",
     token_budget: int = 2048,
-    single_pass_tokens: int = 12288,
-) -> Work:
+    max_tokens_without_grad_cache: int = 12288,
+) -> StepResult:
     """Add the gradient of `loss_of(scores [pairs])` to the encoder's weights.
 
     The pairs are cut into micro-batches of nearly equal length and scored, and ∂loss/∂scores is taken. Where the graphs
-    of all of them fit (`single_pass_tokens`), they were kept and are back-propagated. Otherwise each micro-batch is
-    replayed with its random state and back-propagated: the same gradient, one graph alive at a time.
+    of all of them fit (`max_tokens_without_grad_cache`), they were kept and are back-propagated. Otherwise each
+    micro-batch is replayed with its random state and back-propagated: the same gradient, one graph alive at a time.
 
     Every micro-batch's random state is seeded from `seed` and its number, so a replay draws the same dropout, and a
     resumed run the same numbers as an uninterrupted one.
@@ -61,9 +117,9 @@ def backward(
     """
     lengths, device, processes = pairs.lengths(query_rows, passage_rows), encoder.device, encoder.processes
     rounds = encoder.rounds(lengths, token_budget)
-    places = [moved(index, device) for index, _ in rounds]
+    places = [to_device(index, device) for index, _ in rounds]
     computed = processes.gather(sum(int(lengths[index].max()) * len(index) for index, _ in rounds))
-    single = len(rounds) == 1 or max(computed) <= single_pass_tokens
+    single = len(rounds) == 1 or max(computed) <= max_tokens_without_grad_cache
 
     def score(number: int) -> torch.Tensor:
         state = np.random.SeedSequence((*seed, number * processes.count + processes.rank))
@@ -80,16 +136,18 @@ def backward(
     processes.add_up([scores])
     scores.requires_grad_()
     loss = loss_of(scores)
-    (slope,) = torch.autograd.grad(loss, scores)
+    (gradient,) = torch.autograd.grad(loss, scores)
     if encoder.sharded:
-        slope *= processes.count  # for its backward pass takes the mean over the processes
-    slopes = [slope[place] * (not idle) for (_, idle), place in zip(rounds, places, strict=True)]
+        gradient *= processes.count  # for its backward pass takes the mean over the processes
+    score_gradients = [gradient[place] * (not idle) for (_, idle), place in zip(rounds, places, strict=True)]
     if single:
-        torch.autograd.backward(parts, slopes)
+        torch.autograd.backward(parts, score_gradients)
     else:
         with autocast(device, precision):  # one for all: it keeps the weights' copies in half precision
-            for number, part_slope in enumerate(slopes):
+            for number, part_slope in enumerate(score_gradients):
                 score(number).backward(part_slope)  # type: ignore[no-untyped-call]
     if not encoder.sharded:
         processes.add_up(weight.grad for weight in encoder.model.parameters() if weight.grad is not None)
-    return Work(loss.detach(), scores.detach(), len(lengths), int(lengths.sum()), sum(computed), len(rounds), single)
+    return StepResult(
+        loss.detach(), scores.detach(), len(lengths), int(lengths.sum()), sum(computed), len(rounds), single
+    )

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from limbeck.encoder import CrossEncoder, resolve
 from limbeck.lists import Sampler
-from limbeck.training.plan import TrainingPlan
+from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.models.sources import resolve
+from limbeck.training.config import TrainingPlan
 from limbeck.training.state import State
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.evaluation import Paired, bootstrap_interval, bootstrap_intervals
 
 MANY = np.random.default_rng(2).normal(0.05, 0.3, 60)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.evaluation import (
     bootstrap_intervals,
     compare,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.evaluation import Paired, equivalence, equivalence_p, over_queries_and_seeds
 
 MANY = np.random.default_rng(2).normal(0.05, 0.3, 60)

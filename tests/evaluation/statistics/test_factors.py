@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.evaluation import Figures, analyse_factors
 from limbeck.evaluation.statistics.design import level_effects, terms
 

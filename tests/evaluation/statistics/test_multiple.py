@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.evaluation import benjamini_hochberg, holm
 
 P_VALUES = st.lists(st.floats(0, 1), max_size=8)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.evaluation import Estimate, minimum_detectable_difference, power
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.evaluation import paired_t, randomisation_test, randomisation_tests
 
 SOME = np.random.default_rng(1).normal(0.1, 0.3, 12)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import friedmanchisquare
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.evaluation import mean_ranks
 
 

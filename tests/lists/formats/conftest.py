@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from limbeck.collections.lines import START, Place
-from limbeck.errors import DataError
-from limbeck.lists.formats import Row, find_format
+from limbeck.collections.lines import START, Position
+from limbeck.core.errors import DataError
+from limbeck.lists.formats import RawList, find_format
 
-Read = Callable[..., list[Row]]
+Read = Callable[..., list[RawList]]
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 def read() -> Iterator[Read]:
     """All rows of a file. Reading again from any row's place must give that row and those after it."""
 
-    def rows(name: str, path: Path) -> list[Row]:
+    def rows(name: str, path: Path) -> list[RawList]:
         form = find_format(name)
         found = list(form.read(path, START))
         for number, row in enumerate(found):
@@ -50,7 +50,7 @@ def refusal() -> Callable[[str, Path], str]:
 
     def text(name: str, path: Path) -> str:
         with pytest.raises(DataError) as caught:
-            list(find_format(name).read(path, Place()))
+            list(find_format(name).read(path, Position()))
         return str(caught.value)
 
     return text

@@ -1,4 +1,4 @@
-"""Results of the paper's shape, as `limbeck.study.results.gather` gives them: its published means, with noise."""
+"""Results of the paper's shape, as `gather` gives them: its published means, with noise."""
 
 import itertools
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from limbeck.collections.suites import suites
 from limbeck.evaluation import suite_means
 from limbeck.report.paper.published import names, published
-from limbeck.study.backbones import known_backbones
+from limbeck.study.config.backbones import known_backbones
 
 LISTS = {"BCE": "triples", "Hinge": "triples", "MarginMSE": "ensemble", "InfoNCE": "colbert500"}
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from limbeck.report.paper import write_paper
-from limbeck.report.paper.beside import beside_markdown
+from limbeck.report.paper.compare_published import beside_markdown
 from limbeck.report.paper.heat import heat_table
 from limbeck.report.paper.published import beside_published, published
 from limbeck.report.paper.scores import Scores

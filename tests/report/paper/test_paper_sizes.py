@@ -1,4 +1,4 @@
-from limbeck.report.paper.sizes import hub_id
+from limbeck.report.paper.scores import hub_id
 
 
 def test_a_pinned_backbone_is_the_published_one() -> None:

@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from limbeck.collections import Collection
 from limbeck.runs import Run
-from limbeck.teachers.llm import Address, Asker, Budget, CallStore, Cap, Endpoint, Job, Work
+from limbeck.teachers.llm import Address, Budget, CallStore, Cap, Endpoint, LLMClient, LLMSession, Reranker
 
 
 @pytest.fixture
@@ -38,18 +38,18 @@ def run() -> Run:
 @pytest.fixture
 def make_job(
     endpoint: Callable[..., Endpoint], collection: Collection, run: Run, tmp_path: Path
-) -> Iterator[Callable[..., Job]]:
+) -> Iterator[Callable[..., Reranker]]:
     """A job on the server, its calls kept in `tmp_path/calls.jsonl`; one at a time is open."""
     stores: list[CallStore] = []
 
-    def make(cap: Cap | None = None, concurrency: int = 1, **options: Any) -> Job:
+    def make(cap: Cap | None = None, concurrency: int = 1, **options: Any) -> Reranker:
         for store in stores:
             store.journal.close()
         stores[:] = [CallStore(tmp_path / "calls.jsonl")]
         stopping = threading.Event()
         engine = endpoint(stopping=stopping, **options)
-        work = Work(Asker(engine, stores[0], Budget(cap or Cap()), stopping), concurrency, stopping)
-        return Job(work, collection, run)
+        work = LLMSession(LLMClient(engine, stores[0], Budget(cap or Cap()), stopping), concurrency, stopping)
+        return Reranker(work, collection, run)
 
     yield make
     for store in stores:

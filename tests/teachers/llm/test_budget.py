@@ -1,6 +1,6 @@
 import pytest
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.teachers.llm import Budget, BudgetSpent, Call, Cap, Prices
 
 CALL = Call("m", "", {"max_tokens": 100}, ({"role": "user", "content": "x" * 100},), 0, {})

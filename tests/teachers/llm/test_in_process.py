@@ -6,18 +6,18 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from limbeck.errors import MissingError, UsageError
+from limbeck.core.errors import MissingError, UsageError
 from limbeck.teachers.llm import (
-    Asker,
     Budget,
     Call,
     CallStore,
     Cap,
     InProcess,
-    Job,
     LanguageModel,
     Listwise,
-    Work,
+    LLMClient,
+    LLMSession,
+    Reranker,
     read_template,
 )
 
@@ -99,8 +99,8 @@ def test_a_model_that_is_not_there_is_named():
 def test_a_job_runs_in_process_and_babble_gives_no_order(model, collection, run, tmp_path):
     stopping = threading.Event()
     with CallStore(tmp_path / "calls.jsonl") as store:
-        work = Work(Asker(InProcess(model, GREEDY), store, Budget(Cap()), stopping), 1, stopping)
-        job = Job(work, collection, run.cut(3))
+        work = LLMSession(LLMClient(InProcess(model, GREEDY), store, Budget(Cap()), stopping), 1, stopping)
+        job = Reranker(work, collection, run.cut(3))
         outcome = job.rank(Listwise(read_template("rank_zephyr"), 3, 1, attempts=2))
         assert (outcome.orders, set(outcome.excluded), store.made) == ({}, {"q1", "q2"}, 4)
         job.rank(Listwise(read_template("rank_zephyr"), 3, 1, attempts=2))

@@ -2,10 +2,10 @@
 
 import pytest
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.teachers.journal import read_journal
 from limbeck.teachers.llm import Listwise, Service, read_template
-from limbeck.teachers.llm.key import Key, check_parameters
+from limbeck.teachers.llm.engine import Key, check_parameters
 
 SECRET = 'sk-0/very+"secret'
 

@@ -14,7 +14,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.teachers import kept_scores
 from limbeck.teachers.llm import LanguageModel, Pointwise, pointwise, read_template
 

@@ -2,18 +2,10 @@
 
 import pytest
 
-from limbeck.errors import MissingError
+from limbeck.core.errors import MissingError
 from limbeck.teachers.journal import read_journal
-from limbeck.teachers.llm import (
-    Call,
-    InProcess,
-    LanguageModel,
-    Listwise,
-    QueryWriting,
-    read_template,
-    write_queries,
-)
-from limbeck.teachers.llm.answers import parse_order, parse_query
+from limbeck.teachers.llm import Call, InProcess, LanguageModel, Listwise, QueryWriting, read_template, write_queries
+from limbeck.teachers.llm.parsing import parse_order, parse_query
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limbeck.errors import UsageError
-from limbeck.teachers.llm.windows import merge_orders, windows
+from limbeck.core.errors import UsageError
+from limbeck.teachers.llm.rerank import merge_orders, windows
 
 
 def test_windows_slide_from_the_back_as_in_the_paper():

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from limbeck.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.evaluation.statistics.pairing import Floats, Paired, finite
 
 ELEMENTS = 4_000_000

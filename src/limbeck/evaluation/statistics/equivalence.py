@@ -4,7 +4,7 @@ import math
 
 from numpy.typing import ArrayLike
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.evaluation.statistics.student import Estimate, above, estimate
 
 

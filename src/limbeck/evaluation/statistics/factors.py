@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.evaluation.statistics.bootstrap import draw, percentiles
 from limbeck.evaluation.statistics.comparison import ENOUGH_COLLECTIONS, Interval
 from limbeck.evaluation.statistics.components import COLLECTION, SEED, Figures, estimates, names, variances

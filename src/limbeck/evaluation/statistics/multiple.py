@@ -5,7 +5,7 @@ from typing import Literal
 
 from scipy import stats
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 
 Correction = Literal["holm", "bh", "none"]
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, float]

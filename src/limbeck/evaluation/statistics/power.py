@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from scipy import optimize, special
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.evaluation.statistics.student import Estimate
 
 POWER = 0.8

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from limbeck.errors import UsageError
+from limbeck.core.errors import UsageError
 from limbeck.evaluation.statistics.pairing import Floats, finite
 
 EXACT_UP_TO = 16

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.evaluation.statistics.pairing import finite
 
 

@@ -3,21 +3,21 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from limbeck.collections.lines import Place
-from limbeck.errors import DataError
-from limbeck.lists.formats.columns import as_id, as_number, json_lines
-from limbeck.lists.formats.format import Format, Row
+from limbeck.collections.lines import Position
+from limbeck.core.errors import DataError
+from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.parsing import as_id, as_number, json_lines
 
 SHAPE = "[qid, [pid, score], [pid, score], …]"
 
 
-def read(path: Path, start: Place) -> Iterator[Row]:
+def read(path: Path, start: Position) -> Iterator[RawList]:
     """One list a line: the first passage is the positive, scores are a cross-encoder's."""
     for place, value in json_lines(path, start, SHAPE, list):
         query_id, pairs = value[0] if value else None, value[1:]
         if not pairs or any(not isinstance(pair, list) or len(pair) != 2 for pair in pairs):
             raise DataError(f"{path}:{place.number}: not pairs of passage and score; expected `{SHAPE}`")
-        yield Row(
+        yield RawList(
             place,
             as_id(query_id, "the query", path, place),
             [as_id(passage, "a passage", path, place) for passage, _ in pairs],

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from limbeck.collections.lines import Place
-from limbeck.errors import DataError
-from limbeck.lists.formats.columns import as_number, json_lines
-from limbeck.lists.formats.format import Format, Row
+from limbeck.collections.lines import Position
+from limbeck.core.errors import DataError
+from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.parsing import as_number, json_lines
 
 SHAPE = '{"query": …, "pos": [TEXT, …], "neg": [TEXT, …], "pos_scores": [SCORE, …], "neg_scores": [SCORE, …]}'
 
 
-def read(path: Path, start: Place) -> Iterator[Row]:
+def read(path: Path, start: Position) -> Iterator[RawList]:
     """One list a line: positives, then negatives; teacher scores where both kinds have them."""
     for place, value in json_lines(path, start, SHAPE):
         positives, negatives = (_texts(value, key, path, place) for key in ("pos", "neg"))
@@ -23,17 +23,17 @@ def read(path: Path, start: Place) -> Iterator[Row]:
             scores = _scores(value, "pos_scores", positives, path, place)
             scores += _scores(value, "neg_scores", negatives, path, place)
         labels = [1.0] * len(positives) + [0.0] * len(negatives)
-        yield Row(place, value["query"], [*positives, *negatives], labels, scores)
+        yield RawList(place, value["query"], [*positives, *negatives], labels, scores)
 
 
-def _texts(value: dict[str, Any], key: str, path: Path, place: Place) -> list[str]:
+def _texts(value: dict[str, Any], key: str, path: Path, place: Position) -> list[str]:
     texts = value.get(key)
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise DataError(f"{path}:{place.number}: `{key}` is no list of texts; expected `{SHAPE}`")
     return texts
 
 
-def _scores(value: dict[str, Any], key: str, texts: list[str], path: Path, place: Place) -> list[float]:
+def _scores(value: dict[str, Any], key: str, texts: list[str], path: Path, place: Position) -> list[float]:
     scores = value[key]
     if not isinstance(scores, list) or len(scores) != len(texts):
         raise DataError(f"{path}:{place.number}: `{key}` is no list of {len(texts)} scores, one for each text")

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Place
-from limbeck.errors import UsageError, nearest
-from limbeck.lists.formats.exported import Lost
+from limbeck.collections.lines import Position
+from limbeck.core.errors import UsageError, nearest
+from limbeck.lists.formats.writing import Lost
 from limbeck.lists.lists import Lists
 
-_HELPERS = frozenset({"columns", "exported", "format", "parquet"})
+_HELPERS = {"format", "parsing", "writing"}
 """Modules of this package that are no format."""
 
 
-class Row(NamedTuple):
+class RawList(NamedTuple):
     """One list as a reader gives it: ids, and for each signal that the file has one number per passage."""
 
-    place: Place
+    place: Position
     query_id: str
     passage_ids: list[str]
     labels: list[float] | None = None
@@ -48,7 +48,7 @@ class Format:
     """
 
     about: str
-    read: Callable[[Path, Place], Iterator[Row]]
+    read: Callable[[Path, Position], Iterator[RawList]]
     md5: Mapping[str, str] = field(default_factory=dict)
     keep: frozenset[str] | None = None
     one_list_a_query: bool = False

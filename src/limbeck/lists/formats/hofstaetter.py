@@ -5,28 +5,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Place
-from limbeck.files import written
-from limbeck.lists.formats.columns import columns, number
-from limbeck.lists.formats.exported import Lost, by_label, dropped, require
-from limbeck.lists.formats.format import Format, Row
+from limbeck.collections.lines import Position
+from limbeck.core.files import atomic_write
+from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.parsing import columns, number
+from limbeck.lists.formats.writing import Lost, by_label, dropped, require
 from limbeck.lists.lists import Lists
 
 COLUMNS = ("pos_score", "neg_score", "query_id", "pos_passage_id", "neg_passage_id")
 
 
-def read(path: Path, start: Place) -> Iterator[Row]:
+def read(path: Path, start: Position) -> Iterator[RawList]:
     """One list of two passages a line: labels 1 and 0, and the teacher's two scores."""
     for place, (positive_score, negative_score, query_id, positive, negative) in columns(path, start, COLUMNS):
         scores = [number(positive_score, "pos_score", path, place), number(negative_score, "neg_score", path, place)]
-        yield Row(place, query_id, [positive, negative], [1.0, 0.0], scores)
+        yield RawList(place, query_id, [positive, negative], [1.0, 0.0], scores)
 
 
 def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
     """A line for each pair of a positive and a negative of a list."""
     require(lists, "labels", "teacher_scores")
     lost = Counter(dropped(lists, "labels", "teacher_scores", "teacher_order"))
-    with written(path) as file:
+    with atomic_write(path) as file:
         for number in range(len(lists)):
             row = lists[number]
             assert row.teacher_scores is not None

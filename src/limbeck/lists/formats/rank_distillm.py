@@ -5,19 +5,18 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from limbeck.collections.lines import Place
-from limbeck.errors import DataError
+from limbeck.collections.lines import Position
+from limbeck.core.errors import DataError
 from limbeck.lists.formats import run
-from limbeck.lists.formats.columns import as_id, as_number
-from limbeck.lists.formats.format import Format, Row
-from limbeck.lists.formats.parquet import column_names, parquet_rows
+from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.parsing import as_id, as_number, column_names, parquet_rows
 from limbeck.lists.lists import Lists
 
 COLUMNS = ("qid", "docno", "score", "rank")
 _END = "msmarco-passage-train-judged"
 
 
-def read(path: Path, start: Place) -> Iterator[Row]:
+def read(path: Path, start: Position) -> Iterator[RawList]:
     """One list a query, best first by score, from a `.parquet` file or else a TREC run."""
     if path.suffix != ".parquet":
         yield from run.read(path, start)

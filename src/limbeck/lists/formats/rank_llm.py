@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Place
-from limbeck.errors import DataError, UsageError
-from limbeck.files import written
-from limbeck.lists.formats.columns import as_id, json_lines
-from limbeck.lists.formats.exported import Lost, by_teacher, dropped, one_list_a_query, require
-from limbeck.lists.formats.format import Format, Row
+from limbeck.collections.lines import Position
+from limbeck.core.errors import DataError, UsageError
+from limbeck.core.files import atomic_write
+from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.parsing import as_id, json_lines
+from limbeck.lists.formats.writing import Lost, by_teacher, dropped, one_list_a_query, require
 from limbeck.lists.lists import Lists
 
 SHAPE = '{"query": {"qid": …, "text": …}, "candidates": [{"docid": …, "score": …, "doc": {…}}, …]}'
 
 
-def read(path: Path, start: Place) -> Iterator[Row]:
+def read(path: Path, start: Position) -> Iterator[RawList]:
     """One list a line, best first, with its order."""
     for place, value in json_lines(path, start, SHAPE):
         query, candidates = value.get("query"), value.get("candidates")
@@ -28,7 +28,7 @@ def read(path: Path, start: Place) -> Iterator[Row]:
             raise DataError(f"{path}:{place.number}: no query with qid or no candidates with docid; expected `{SHAPE}`")
         passages = [as_id(candidate["docid"], "docid", path, place) for candidate in candidates]
         order = np.arange(len(passages), 0, -1, dtype=float).tolist()
-        yield Row(place, as_id(query.get("qid"), "qid", path, place), passages, teacher_order=order)
+        yield RawList(place, as_id(query.get("qid"), "qid", path, place), passages, teacher_order=order)
 
 
 def _is_candidate(value: Any) -> bool:
@@ -41,7 +41,7 @@ def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
         raise UsageError("rank-llm holds texts beside ids; name the collection that they are of: --collection")
     require(lists, "teacher_order")
     lost = Counter(dropped(lists, "teacher_order"))
-    with written(path) as file:
+    with atomic_write(path) as file:
         for row in one_list_a_query(lists):
             places = by_teacher(row, lost)
             candidates = [

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Place
-from limbeck.errors import DataError
-from limbeck.lists.formats.exported import Lost, by_teacher, dropped, one_list_a_query, require
-from limbeck.lists.formats.format import Format, Row
+from limbeck.collections.lines import Position
+from limbeck.core.errors import DataError
+from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.writing import Lost, by_teacher, dropped, one_list_a_query, require
 from limbeck.lists.lists import Lists
 from limbeck.runs import Run, rank, write_run
 from limbeck.runs.trec import candidate_lines
@@ -19,13 +19,13 @@ from limbeck.runs.trec import candidate_lines
 ORDER = frozenset({"teacher_order"})
 
 
-def read(path: Path, start: Place) -> Iterator[Row]:
+def read(path: Path, start: Position) -> Iterator[RawList]:
     """One list a query, whose lines stand together: passages by score and the tie rule, scores, and order."""
     for query_id, lines in groupby(candidate_lines(path, start), key=lambda line: line[1]):
         yield ranked(path, query_id, [(place, docid, score) for place, _, docid, score, _ in lines])
 
 
-def ranked(path: Path, query_id: str, candidates: list[tuple[Place, str, float]]) -> Row:
+def ranked(path: Path, query_id: str, candidates: list[tuple[Position, str, float]]) -> RawList:
     """The list of one query's candidates (place, docid, score), in any order."""
     place = candidates[0][0]
     docids = [docid for _, docid, _ in candidates]
@@ -40,7 +40,7 @@ def ranked(path: Path, query_id: str, candidates: list[tuple[Place, str, float]]
     except DataError as error:
         raise DataError(f"{path}:{place.number}: query {query_id}: {error}") from None
     order = np.arange(len(docids), 0, -1, dtype=float).tolist()
-    return Row(place, query_id, list(ranking.docids), None, ranking.scores.tolist(), order)
+    return RawList(place, query_id, list(ranking.docids), None, ranking.scores.tolist(), order)
 
 
 def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:

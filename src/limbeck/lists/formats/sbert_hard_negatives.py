@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Place
-from limbeck.errors import DataError
-from limbeck.files import written
-from limbeck.lists.formats.columns import as_id, as_number, json_lines
-from limbeck.lists.formats.exported import Lost, by_label, dropped, one_list_a_query, require
-from limbeck.lists.formats.format import Format, Row
+from limbeck.collections.lines import Position
+from limbeck.core.errors import DataError
+from limbeck.core.files import atomic_write
+from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.parsing import as_id, as_number, json_lines
+from limbeck.lists.formats.writing import Lost, by_label, dropped, one_list_a_query, require
 from limbeck.lists.lists import Lists, TrainingList
 
 SHAPE = '{"qid": …, "pos": [{"pid": …, "ce-score": …}], "neg": {"SYSTEM": [{"pid": …, "ce-score": …}]}}'
 
 
-def read(path: Path, start: Place) -> Iterator[Row]:
+def read(path: Path, start: Position) -> Iterator[RawList]:
     """One list a line: positives, then every system's negatives in the file's order, each passage once.
 
     A score stands with every passage, and is the teacher's, or with none, where ids stand alone.
@@ -39,10 +39,12 @@ def read(path: Path, start: Place) -> Iterator[Row]:
         if scores and len(scores) < len(grades):
             raise DataError(f"{path}:{place.number}: some passages have a ce-score and some none; expected all or none")
         query_id = as_id(value.get("qid"), "qid", path, place)
-        yield Row(place, query_id, list(grades), list(grades.values()), [scores[p] for p in grades] if scores else None)
+        yield RawList(
+            place, query_id, list(grades), list(grades.values()), [scores[p] for p in grades] if scores else None
+        )
 
 
-def _passage(value: Any, path: Path, place: Place) -> tuple[str, float | None]:
+def _passage(value: Any, path: Path, place: Position) -> tuple[str, float | None]:
     if not isinstance(value, dict):
         return as_id(value, "a passage", path, place), None
     passage_id = as_id(value.get("pid"), "pid", path, place)
@@ -54,7 +56,7 @@ def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
     require(lists, "labels")
     lost = Counter(dropped(lists, "labels", "teacher_scores", *_implied(lists)))
     system = lists.metadata.get("run", "candidates")
-    with written(path) as file:
+    with atomic_write(path) as file:
         for row in one_list_a_query(lists):
             positives, negatives = by_label(row, lost)
             lost["lists whose positives do not come first"] += [*positives, *negatives] != list(range(len(row)))

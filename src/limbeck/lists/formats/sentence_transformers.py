@@ -12,13 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Place
-from limbeck.errors import DataError
-from limbeck.files import written
-from limbeck.lists.formats.columns import as_id, as_number
-from limbeck.lists.formats.exported import Lost, by_teacher, dropped, one_list_a_query
-from limbeck.lists.formats.format import Format, Row
-from limbeck.lists.formats.parquet import column_names, parquet_rows
+from limbeck.collections.lines import Position
+from limbeck.core.errors import DataError
+from limbeck.core.files import atomic_write
+from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.parsing import as_id, as_number, column_names, parquet_rows
+from limbeck.lists.formats.writing import Lost, by_teacher, dropped, one_list_a_query
 from limbeck.lists.lists import Lists
 
 SHAPES = (
@@ -32,7 +31,7 @@ SHAPES = (
 _TUPLE = re.compile(r"query|positive|negative(_[0-9]+)?")  # triplet-ids, triplet-50-ids of msmarco-bm25 and its like
 
 
-def read(path: Path, start: Place) -> Iterator[Row]:
+def read(path: Path, start: Position) -> Iterator[RawList]:
     """Lists as the columns tell.
 
     doc_ids and labels: a labelled list. doc_ids alone: best first, so an order. positive_id and negative_id: a list of
@@ -59,52 +58,52 @@ def read(path: Path, start: Place) -> Iterator[Row]:
         )
 
 
-def _labelled(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
+def _labelled(path: Path, place: Position, query_id: str, values: list[Any]) -> RawList:
     passages, labels = _ids(values[0], path, place), _list(values[1], "labels", path, place)
     if len(passages) != len(labels):
         raise DataError(f"{path}:{place.number}: {len(labels)} labels for {len(passages)} doc_ids; expected as many")
-    return Row(place, query_id, passages, labels=[as_number(label, "a label", path, place) for label in labels])
+    return RawList(place, query_id, passages, labels=[as_number(label, "a label", path, place) for label in labels])
 
 
-def _ordered(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
+def _ordered(path: Path, place: Position, query_id: str, values: list[Any]) -> RawList:
     passages = _ids(values[0], path, place)
     order = np.arange(len(passages), 0, -1, dtype=float).tolist()
-    return Row(place, query_id, passages, teacher_order=order)
+    return RawList(place, query_id, passages, teacher_order=order)
 
 
-def _scored_list(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
+def _scored_list(path: Path, place: Position, query_id: str, values: list[Any]) -> RawList:
     passages, scores = _ids(values[0], path, place), _list(values[1], "score", path, place)
     if len(passages) != len(scores):
         raise DataError(f"{path}:{place.number}: {len(scores)} scores for {len(passages)} passages; expected as many")
     numbers = [as_number(score, "a score", path, place) for score in scores]
-    return Row(place, query_id, passages, teacher_scores=numbers)
+    return RawList(place, query_id, passages, teacher_scores=numbers)
 
 
-def _triple(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
-    return Row(place, query_id, _ids(values, path, place), labels=[1.0, 0.0])
+def _triple(path: Path, place: Position, query_id: str, values: list[Any]) -> RawList:
+    return RawList(place, query_id, _ids(values, path, place), labels=[1.0, 0.0])
 
 
-def _margin(path: Path, place: Place, query_id: str, values: list[Any]) -> Row:
+def _margin(path: Path, place: Position, query_id: str, values: list[Any]) -> RawList:
     margin = as_number(values[2], "score", path, place)
-    return Row(place, query_id, _ids(values[:2], path, place), [1.0, 0.0], [margin, 0.0])
+    return RawList(place, query_id, _ids(values[:2], path, place), [1.0, 0.0], [margin, 0.0])
 
 
-def _ids(values: Any, path: Path, place: Place) -> list[str]:
+def _ids(values: Any, path: Path, place: Position) -> list[str]:
     return [as_id(value, "a passage", path, place) for value in _list(values, "doc_ids", path, place)]
 
 
-def _list(value: Any, what: str, path: Path, place: Place) -> list[Any]:
+def _list(value: Any, what: str, path: Path, place: Position) -> list[Any]:
     if not isinstance(value, list):
         raise DataError(f'{path}:{place.number}: {what} is "{value}", expected a list')
     return value
 
 
-_MAKE: dict[tuple[str, ...], Callable[[Path, Place, str, list[Any]], Row]] = dict(
+_MAKE: dict[tuple[str, ...], Callable[[Path, Position, str, list[Any]], RawList]] = dict(
     zip(SHAPES[:4], (_labelled, _ordered, _margin, _triple), strict=True)
 )
 
 
-def _scored(path: Path, start: Place, shape: tuple[str, ...]) -> Iterator[Row]:
+def _scored(path: Path, start: Position, shape: tuple[str, ...]) -> Iterator[RawList]:
     rows = parquet_rows(path, start, shape)
     first_row = next(rows, None)
     if first_row is None:
@@ -120,14 +119,14 @@ def _scored(path: Path, start: Place, shape: tuple[str, ...]) -> Iterator[Row]:
         for place, (_, passage, score) in of_query:
             passage_id = as_id(passage, "passage_id", path, place)
             if passage_id in scores:
-                yield Row(first, query_id, list(scores), teacher_scores=list(scores.values()))
+                yield RawList(first, query_id, list(scores), teacher_scores=list(scores.values()))
                 scores = {}
             first = place if not scores else first
             scores[passage_id] = as_number(score, "score", path, place)
-        yield Row(first, query_id, list(scores), teacher_scores=list(scores.values()))
+        yield RawList(first, query_id, list(scores), teacher_scores=list(scores.values()))
 
 
-def _tuples(path: Path, start: Place, names: tuple[str, ...]) -> Iterator[Row]:
+def _tuples(path: Path, start: Position, names: tuple[str, ...]) -> Iterator[RawList]:
     ordered = ("query", "positive", *(name for name in names if name.startswith("negative")))
     for place, values in parquet_rows(path, start, ordered):
         query_id, *passages = _ids(values, path, place)
@@ -135,7 +134,7 @@ def _tuples(path: Path, start: Place, names: tuple[str, ...]) -> Iterator[Row]:
             raise DataError(
                 f'{path}:{place.number}: "{query_id}" or a passage is a text; expected ids: take the `-ids` set'
             )
-        yield Row(place, query_id, passages, labels=[1.0] + [0.0] * (len(passages) - 1))
+        yield RawList(place, query_id, passages, labels=[1.0] + [0.0] * (len(passages) - 1))
 
 
 def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
@@ -151,7 +150,7 @@ def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
     else:
         lost = Counter()
         table = _ordered_table(lists, lost)
-    with written(path) as file:
+    with atomic_write(path) as file:
         pq.write_table(table, file)
     return lost
 

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from limbeck.collections.lines import Place
-from limbeck.lists.formats.columns import columns
-from limbeck.lists.formats.format import Format, Row
+from limbeck.collections.lines import Position
+from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.parsing import columns
 
 COLUMNS = ("query_id", "positive_id", "negative_id")
 
 
-def read(path: Path, start: Place) -> Iterator[Row]:
+def read(path: Path, start: Position) -> Iterator[RawList]:
     """One list of two passages a line, labelled 1 and 0."""
     for place, (query_id, positive, negative) in columns(path, start, COLUMNS):
-        yield Row(place, query_id, [positive, negative], labels=[1.0, 0.0])
+        yield RawList(place, query_id, [positive, negative], labels=[1.0, 0.0])
 
 
 FORMAT = Format("id triples `query_id positive_id negative_id`, as MS MARCO's qidpidtriples", read)

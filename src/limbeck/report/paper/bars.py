@@ -11,8 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from limbeck.report.formats import plural
 from limbeck.report.paper.drawing import COLOURS, HATCHES, INK, Drawing, NotDrawn
-from limbeck.report.paper.scores import Column, Scores
-from limbeck.report.paper.sizes import size_text
+from limbeck.report.paper.scores import Column, Scores, size_text
 
 _ROOM = 0.8  # of the way to the next backbone, shared by a backbone's bars
 

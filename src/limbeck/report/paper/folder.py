@@ -4,15 +4,14 @@ import os
 import re
 from pathlib import Path
 
-from limbeck.files import write_text, written
+from limbeck.core.files import atomic_write, write_text
 from limbeck.report.latex import escape
 from limbeck.report.paper.bars import bar_charts, negatives_charts
-from limbeck.report.paper.beside import beside_csv, beside_latex, beside_markdown
+from limbeck.report.paper.compare_published import beside_csv, beside_latex, beside_markdown
 from limbeck.report.paper.correlation import correlations
 from limbeck.report.paper.drawing import Drawing, NotDrawn, render
 from limbeck.report.paper.heat import collection_tables, heat_table, remark
-from limbeck.report.paper.published import beside_published
-from limbeck.report.paper.rank_distillm import rank_distillm_table
+from limbeck.report.paper.published import beside_published, rank_distillm_table
 from limbeck.report.paper.scaling import scaling_curves
 from limbeck.report.paper.scores import Scores
 from limbeck.report.paper.training import training_curves
@@ -39,7 +38,7 @@ def write_paper(results: Results, folder: str | os.PathLike[str]) -> tuple[list[
     for drawing in drawings:
         for suffix, content in render(drawing, scores.rehearsal).items():
             paths.append(folder / "figures" / f"{drawing.name}.{suffix}")
-            with written(paths[-1]) as stream:
+            with atomic_write(paths[-1]) as stream:
                 stream.write(content)
     texts = {
         "figures/figures.tex": _captions(scores, drawings, left_out),

@@ -7,8 +7,8 @@ from typing import Any
 from limbeck.report.formats import plural
 from limbeck.report.latex import escape
 from limbeck.report.paper.scores import Column, Score, Scores
+from limbeck.report.phrases import test_name
 from limbeck.report.table import ABOVE, ALPHA, decisive_p, finite, mark
-from limbeck.report.wording import test_name
 
 HEAD = "% \\usepackage[T1]{fontenc}\n% \\usepackage{booktabs,amssymb,graphicx}\n% \\usepackage[table]{xcolor}\n"
 _SHADE = 20  # per cent of colour at a column's extremes

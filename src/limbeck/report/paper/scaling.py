@@ -7,8 +7,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLoca
 
 from limbeck.report.formats import plural
 from limbeck.report.paper.drawing import COLOURS, INK, LINES, MARKERS, WIDTH, Drawing, NotDrawn
-from limbeck.report.paper.scores import Column, Scores
-from limbeck.report.paper.sizes import family, hub_id, size_text
+from limbeck.report.paper.scores import Column, Scores, family, hub_id, size_text
 
 
 def scaling_curves(scores: Scores) -> list[Drawing | NotDrawn]:

@@ -1,6 +1,7 @@
 """What the figures and tables of a paper are drawn from: means over seeds, per backbone, recipe and column."""
 
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,102 @@ from typing import Any
 from scipy.stats import t as student
 
 from limbeck.collections.suites import suites
-from limbeck.report.paper.labels import label
-from limbeck.report.paper.sizes import size
 from limbeck.report.table import Results, finite, value_of
+from limbeck.study.config.backbones import known_backbones
+
+LABELS = {
+    "msmarco-passage/dev/small": "MS MARCO dev",
+    "msmarco-passage/trec-dl-2019/judged": "DL 19",
+    "msmarco-passage/trec-dl-2020/judged": "DL 20",
+    "beir/arguana": "ArguAna",
+    "beir/climate-fever": "C-FEVER",
+    "beir/dbpedia-entity/test": "DBPedia",
+    "beir/fever/test": "FEVER",
+    "beir/fiqa/test": "FiQA",
+    "beir/hotpotqa/test": "HotpotQA",
+    "beir/nfcorpus/test": "NFCorpus",
+    "beir/nq": "NQ",
+    "beir/quora/test": "Quora",
+    "beir/scidocs": "SCIDOCS",
+    "beir/scifact/test": "SciFact",
+    "beir/webis-touche2020/v2": "Touché v2",
+    "beir/trec-covid": "TREC-COVID",
+    "lotte/writing/test/search": "Writing",
+    "lotte/recreation/test/search": "Recreation",
+    "lotte/science/test/search": "Science",
+    "lotte/technology/test/search": "Technology",
+    "lotte/lifestyle/test/search": "Lifestyle",
+    "disks45/nocr/trec-robust-2004": "Robust04",
+    "in-domain": "In domain",
+    "trec-dl": "TREC-DL",
+    "beir13": "BEIR-13",
+    "lotte-search": "LoTTE search",
+    "robust04": "Robust04",
+    "ood": "LoTTE + Robust04",
+    "minified": "small suite",
+    "nanobeir": "NanoBEIR",
+}
+"""Collection (ir_datasets id) or suite → what a paper calls it; a name that is not here stays as it is."""
+
+
+def label(name: str) -> str:
+    """
+    >>> label("beir/nq"), label("ours")
+    ('NQ', 'ours')
+    """
+    return LABELS.get(name, name)
+
+
+_UNITS = {"M": 10**6, "B": 10**9}
+
+
+def size(backbone: Mapping[str, Any], rehearsal: bool) -> int | None:
+    """Parameters as counted when it was trained, else as its publisher states them; None where neither is known.
+
+    A rehearsal trains small stand-ins: there the size is that of the backbone stood in for.
+    """
+    known = known_backbones().get(backbone["name"]) if rehearsal else None
+    if known is None and not backbone.get("parameters"):
+        known = next((each for each in known_backbones().values() if each.model == hub_id(backbone, rehearsal)), None)
+    return parse_size(known.parameters) if known else backbone.get("parameters")
+
+
+def hub_id(backbone: Mapping[str, Any], rehearsal: bool) -> str:
+    """The published model behind a backbone of the results, without a pinned revision; in a rehearsal the one that was
+    stood in for."""
+    known = known_backbones().get(backbone["name"]) if rehearsal else None
+    return known.model if known else str(backbone["model"]).partition("@")[0]
+
+
+def family(model: str) -> str:
+    """A model's id without what tells its size, alike for all sizes of one release.
+
+    >>> family("jhu-clsp/ettin-encoder-17m"), family("answerdotai/ModernBERT-large")
+    ('jhu-clsp/ettin-encoder', 'answerdotai/ModernBERT')
+    """
+    return re.sub(r"(?i)[-_](\d+(\.\d+)?[mb]|x*small|base|large|x*large)(?=$|[-_])", "", model)
+
+
+def parse_size(text: str) -> int:
+    """
+    >>> parse_size("17M"), parse_size("1B")
+    (17000000, 1000000000)
+    """
+    return round(float(text[:-1]) * _UNITS[text[-1]])
+
+
+def size_text(parameters: float) -> str:
+    """
+    >>> size_text(16_789_000), size_text(1_028_000_000), size_text(4_416_698), size_text(20_000)
+    ('17M', '1B', '4.4M', '20k')
+    """
+    for unit, name in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if parameters >= unit:
+            return (
+                f"{float(f'{parameters / unit:.2g}' if parameters < 100 * unit else round(parameters / unit)):g}{name}"
+            )
+    return f"{parameters:g}"
+
 
 # In reading order; one whose members an earlier one holds already says nothing new.
 _SUITES = ("in-domain", "trec-dl", "beir13", "ood", "lotte-search", "robust04", "nanobeir")

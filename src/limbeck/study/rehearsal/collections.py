@@ -1,11 +1,20 @@
 """Small generated collections in BEIR's layout."""
 
 import json
+from itertools import product
 from pathlib import Path
 from random import Random
 
 from limbeck.collections.suites import has_queries_in_corpus, relevance_level
-from limbeck.study.rehearsal.words import text
+
+WORDS = ["".join(parts) for parts in product("bdfklmnprst", "aeiou", ["n", "r", "st", "mo"])]
+"""220 words of three or four letters."""
+
+
+def text(draw: Random, length: int) -> str:
+    """So many words."""
+    return " ".join(draw.choices(WORDS, k=length))
+
 
 DOCUMENTS = 20
 QUERIES = 4

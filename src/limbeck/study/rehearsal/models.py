@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from limbeck.errors import UsageError
-from limbeck.study.architecture import Architecture
-from limbeck.study.rehearsal.words import WORDS
+from limbeck.core.errors import UsageError
+from limbeck.study.plan.architecture import Architecture
+from limbeck.study.rehearsal.collections import WORDS
 
 LAYERS = 2
 SMALL = {
@@ -37,9 +37,9 @@ def write_model(architecture: Architecture, head: str, name: str, folder: Path) 
     import torch
     import transformers
 
-    from limbeck.encoder.quiet import quiet
+    from limbeck.models.sources import silence_transformers
 
-    with quiet(), torch.random.fork_rng(devices=[]):
+    with silence_transformers(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(crc32(name.encode()))
         tokenizer = _tokenizer(architecture)
         shape = {key: value for key, value in architecture.shape.items() if key != "layer_types"}

@@ -6,17 +6,17 @@ import yaml
 from rich.console import Console
 
 from limbeck.collections.load import without_suffixes
-from limbeck.errors import UsageError
-from limbeck.files import replace_folder, writing, written_aside
-from limbeck.study.architecture import Architecture, architecture_of
-from limbeck.study.backbones import known_backbones
-from limbeck.study.config import Study, load_study
+from limbeck.core.errors import UsageError
+from limbeck.core.files import replace_folder, temporary_folder, wrap_write_errors
+from limbeck.study.config.backbones import known_backbones
+from limbeck.study.config.resolver import Sources
+from limbeck.study.config.schema import StudyConfig
+from limbeck.study.config.study import Study, load_study
+from limbeck.study.plan.architecture import Architecture, architecture_of
 from limbeck.study.rehearsal.collections import write_collection
 from limbeck.study.rehearsal.lists import write_published
-from limbeck.study.rehearsal.miniature import collections_of, files_of, judges_of, miniature, plain, signals_of
 from limbeck.study.rehearsal.models import DENSE, SPLADE, write_model
-from limbeck.study.schema import StudyConfig
-from limbeck.study.sources import Sources
+from limbeck.study.rehearsal.shrink import collections_of, files_of, judges_of, miniature, plain, signals_of
 
 FORMAT = 1
 """Raised when an older version would have made other material of the same study."""
@@ -41,7 +41,7 @@ def prepare(study: Study, output: str | Path, console: Console | None = None) ->
     file = folder / "study.yaml"
     if not (file.is_file() and file.read_text(encoding="utf-8") == text):
         console.print(f"rehearsal of {study.name}: making models, collections and files in {folder}", highlight=False)
-        with writing(folder), written_aside(folder) as aside:
+        with wrap_write_errors(folder), temporary_folder(folder) as aside:
             _write_models(config, architectures, aside)
             trained = {without_suffixes(name) for name in config.collections.train}
             for number, name in enumerate(collections_of(config)):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from limbeck.errors import UsageError
-from limbeck.teachers.llm.call import Call, Stopped
+from limbeck.core.errors import UsageError
+from limbeck.teachers.llm.engine import Call, Stopped
 
 MILLION = 1_000_000
 

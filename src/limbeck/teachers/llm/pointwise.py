@@ -15,11 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from limbeck.collections import Collection
-from limbeck.encoder import micro_batches
-from limbeck.errors import UsageError
-from limbeck.teachers.llm.language_model import LanguageModel
-from limbeck.teachers.llm.passages import as_data
-from limbeck.teachers.llm.template import Template
+from limbeck.core.errors import UsageError
+from limbeck.teachers.llm.in_process import LanguageModel
+from limbeck.teachers.llm.prompts import Template, as_data
+from limbeck.tokens.batching import micro_batches
 
 TOKEN_BUDGET = 8192  # tokens of one micro-batch, padding included
 

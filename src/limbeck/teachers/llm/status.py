@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from limbeck.errors import DataError
+from limbeck.core.errors import DataError
 from limbeck.teachers.journal import Record, read_journal
 from limbeck.teachers.llm.budget import Prices
-from limbeck.teachers.llm.call_store import charged
+from limbeck.teachers.llm.cache import charged
 
 
 @dataclass

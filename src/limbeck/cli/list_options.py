@@ -1,0 +1,53 @@
+"""What verbs that make lists have in common: their options, and the description of what they made."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from limbeck.cli.output import print_json
+
+if TYPE_CHECKING:
+    from limbeck.lists import Lists
+
+Output = Annotated[Path, typer.Option(help="Lists to write (Parquet).")]
+Candidates = Annotated[Path, typer.Option("--run", help="Run file.")]
+Depth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; default all.")]
+CorpusNegatives = Annotated[
+    int, typer.Option(min=0, help="Beside judgments: so many passages of the whole collection, as easy negatives.")
+]
+Kept = Annotated[Path | None, typer.Option(help="Folder of the kept scores; default: OUTPUT with .scores.")]
+Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
+
+
+def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
+    """Print where lists are and what they hold."""
+    from limbeck.lists import describe
+
+    facts = describe(lists)
+    if as_json:
+        print_json({"path": str(path), **facts})
+        return
+    lengths, positive = facts["passages_per_list"], facts["with_positive"]
+    typer.echo(f"{path}: {facts['lists']} lists of {facts['queries']} queries")
+    typer.echo(f"  passages per list: {lengths['min']} to {lengths['max']}, median {lengths['median']:g}")
+    if positive is not None:
+        typer.echo(f"  lists with a positive: {positive:.1%}")
+    for name, values in facts["signals"].items():
+        typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}, mean {values['mean']:.4g}")
+    for key, value in facts["metadata"].items():
+        typer.echo(f"  {key}: {value}")
+
+
+Ranking = Annotated[Path | None, typer.Option(help="Run file to write too: the teacher's own ranking.")]
+
+
+def write_ranking(lists: "Lists", path: Path | None) -> None:
+    """Write the lists' order as a run, if a path is given."""
+    from limbeck.runs import Run, write_run
+
+    if path is None or lists.teacher_order is None:
+        return
+    rows = zip(lists.query_ids, lists.passage_ids, lists.teacher_order, strict=True)
+    scores = {query_id: dict(zip(docids, order.tolist(), strict=True)) for query_id, docids, order in rows}
+    write_run(Run.from_scores(path.name, scores), path)

@@ -1,0 +1,1 @@
+"""Errors, files, hashing, progress, devices and processes: what every room builds on."""

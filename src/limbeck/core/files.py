@@ -1,0 +1,155 @@
+"""Files and folders that are there complete or not at all: written aside, then renamed."""
+
+import ctypes
+import fcntl
+import gzip
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any
+
+from limbeck.core.errors import LimbeckError, MissingError
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BufferedIOBase]:
+    """A stream of bytes that becomes the file `path` on leaving, flushed to disk; nothing is left of a broken-off one.
+
+    Gzipped if the name ends in `.gz`. Folders on the way are made. Equal content gives equal bytes.
+
+    Raises:
+        MissingError: it cannot be written, as on a full disk; an older file of that name is as it was.
+    """
+    aside = _beside(path)
+    try:
+        with wrap_write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("wb") as stream:
+                if path.name.endswith(".gz"):
+                    # No file name and no time in the gzip header.
+                    with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0) as packed:
+                        yield packed
+                else:
+                    yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(aside, path)
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file, complete or not at all; see `atomic_write`."""
+    with atomic_write(path) as stream:
+        stream.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, complete or not at all; see `atomic_write`."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def temporary_folder(place: Path) -> Iterator[Path]:
+    """A new empty folder beside `place`, on the same file system; removed on leaving unless it was renamed.
+
+    Made with the user's own permissions, as `tempfile` would not: what is renamed may be shared.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = _beside(place)
+    aside.mkdir()
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold a lock file; False if another process does. The system lets go when the holder ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def remove_leftovers(place: Path) -> None:
+    """Remove what killed processes left beside `place`. Only for who knows that no other process writes there now."""
+    for path in list(place.parent.iterdir()):
+        if path.name.startswith(f".{place.name}.") and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def sync(folder: Path) -> None:
+    """Have the files of a folder on disk, so that a power cut after the rename leaves no empty ones behind."""
+    for file in folder.iterdir():
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+
+
+def replace_folder(aside: Path, place: Path) -> None:
+    """Rename `aside` to `place`; a folder that is there changes places with it, in one step where the system can.
+
+    Where it cannot (other systems than Linux, some network file systems), the old folder steps back first and returns
+    if the renaming fails; a process killed between the two leaves it under a hidden name.
+    """
+    if not place.exists():
+        os.replace(aside, place)
+        return
+    if _exchange(aside, place):
+        return
+    old = _beside(place)
+    os.replace(place, old)
+    try:
+        os.replace(aside, place)
+    except BaseException:
+        os.replace(old, place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def wrap_write_errors(path: Path, remedy: str = "the same command goes on from it") -> Iterator[None]:
+    """Turn what a full disk, or any other that cannot be written, raises into one error that names the path.
+
+    Raises:
+        MissingError: with what is to be done.
+    """
+    try:
+        yield
+    except LimbeckError:
+        raise
+    except Exception as error:
+        # safetensors and tokenizers, written in Rust, raise classes of their own, or none, with the system's number.
+        if not isinstance(error, OSError) and "(os error " not in str(error):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise MissingError(
+            f"{path}: cannot be written: {reason}. What was complete before is kept; "
+            f"given room and leave to write there, {remedy}"
+        ) from error
+
+
+def _beside(place: Path) -> Path:
+    return place.parent / f".{place.name}.{uuid.uuid4().hex[:12]}"
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places in one step (renameat2, which Python's os lacks); False where that cannot be had."""
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError):
+        return False
+    return bool(renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)

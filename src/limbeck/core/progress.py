@@ -1,0 +1,127 @@
+"""Progress of long work: a count while a large source is read, a bar where the end is known."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Item = TypeVar("Item")
+
+SILENT_UNTIL = 100_000
+STEP = 100  # items between two looks at the clock
+QUIET_SECONDS = 15.0  # between two lines where there is no terminal
+
+
+def with_progress(items: Iterable[Item], doing: str, noun: str, total: int | None = None) -> Iterator[Item]:
+    """Pass `items` on. From the 100,000th on, say on stderr how many have passed, of `total` where that is known.
+
+    On a terminal the count is live; elsewhere it is a line now and then.
+    """
+    iterator = iter(items)
+    for number, item in enumerate(iterator, 1):
+        yield item
+        if number == SILENT_UNTIL:
+            break
+    else:
+        return
+    from rich.console import Console
+
+    def text(number: int, _: object = None) -> str:
+        return f"{doing}: {SILENT_UNTIL + number:,} {f'of {total:,} {noun}' if total else noun}"
+
+    yield from with_status(iterator, text, Console(stderr=True), text(0))
+
+
+def with_status(
+    items: Iterable[Item], text: Callable[[int, Item], str], console: "Console", beginning: str
+) -> Iterator[Item]:
+    """Pass `items` on, and say now and then what `text` makes of how many have passed and of the last of them.
+
+    Args:
+        beginning: what is said on a terminal until then.
+    """
+    said = time.monotonic()
+    with console.status(beginning) as status:
+        for number, item in enumerate(items, 1):
+            yield item
+            if number % STEP or time.monotonic() - said < (1 if console.is_terminal else QUIET_SECONDS):
+                continue
+            said = time.monotonic()
+            if console.is_terminal:
+                status.update(text(number, item))
+            else:
+                console.print(text(number, item), highlight=False)
+
+
+@contextmanager
+def bar(console: "Console | None", doing: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a console that is a terminal, nothing elsewhere; gives what is to be told how many more are done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    silent = console is None or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=silent) as progress:
+        task = progress.add_task(doing, total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+def with_total_progress(items: Iterable[Item], doing: str, noun: str, total: int, progress: bool) -> Iterator[Item]:
+    """Pass `items` on, with a bar on stderr if that is a terminal, else a line now and then."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    if not progress:
+        yield from items
+        return
+    if console.is_terminal:
+        yield from track(items, doing, total, console=console, transient=True)
+        return
+    said = time.monotonic()
+    for number, item in enumerate(items, 1):
+        yield item
+        if time.monotonic() - said >= QUIET_SECONDS:
+            console.print(f"{doing}: {number:,} of {total:,} {noun}", highlight=False, soft_wrap=True)
+            said = time.monotonic()
+
+
+class StepProgress:
+    """Shows step, smoothed loss, pairs per second and the learning rate while a training runs."""
+
+    def __init__(self, console: Console, steps: int, done: int) -> None:
+        self.console, self.steps, self.done = console, steps, done
+        columns = (TextColumn("  train"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+        self.bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self.task = self.bar.add_task("", total=steps, completed=done)
+        self.loss: float | None = None
+        self.pairs, self.since, self.said = 0, time.monotonic(), time.monotonic()
+
+    def __enter__(self) -> "StepProgress":
+        if self.console.is_terminal:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def advance(self, loss: float, pairs: int, rate: float) -> None:
+        """One step more."""
+        self.done += 1
+        self.loss = loss if self.loss is None else 0.9 * self.loss + 0.1 * loss
+        self.pairs += pairs
+        now = time.monotonic()
+        text = f"loss {self.loss:.4f}, {self.pairs / (now - self.since):.0f} pairs/s, learning rate {rate:.1e}"
+        if self.console.is_terminal:
+            self.bar.update(self.task, completed=self.done, description=text)
+        elif now - self.said >= QUIET_SECONDS:
+            self.console.print(f"  step {self.done} of {self.steps}: {text}", highlight=False)
+            self.said = now

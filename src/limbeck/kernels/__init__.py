@@ -1,0 +1,1 @@
+"""Kernels: attention over packed rows, fused layers, dropout and embeddings for CPU and CUDA."""

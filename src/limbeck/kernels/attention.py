@@ -1,0 +1,179 @@
+"""Attention: the one part of a backbone that has to know where a sequence ends.
+
+Packed rows attend on CUDA in half precision through `torch.nn.attention.varlen` (flash attention: Dao 2023, arXiv
+2307.08691); elsewhere their sequences are laid side by side for attention alone, and packed again.
+"""
+
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from limbeck.kernels.dropout import dropout as dropped
+from limbeck.kernels.packed import Sequences
+
+PADDED, PACKED = "limbeck_padded", "limbeck_packed"
+"""Under which the attention function is registered in transformers, for padded batches and for packed rows."""
+
+MOST_PLAIN_TOKENS = 1024
+"""Longest sequence whose attention weights are held whole."""
+
+FIRST_TOKEN_FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+"""transformers' model types whose heads read the first token alone, with layers made of the same parts."""
+
+
+def can_pack(model: Any) -> bool:
+    """Whether this family's attention can be told where sequences end, and its head reads what it gives for them.
+
+    Not MPNet and DeBERTa, whose attention adds what depends on the distance of two tokens of one row.
+    """
+    return model.config.model_type in (*FIRST_TOKEN_FAMILIES, "modernbert")
+
+
+def attention_path(model: Any, packed: bool, precision: str) -> str:
+    """In words, how a model computes when it trains."""
+    name, device = model.config.model_type, model.device.type
+    if not packed:
+        why = "" if can_pack(model) else f": the attention of a {name} cannot be told where a packed sequence ends"
+        return f"padded batches of nearly equal length on {device}{why}"
+    share = max(getattr(model.config, key, 0) or 0 for key in ("attention_probs_dropout_prob", "attention_dropout"))
+    if device == "cuda" and precision != "fp32" and not share:
+        return "packed rows without padding, flash attention (torch.nn.attention.varlen)"
+    why = "no CUDA device" if device != "cuda" else "precision fp32" if precision == "fp32" else f"dropout {share}"
+    return f"packed rows without padding, laid side by side for attention alone ({why}: no flash attention)"
+
+
+def use_our_attention(model: Any, packed: bool) -> None:
+    """Let a sequence-classification model that `can_pack` attend as `attend` does.
+
+    A packed one reads packed rows, and no others, given their `Sequences`.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    AttentionInterface.register(PADDED, attend)
+    AttentionInterface.register(PACKED, attend)
+    AttentionMaskInterface.register(PADDED, sdpa_mask)
+    AttentionMaskInterface.register(PACKED, lambda *_, **__: None)
+    model.set_attn_implementation(PACKED if packed else PADDED)
+    if packed and model.config.model_type == "modernbert":
+        model.base_model.register_forward_hook(_pooled, with_kwargs=True)
+
+
+def attention_of(part: Any) -> Any:
+    """The attention function that a self-attention module of the BERT family is set to."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+    from transformers.models.bert.modeling_bert import eager_attention_forward
+
+    return ALL_ATTENTION_FUNCTIONS.get_interface(part.config._attn_implementation, eager_attention_forward)
+
+
+def _pooled(backbone: Any, _inputs: Any, options: dict[str, Any], output: Any) -> Any:
+    """ModernBERT's head pools tokens of a row; hand it one token for each sequence, [n, 1, hidden]."""
+    sequences, hidden = options["sequences"], output.last_hidden_state[0]
+    if backbone.config.classifier_pooling == "cls":
+        pooled = hidden[sequences.first]
+    else:
+        sums = hidden.new_zeros(len(sequences.lengths), hidden.shape[-1]).index_add(0, sequences.owners, hidden)
+        pooled = sums / sequences.counts
+    output.last_hidden_state = pooled[:, None]
+    return output
+
+
+def attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sequences: Sequences | None = None,
+    sliding_window: int | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention within each sequence, as transformers calls it: [n, tokens, heads, width] from three transposed ones.
+
+    Padded batches come without `sequences` and with a mask; packed rows as one row, n = 1. With one query for each
+    sequence, its first token's, the result has one row for each sequence. A token of a packed row sees those less than
+    `sliding_window` away from it.
+    """
+    if sequences is None:
+        return _attended(query, key, value, attention_mask, scaling, dropout, module.training).transpose(1, 2), None
+    firsts_only = sliding_window is None and query.shape[2] == len(sequences.lengths)
+    if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and not dropout:
+        return _flash(query, key, value, scaling, sequences, sliding_window, firsts_only), None
+    mask = sequences.mask if sliding_window is None else _window(sequences, sliding_window)
+    queries = query[0].transpose(0, 1)[:, :, None] if firsts_only else sequences.padded(query)
+    context = _attended(
+        queries, sequences.padded(key), sequences.padded(value), mask, scaling, dropout, module.training
+    )
+    return context.transpose(1, 2).flatten(0, 1)[None] if firsts_only else sequences.packed(context), None
+
+
+def _attended(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+    share: float,
+    training: bool,
+) -> torch.Tensor:
+    """[n, heads, queries, width]; `mask` is true where a query sees a key.
+
+    On the CPU, torch's own path draws dropout slowly, and its backward pass in half precision takes longer than plain
+    products (docs/LOG.md). Scoring, and tokens too many to hold all their weights, are left to it.
+    """
+    slow = bool(share) or (training and query.dtype in (torch.float16, torch.bfloat16))
+    if query.is_cuda or not slow or key.shape[2] > MOST_PLAIN_TOKENS:
+        return scaled_dot_product_attention(query, key, value, mask, dropout_p=share, scale=scaling)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    weights = torch.matmul(query * scale, key.transpose(2, 3))
+    if mask is not None:
+        # Added, which is faster than filling; not -inf, for padding may see nothing.
+        weights += mask.logical_not().to(weights.dtype) * torch.finfo(weights.dtype).min
+    weights = weights.softmax(-1)
+    return torch.matmul(dropped(weights, share) if share else weights, value)
+
+
+def _flash(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+    sequences: Sequences,
+    sliding_window: int | None,
+    firsts_only: bool,
+) -> torch.Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    bounds, longest = sequences.bounds, sequences.longest
+    reach = -1 if sliding_window is None else sliding_window - 1
+    result = varlen_attn(
+        _by_token(query),
+        _by_token(key),
+        _by_token(value),
+        torch.arange(len(bounds), dtype=torch.int32, device=bounds.device) if firsts_only else bounds,
+        bounds,
+        1 if firsts_only else longest,
+        longest,
+        scale=scaling,
+        window_size=(reach, reach),
+    )
+    assert isinstance(result, torch.Tensor)  # a pair only where more is asked for
+    return result[None]
+
+
+def _by_token(tensor: torch.Tensor) -> torch.Tensor:
+    """[tokens, heads, width] from [1, heads, tokens, width]."""
+    return tensor[0].transpose(0, 1).contiguous()
+
+
+def _window(sequences: Sequences, width: int) -> torch.Tensor:
+    place = torch.arange(sequences.longest, device=sequences.device)
+    near = (place[:, None] - place).abs() < width
+    if sequences.mask is None:
+        return near
+    # Padding sees everything: a row that sees nothing would turn gradients into NaN.
+    return (near & sequences.mask) | ~sequences.mask.transpose(2, 3)

@@ -1,0 +1,96 @@
+"""The transformer layers of a backbone, under whatever name its family keeps them."""
+
+from types import MethodType
+from typing import Any
+
+import torch
+from torch.nn.functional import linear
+
+from limbeck.kernels.attention import FIRST_TOKEN_FAMILIES, attention_of
+from limbeck.kernels.packed import Sequences
+
+
+def layers_of(model: Any) -> list[Any]:
+    """The layers, first to last: the one list of modules as long as the configuration says."""
+    return next(
+        list(module)
+        for module in model.base_model.modules()
+        if isinstance(module, torch.nn.ModuleList) and len(module) == model.config.num_hidden_layers
+    )
+
+
+def project_together(model: Any) -> None:
+    """Let the layers of a model of the BERT family compute so; weights and names stay as they are."""
+    if model.config.model_type in FIRST_TOKEN_FAMILIES:
+        for layer in layers_of(model):
+            part: Any = layer.attention.self
+            part.forward = MethodType(_forward, part)
+
+
+def projected(part: Any, hidden_states: torch.Tensor, names: tuple[str, ...]) -> tuple[torch.Tensor, ...]:
+    """The named projections of [sequences, tokens, hidden], each [sequences, heads, tokens, width]."""
+    maps = [getattr(part, name) for name in names]
+    weight, bias = torch.cat([each.weight for each in maps]), torch.cat([each.bias for each in maps])
+    together = linear(hidden_states, weight, bias)
+    shape = (*hidden_states.shape[:2], len(names), -1, part.attention_head_size)
+    return together.view(shape).permute(2, 0, 3, 1, 4).unbind()
+
+
+def _forward(
+    part: Any, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, **options: Any
+) -> tuple[torch.Tensor, None]:
+    """transformers' self-attention, without what decoders need."""
+    query, key, value = projected(part, hidden_states, ("query", "key", "value"))
+    share = part.dropout.p if part.training else 0.0
+    context, _weights = attention_of(part)(
+        part, query, key, value, attention_mask, dropout=share, scaling=part.scaling, **options
+    )
+    return context.flatten(-2), None
+
+
+def first_token_only(model: Any) -> bool:
+    """Let the last layer of a sequence-classification model compute its first token alone; whether it can."""
+    if model.config.model_type not in FIRST_TOKEN_FAMILIES:
+        return False
+    layer = layers_of(model)[-1]
+    layer.forward = MethodType(_first_token_forward, layer)
+    return True
+
+
+def _first_token_forward(
+    layer: Any,
+    hidden_states: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    *_: Any,
+    sequences: Sequences | None = None,
+    **options: Any,
+) -> torch.Tensor:
+    """What the layer gives for each sequence's first token: [sequences, 1, hidden].
+
+    From [sequences, tokens, hidden], or from [1, tokens, hidden] where `sequences` are packed.
+    """
+    part = layer.attention.self
+    first = hidden_states[:, :1] if sequences is None else hidden_states[:, sequences.first]
+    (query,) = projected(part, first, ("query",))
+    key, value = projected(part, hidden_states, ("key", "value"))
+    context, _weights = attention_of(part)(
+        part,
+        query,
+        key,
+        value,
+        None if attention_mask is None else attention_mask[:, :, :1],
+        dropout=part.dropout.p if layer.training else 0.0,
+        scaling=part.scaling,
+        sequences=sequences,
+    )
+    output: torch.Tensor = layer.feed_forward_chunk(layer.attention.output(context.flatten(-2), first))
+    return output if sequences is None else output.transpose(0, 1)
+
+
+def compile_layers(model: Any) -> None:
+    """Let each layer be compiled when it is first used, once for all lengths.
+
+    Dropout inside is then drawn by torch's compiler: other elements than without, still from torch's seed.
+    """
+    for layer in layers_of(model):
+        layer.compile(dynamic=True)

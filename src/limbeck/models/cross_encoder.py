@@ -1,0 +1,258 @@
+"""The cross-encoder: a transformers sequence-classification model that reads query and passage together."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from limbeck.core.devices import keep_freed_memory, to_device
+from limbeck.core.distributed import ALONE, Processes
+from limbeck.core.errors import UsageError
+from limbeck.kernels.attention import attention_path, can_pack, use_our_attention
+from limbeck.kernels.dropout import use_fast_dropout
+from limbeck.kernels.embedding import touch_used_rows_only
+from limbeck.kernels.layers import compile_layers, first_token_only, project_together
+from limbeck.kernels.packed import Sequences
+from limbeck.models.checkpoint import first_position, longest_input, read_checkpoint, write_checkpoint
+from limbeck.models.sharding import shard
+from limbeck.models.sources import ModelSource, resolve
+from limbeck.tokens.batching import micro_batches, shares
+from limbeck.tokens.pairs import Pairs, Rows
+from limbeck.tokens.store import TokenStore
+from limbeck.tokens.template import PairTemplate, with_single_separator
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
+LONGEST = 512  # default maximum pair length where the backbone allows more (ModernBERT: 8,192)
+QUERY_TOKENS = 64  # default maximum query length
+TOKEN_BUDGET = 4096  # tokens of one micro-batch, padding included
+
+
+@dataclass
+class CrossEncoder:
+    """A backbone with a scoring head of one raw logit.
+
+    Attributes:
+        max_length: longest pair in tokens; the passage is cut to fit.
+        query_tokens: longest query in tokens.
+        packed: whether micro-batches reach the model packed, without padding (`limbeck.kernels.packed`), or padded.
+        processes: those that score and train together, each a share of the pairs.
+        sharded: whether the weights are divided among them; the backward pass itself then takes gradients together.
+    """
+
+    model: Any
+    tokenizer: Any
+    template: PairTemplate
+    max_length: int
+    query_tokens: int
+    source: ModelSource
+    packed: bool = False
+    processes: Processes = ALONE
+    sharded: bool = False
+
+    @classmethod
+    def load(
+        cls,
+        name: str | os.PathLike[str],
+        layers: int | None = None,
+        max_length: int | None = None,
+        query_tokens: int | None = None,
+        device: str | None = None,
+        seed: int = 0,
+        sha256: str | None = None,
+        dropout: float | None = None,
+        packed: bool | None = None,
+        compiled: bool = False,
+        processes: Processes = ALONE,
+        sharded: bool = False,
+        single_separator: bool = False,
+    ) -> "CrossEncoder":
+        """Load a cross-encoder, or a backbone with a new scoring head.
+
+        Args:
+            name: folder, Hub id or `package:NAME/PATH`.
+            layers: keep only the first `layers` transformer layers.
+            max_length: longest pair in tokens, at most what the backbone has positions for; default what it was saved
+                with, or the smaller of that and 512.
+            query_tokens: longest query in tokens; default what it was saved with, or 64.
+            device: torch device; default CUDA where there is one, else CPU.
+            seed: initialises a scoring head that the checkpoint lacks.
+            sha256: refuse local weights whose digest does not begin with this.
+            dropout: share of activations dropped in training, everywhere; default as the configuration says.
+            packed: whether to compute without padding; default where the backbone can, on CUDA. Changes speed, not
+                scores.
+            compiled: whether layers go through torch.compile. Changes speed, and what dropout drops.
+            processes: those that will score and train together; each loads the model and calls the same methods.
+            sharded: whether the weights are divided among the processes, for a model that fits no single device.
+            single_separator: put one separator between query and passage where the tokeniser would put two; the
+                saved tokeniser does so too.
+
+        Raises:
+            MissingError: the model is not there; the text says how to get it.
+            DataError: the checkpoint cannot be read or lacks weights.
+            UsageError: `layers` or `max_length` beyond the backbone, a head that does not give one score, or a model
+                that comes with code of its own.
+        """
+        source = resolve(os.fspath(name))
+        if sha256 is not None:
+            source.expect(sha256)
+        model, tokenizer = read_checkpoint(source, layers, seed, dropout)
+        if single_separator:
+            tokenizer = with_single_separator(tokenizer)
+        first_token_only(model)
+        project_together(model)
+        use_fast_dropout(model)
+        limit = longest_input(model, tokenizer)
+        if max_length is None:
+            # The tokeniser's limit is the length that a saved cross-encoder was trained at.
+            max_length = min(limit, tokenizer.model_max_length, LONGEST)
+        elif max_length > limit:
+            raise UsageError(f"{source.name}: max_length {max_length} is beyond the backbone's {limit} tokens")
+        template = _template(model, tokenizer)
+        if max_length < template.special_tokens + 2:
+            raise UsageError(f"max_length {max_length} leaves no room for a query and a passage")
+        if query_tokens is None:
+            query_tokens = int((getattr(model.config, "limbeck", None) or {}).get("query_tokens", QUERY_TOKENS))
+        if query_tokens < 1:
+            raise UsageError(f"query_tokens {query_tokens} leaves nothing of a query; expected 1 or more")
+        query_tokens = min(query_tokens, max_length - template.special_tokens - 1)
+        model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+        if model.device.type == "cpu":
+            keep_freed_memory()
+        if packed is None:
+            packed = model.device.type == "cuda" and can_pack(model)
+        if can_pack(model):
+            use_our_attention(model, packed)
+        elif packed:
+            raise UsageError(f"{source.name}: a {model.config.model_type} cannot be computed packed; leave packed out")
+        if compiled:
+            compile_layers(model)
+        if sharded:
+            shard(model)
+        else:
+            touch_used_rows_only(model)
+        return cls(model, tokenizer, template, max_length, query_tokens, source, packed, processes, sharded)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device  # type: ignore[no-any-return]
+
+    def attention(self, precision: str = "fp32") -> str:
+        """How this encoder computes, in words, when it trains with that precision."""
+        return attention_path(self.model, self.packed, precision)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(weight.numel() for weight in self.model.parameters())
+
+    def pairs(self, queries: TokenStore, passages: TokenStore) -> Pairs:
+        """Pairs of these stores as this encoder reads them."""
+        return Pairs(queries, passages, self.template, self.max_length, self.query_tokens)
+
+    def logits(self, pairs: Pairs, query_rows: Rows, passage_rows: Rows) -> torch.Tensor:
+        """Raw scores of one micro-batch, [pairs]: float32, or float64 for weights in float64."""
+        device = self.device
+        options: dict[str, Any] = {}
+        if self.packed:
+            batch, lengths = pairs.packed(query_rows, passage_rows)
+            options["sequences"] = Sequences(lengths, device)
+            options["position_ids"] = options["sequences"].positions[None] + first_position(self.model)
+        else:
+            batch = pairs.batch(query_rows, passage_rows)
+        tensors = {name: to_device(tensor, device) for name, tensor in batch.items()}
+        scores = self.model(**tensors, **options).logits[:, 0]
+        return scores.to(torch.promote_types(scores.dtype, torch.float32))  # type: ignore[no-any-return]
+
+    def score(self, pairs: Sequence[tuple[str, str]], precision: str = "fp32") -> NDArray[np.float32]:
+        """Raw scores of (query, passage) texts, float32 [pairs], in their order."""
+        if not pairs:
+            return np.zeros(0, np.float32)
+        queries, query_rows = self._stored([query for query, _ in pairs])
+        passages, passage_rows = self._stored([passage for _, passage in pairs])
+        return self.score_rows(self.pairs(queries, passages), query_rows, passage_rows, precision)
+
+    def _stored(self, texts: Sequence[str]) -> tuple[TokenStore, Rows]:
+        number = {text: str(i) for i, text in enumerate(dict.fromkeys(texts))}
+        store = TokenStore.of({i: text for text, i in number.items()}, self.tokenizer)
+        return store, store.rows([number[text] for text in texts])
+
+    def score_rows(
+        self,
+        pairs: Pairs,
+        query_rows: Rows,
+        passage_rows: Rows,
+        precision: str = "fp32",
+        token_budget: int = TOKEN_BUDGET,
+        advance: Callable[[int], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Raw scores of stored pairs, float32 [pairs], in their order. Several processes share the pairs among them.
+
+        Args:
+            token_budget: most tokens of one micro-batch; changes speed and memory, not scores.
+            advance: called after each micro-batch with the number of pairs scored, those of other processes included.
+        """
+        scores = np.zeros(len(query_rows), np.float32)
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode(), autocast(self.device, precision):
+                for index, idle in self.rounds(pairs.lengths(query_rows, passage_rows), token_budget):
+                    found = self.logits(pairs, query_rows[index], passage_rows[index]).cpu().numpy()
+                    scores[index] = 0 if idle else found
+                    if advance:
+                        advance(len(index) * self.processes.count)
+        finally:
+            self.model.train(was_training)
+        self.processes.add_up([torch.from_numpy(scores)])
+        return scores
+
+    def rounds(self, lengths: NDArray[np.int64], token_budget: int) -> list[tuple[NDArray[np.intp], bool]]:
+        """This process's micro-batches of pairs with these lengths, and whether each is idle work.
+
+        All processes get equally many, because a model divided among them computes on all at once; one that has fewer
+        computes a pair again, for nothing.
+        """
+        own = shares(lengths, self.processes.count)[self.processes.rank]
+        rounds = [(own[part], False) for part in micro_batches(lengths[own], token_budget)]
+        idle = max(self.processes.gather(len(rounds))) - len(rounds)
+        return rounds + [(np.zeros(1, np.intp), True)] * idle
+
+    def rank(self, query: str, passages: Sequence[str], top_k: int | None = None) -> list[tuple[int, float]]:
+        """(index, score) of passages, best first; of equal scores the earlier passage first."""
+        scores = self.score([(query, passage) for passage in passages])
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        return [(int(i), float(scores[i])) for i in order]
+
+    def save(self, path: str | os.PathLike[str], weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        """Write a plain transformers checkpoint that scores the same in sentence-transformers' CrossEncoder.
+
+        sentence-transformers cuts the longer of query and passage, one token at a time; so where a pair does not fit,
+        scores agree as long as the query takes at most half of the room (and is not itself cut at `query_tokens`).
+
+        The folder is written aside and renamed; an older model of that name is replaced only then. UsageError if
+        something else than a model is there. With `weights`, a whole state of the model, those are written.
+        """
+        write_checkpoint(self.model, self.tokenizer, self.max_length, self.query_tokens, Path(path), weights)
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The autocast context of a precision: `fp32` leaves everything as it is, `bf16` computes products in bfloat16."""
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision: {precision!r} is not known; expected one of {', '.join(PRECISIONS)}")
+    dtype = PRECISIONS[precision]
+    return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def _template(model: Any, tokenizer: Any) -> PairTemplate:
+    template = PairTemplate.of(tokenizer)
+    # A generic tokeniser makes token types for backbones (DistilBERT) that know none.
+    if "token_type_ids" not in signature(model.forward).parameters:
+        return replace(template, token_types=None)
+    return template

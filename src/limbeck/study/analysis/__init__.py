@@ -1,0 +1,1 @@
+"""The analysis: from an output folder to results, comparisons, audit and factors."""

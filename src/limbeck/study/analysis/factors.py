@@ -1,0 +1,193 @@
+"""The figures whose variance is analysed: those of a finished study, or of any table of results."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError, nearest
+from limbeck.evaluation import Figures, analyse_factors
+
+FACTORS = ("backbone", "objective", "negatives")
+NEEDED = ("collection", "value")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text, each with the place it came from.
+
+    Attributes:
+        skipped: rows without a value.
+    """
+
+    rows: tuple[tuple[str, Mapping[str, str]], ...]
+    skipped: int
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.rows[0][1]) if self.rows else []
+
+
+def read_table(path: Path) -> Table:
+    """A CSV file with the columns `collection` and `value`, and any of `measure`, `seed` and factors.
+
+    Raises MissingError for an absent file and DataError for one without these columns or rows.
+    """
+    if not path.is_file():
+        raise MissingError(f"{path}: no such file; expected a CSV table of figures, or the folder of a finished study")
+    # Spreadsheets put a byte order mark first.
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        try:
+            absent = [name for name in NEEDED if name not in (reader.fieldnames or ())]
+            rows = [
+                (f"{path}:{reader.line_num}", {key: value or "" for key, value in row.items() if key}) for row in reader
+            ]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{path}: not CSV in UTF-8 ({error}); save it so") from None
+    if absent:
+        raise DataError(
+            f"{path}:1: no column {' or '.join(absent)}; there are {', '.join(reader.fieldnames or ()) or 'none'}"
+        )
+    kept = tuple((place, row) for place, row in rows if row["value"].strip())
+    if not kept:
+        raise DataError(f"{path}: no row has a value")
+    return Table(kept, len(rows) - len(kept))
+
+
+def study_table(results: Mapping[str, Any]) -> Table:
+    """The finished cells of a study: backbone, recipe, objective, negatives, seed, collection, measure, value.
+
+    `objective` joins those of the recipe's stages, `negatives` the candidates that its lists draw from and how.
+    """
+    stages = {recipe["name"]: recipe["stages"] for recipe in results["recipes"]}
+    rows = []
+    for cell in results["cells"]:
+        of_recipe = stages[cell["recipe"]]
+        known = {
+            "backbone": cell["backbone"],
+            "recipe": cell["recipe"],
+            "objective": _then(stage["objective"] for stage in of_recipe),
+            "negatives": _then(f"{stage['lists']}, {stage['sample']}" for stage in of_recipe),
+            "seed": str(cell["seed"]),
+        }
+        for collection, values in cell["values"].items():
+            rows += [
+                (f"cell {cell['id']}", {**known, "collection": collection, "measure": measure, "value": repr(value)})
+                for measure, value in values.items()
+            ]
+    if not rows:
+        raise DataError(f"{results['output']}: no cell is finished; `limbeck study run` goes on")
+    return Table(tuple(rows), 0)
+
+
+def analyse_study(results: Mapping[str, Any]) -> dict[str, Any]:
+    """The analysis of a study's first measure as plain values; only `absent`, the reason, where there can be none."""
+    try:
+        found = figures(select(study_table(results), {"measure": results["measures"][:1]}))
+        analysis = {"factors": found.factors, **asdict(analyse_factors(found))}
+        return json.loads(json.dumps(analysis))  # type: ignore[no-any-return]
+    except LimbeckError as error:
+        return {"absent": str(error)}
+
+
+def select(table: Table, conditions: Mapping[str, Sequence[str]]) -> Table:
+    """The rows with one of the values given for each column. UsageError for a column or value that is not there."""
+    rows = table.rows
+    for column, values in conditions.items():
+        if column not in table.columns:
+            raise UsageError(f'no column "{column}"{nearest(column, table.columns)}; there are {_list(table.columns)}')
+        there = {row[column] for _, row in table.rows}
+        for value in values:
+            if value not in there:
+                raise UsageError(f'no row has {column} "{value}"{nearest(value, there)}')
+        rows = tuple((place, row) for place, row in rows if row[column] in values)
+    if not rows:
+        raise UsageError("no row meets all conditions")
+    return Table(rows, table.skipped)
+
+
+def figures(table: Table, factors: Sequence[str] = ()) -> Figures:
+    """The table's figures of one measure, as means of configurations.
+
+    Args:
+        factors: the columns that tell configurations apart; by default those of backbone, objective and negatives that
+            have more than one level.
+
+    Raises:
+        UsageError: an unknown factor, one with a single level, none that varies, or several measures.
+        DataError: a value that is no number, two for one configuration, seed and collection, or one that is missing.
+    """
+    columns = table.columns
+    for factor in factors:
+        if factor in ("collection", "seed", "measure", "value"):
+            raise UsageError(f"{factor} is no factor of configurations; collections and seeds are analysed in any case")
+        if factor not in columns:
+            raise UsageError(f'no column "{factor}"{nearest(factor, columns)}; there are {_list(columns)}')
+    levels = {name: _distinct(table, name) for name in (factors or FACTORS) if name in columns}
+    chosen = [name for name, found in levels.items() if len(found) > 1]
+    single = [f"{name} ({levels[name][0]})" for name in factors if name not in chosen]
+    if single:
+        raise UsageError(f"one level explains nothing: {_list(single)}; leave it out, or take more rows")
+    if not chosen:
+        raise UsageError(f"no factor varies: expected two levels or more in {_list(factors or FACTORS)}")
+    measures = _distinct(table, "measure") if "measure" in columns else []
+    if len(measures) > 1:
+        raise UsageError(f"the figures are of several measures; choose one of {_list(measures)} with --measure")
+    collections = _distinct(table, "collection")
+    cells: dict[tuple[str, ...], dict[str, dict[str, tuple[str, float]]]] = {}
+    for place, row in table.rows:
+        seeds = cells.setdefault(tuple(row[name] for name in chosen), {})
+        seed = seeds.setdefault(row.get("seed", ""), {})
+        if row["collection"] in seed:
+            raise DataError(
+                f"{place}: a second value for {_words(row, [*chosen, 'seed', 'collection'])}, beside "
+                f"{seed[row['collection']][0]}; choose rows with --where, or name with --factor what they differ in"
+            )
+        seed[row["collection"]] = (place, _number(place, row["value"]))
+    values = []
+    for configuration, seeds in cells.items():
+        for number, seed in seeds.items():
+            absent = [name for name in collections if name not in seed]
+            if absent:
+                known = _words({**dict(zip(chosen, configuration, strict=True)), "seed": number}, [*chosen, "seed"])
+                raise DataError(f"{known} has no value on {_list(absent)}; choose with --where what is complete")
+        values.append(np.array([[seed[name][1] for name in collections] for seed in seeds.values()]))
+    return Figures(
+        tuple(chosen),
+        tuple(tuple(levels[name]) for name in chosen),
+        np.array([[levels[n].index(level) for n, level in zip(chosen, one, strict=True)] for one in cells]),
+        tuple(collections),
+        tuple(values),
+    )
+
+
+def _number(place: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise DataError(f'{place}: the value "{text}" is no finite number')
+    return value
+
+
+def _distinct(table: Table, column: str) -> list[str]:
+    return list(dict.fromkeys(row[column] for _, row in table.rows))
+
+
+def _words(row: Mapping[str, Any], columns: Sequence[str]) -> str:
+    return ", ".join(f"{name} {row[name]}" for name in columns if row.get(name))
+
+
+def _then(parts: Iterator[str]) -> str:
+    return ", then ".join(dict.fromkeys(parts))
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names)

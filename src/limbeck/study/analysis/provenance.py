@@ -1,0 +1,111 @@
+"""Where a study's numbers come from: every file behind them with its hash, and the calls that made them."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from limbeck.core.environment import unnamed
+from limbeck.core.files import write_json
+from limbeck.study.run.run_record import read_invocations
+from limbeck.study.run.status import cell_state
+from limbeck.study.run.store import Store, read_json
+
+RECOMPUTE = (
+    'import pyarrow.parquet as pq; values = pq.read_table("results.parquet"); '
+    'keys = ["kind", "backbone", "recipe", "collection", "measure"]; '
+    'print(values.group_by(keys).aggregate([("value", "mean")]).to_pylist())'
+)
+"""Python that gives the report's means again; all seeds have the same queries, so the mean of all values is that of
+the seeds' means."""
+
+
+def write_provenance(output: str | Path, path: Path) -> None:
+    """Write `provenance(output)`."""
+    write_json(path, provenance(output))
+
+
+def provenance(output: str | Path) -> dict[str, Any]:
+    """What every number of a study was made of and with.
+
+    Returns:
+        `study`; `collections`, with fingerprints of all that can change an outcome and of the judgments alone;
+        `cells`, each with all that decides it (`description`: hashes of weights, lists, runs and collections, and every
+        setting) and its files; `files`, path in the study's folder → SHA-256, as `sha256sum` gives it; and
+        `invocations`, the calls that ran it, with command, versions, machine and times. Host names are in none of it,
+        user names are taken out of paths.
+    """
+    store = Store(output)
+    index = store.read_index()
+    done = [cell for cell in index["cells"] if cell_state(store, cell, index["measures"])[0] == "done"]
+    files = [*_shared(store, index), *(path for cell in done for path in _files(store, cell))]
+    return unnamed(  # type: ignore[no-any-return]
+        {
+            "study": {key: index[key] for key in ("name", "created", "limbeck_version")},
+            "recompute": RECOMPUTE,
+            "collections": {
+                part: [_without_place(one) for one in found or ()]
+                for part, found in (
+                    ("training", index.get("training")),
+                    ("validation", (index.get("validation") or {}).get("collections")),
+                    ("test", index["collections"]),
+                )
+            },
+            "cells": [
+                {
+                    **{key: cell[key] for key in ("id", "backbone", "recipe", "seed")},
+                    "description": read_json(store.cell(cell["id"]) / "cell.json"),
+                    "seconds": store.state(cell["id"]).get("seconds"),
+                    "files": [path.relative_to(store.folder).as_posix() for path in _files(store, cell)],
+                }
+                for cell in done
+            ],
+            "invocations": read_invocations(store),
+            "files": _hashes(store, list(dict.fromkeys(files))),
+            "host": "left out, as are user names",
+        }
+    )
+
+
+def _shared(store: Store, index: dict[str, Any]) -> Iterator[Path]:
+    """The study file, and what all cells share."""
+    yield from (store.study, store.index)
+    for folder in ("runs", "lists"):
+        yield from sorted((store.folder / "shared" / folder).glob("*"))
+    for ranker in (index["first_stage"], *index["teachers"]):
+        for key in ranker["evaluations"].values():
+            yield from _evaluation(store, None, key)
+
+
+def _files(store: Store, cell: dict[str, Any]) -> Iterator[Path]:
+    folder = store.cell(cell["id"])
+    yield from (folder / "summary.json", folder / "log.jsonl")
+    yield from sorted(path for path in (folder / "model").iterdir() if path.is_file())
+    for key in cell["evaluations"].values():
+        yield from _evaluation(store, cell["id"], key)
+
+
+def _evaluation(store: Store, cell_id: str | None, key: str) -> Iterator[Path]:
+    folder = store.evaluation(cell_id, key)
+    yield from (folder / "run.gz", folder / "values.json")
+
+
+def _without_place(collection: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in collection.items() if key != "place"}
+
+
+def _hashes(store: Store, files: list[Path]) -> dict[str, str]:
+    """Path in the study's folder → SHA-256; a file that has its size and time of the last reading is not read again."""
+    kept_in = store.folder / "hashes.json"
+    kept = read_json(kept_in) if kept_in.exists() else {}
+    found = {}
+    for path in files:
+        name, stat = path.relative_to(store.folder).as_posix(), path.stat()
+        known = kept.get(name)
+        if known is None or known[:2] != [stat.st_size, stat.st_mtime_ns]:
+            with path.open("rb") as stream:
+                known = [stat.st_size, stat.st_mtime_ns, hashlib.file_digest(stream, "sha256").hexdigest()]
+        found[name] = known
+    if found != kept:
+        write_json(kept_in, found)
+    return {name: digest for name, (_, _, digest) in found.items()}

@@ -1,0 +1,139 @@
+"""The terms on which a recipe is trained, factor by factor, as its study file states them."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from limbeck.objectives import parse
+from limbeck.study.config.resolver import BM25_NAME
+from limbeck.study.config.schema import Stage
+from limbeck.study.config.study import Study
+from limbeck.study.plan.plan import learning_rate, lists_per_step, stated_steps
+
+TWO = ("triples", "text-triples", "hofstaetter")
+"""Formats whose every list has two passages."""
+
+
+def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
+    """The factors that the study file decides, the objective first: factor → how it stands, in words."""
+    stages, config = study.config.recipes[recipe], study.config
+    model = config.backbones[backbone]
+
+    def each(fact: Callable[[Stage], str]) -> str:
+        values = [fact(stage) for stage in stages]
+        return values[0] if len(set(values)) == 1 else ", then ".join(values)
+
+    return {
+        "objective": each(lambda stage: str(parse(stage.objective))),
+        "stages": str(len(stages)),
+        "data": each(lambda stage: _data(study, stage)),
+        "negatives": each(lambda stage: _negatives(study, stage)),
+        "sample": each(lambda stage: str(study.sources.sample(stage.lists))),
+        "signal": each(lambda stage: " + ".join(_signals(study, stage))),
+        "queries per step": each(lambda stage: str(lists_per_step(study, backbone, stage))),
+        "passages per list": each(lambda stage: _passages(study, backbone, stage)[0]),
+        "passages per step": each(lambda stage: _passages(study, backbone, stage)[1]),
+        "steps": " + ".join(_length(study, backbone, stage) for stage in stages),
+        "learning rate": each(lambda stage: f"{learning_rate(study, backbone, stage):g}"),
+        "schedule": _schedule(study),
+        "precision": config.optimizer.precision,
+        "max length": f"{model.max_length}, of which the query up to {model.query_tokens}",
+        "checkpoint": _checkpoint(study),
+    }
+
+
+def planned_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
+    """The factors that a training will measure, as far as the study file tells them beforehand."""
+    pairs, exact = _sum([pairs_trained_on(study, backbone, stage) for stage in study.config.recipes[recipe]])
+    most = pairs and pairs * study.config.backbones[backbone].max_length
+    return {
+        "seeds": ", ".join(map(str, sorted(study.config.seeds))),
+        "pairs trained on": f"{'' if exact else 'at most '}{pairs:,}" if pairs else "as many as the lists hold",
+        "tokens seen": f"at most {most:,}" if most else "as many as the lists hold",
+        "passages cut": "counted in training",
+    }
+
+
+def pairs_trained_on(study: Study, backbone: str, stage: Stage) -> tuple[int | None, bool]:
+    """Pairs of a stage, and whether it will be so many or is only a limit; None where the lists decide."""
+    count, exact = _drawn(study, stage)
+    steps = stated_steps(study, backbone, stage)
+    if count is None or steps is None:
+        return None, False
+    return steps * lists_per_step(study, backbone, stage) * count, exact
+
+
+def _sum(parts: Sequence[tuple[int | None, bool]]) -> tuple[int | None, bool]:
+    counts = [count for count, _ in parts if count is not None]
+    return (sum(counts) if len(counts) == len(parts) else None), all(exact for _, exact in parts)
+
+
+def _drawn(study: Study, stage: Stage) -> tuple[int | None, bool]:
+    """How many passages are drawn from a list of enough, and whether that is fixed or only a limit; None for all."""
+    sample = study.sources.sample(stage.lists)
+    if sample.passages is not None:
+        return sample.passages, True
+    if study.config.lists[stage.lists].format in TWO:
+        return 2, True
+    limits = [limit for limit in (sample.depth, study.sources.depth(stage.lists)) if limit]
+    return (min(limits), False) if limits else (None, False)
+
+
+def _length(study: Study, backbone: str, stage: Stage) -> str:
+    steps = stated_steps(study, backbone, stage)
+    return f"{stage.epochs:g} epochs" if steps is None else f"{steps:,}"
+
+
+def _data(study: Study, stage: Stage) -> str:
+    """Whose queries are trained on."""
+    source = study.config.lists[stage.lists]
+    if source.format == "limbeck" and source.path:
+        return ", ".join(source.path.values())
+    return ", ".join(study.sources.listed(stage.lists))
+
+
+def _negatives(study: Study, stage: Stage) -> str:
+    """Where the passages beside the positives come from, and down to which rank."""
+    source = study.config.lists[stage.lists]
+    depth = study.sources.depth(stage.lists)
+    random = f", {source.corpus_negatives} random" if source.corpus_negatives else ""
+    if source.path:
+        return f"{', '.join(source.path.values())}{f', depth {depth}' if depth else ''}{random}"
+    return f"{source.first_stage or BM25_NAME}, depth {depth}{random}"
+
+
+def _signals(study: Study, stage: Stage) -> Iterator[str]:
+    source = study.config.lists[stage.lists]
+    for signal in sorted(parse(stage.objective).signals):
+        if signal == "labels" and source.labels:
+            origin = "judgments"
+        else:
+            origin = source.teacher or ", ".join((source.path or {}).values())
+        yield f"{signal.replace('_', ' ')} of {origin}"
+
+
+def _passages(study: Study, backbone: str, stage: Stage) -> tuple[str, str]:
+    """Passages per list and per step, as far as the sample fixes them."""
+    count, exact = _drawn(study, stage)
+    if count is None:
+        return "whole lists", "whole lists"
+    most = "" if exact else "up to "
+    return f"{most}{count}", f"{most}{count * lists_per_step(study, backbone, stage)}"
+
+
+def _schedule(study: Study) -> str:
+    optimizer = study.config.optimizer
+    warmup = optimizer.warmup
+    rising = f"{warmup:.0%} of a stage" if warmup < 1 else f"{warmup:,.0f} steps"
+    decay = f", weight decay {optimizer.weight_decay:g}" if optimizer.weight_decay else ""
+    then = "constant" if optimizer.schedule == "constant" else "linear to 0"
+    return f"warm-up over {rising}, then {then}, clipped at {optimizer.clip:g}{decay}"
+
+
+def _checkpoint(study: Study) -> str:
+    validation = study.config.validation
+    if validation is None:
+        return "the last step"
+    rule = "the highest mean of each collection's best so far, " if validation.best_so_far else "the highest "
+    return (
+        f"{rule}{validation.measure} on {', '.join(validation.collections)}, "
+        f"depth {validation.depth}, every {validation.every:,} steps"
+    )

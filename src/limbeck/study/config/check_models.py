@@ -1,0 +1,119 @@
+"""Whether backbones and teachers are there, and are what the study says they are."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from limbeck.core.errors import LimbeckError, nearest
+from limbeck.study.config.backbones import known_backbones
+from limbeck.study.config.resolver import Sources
+from limbeck.study.config.schema import TEACHER_KEYS, Backbone, StudyConfig, Teacher
+from limbeck.study.config.schema_errors import attempt, unknown
+from limbeck.study.config.yaml_file import Key, Problem
+
+
+def check_teacher(name: str, teacher: Teacher, sources: Sources) -> Iterator[Problem]:
+    """Problems of one teacher but for its models. No endpoint is asked anything here."""
+    key: Key = ("teachers", name)
+    kinds = teacher.kinds
+    if len(kinds) != 1:
+        yield Problem(key, f"is {' and '.join(kinds) or 'nothing'}; expected one of {', '.join(TEACHER_KEYS)}")
+        return
+    for kind, keys in TEACHER_KEYS.items():
+        for extra in sorted(keys & teacher.model_fields_set if kind != kinds[0] else ()):
+            yield Problem((*key, extra), f"goes with {kind}, and this teacher is {kinds[0]}. Leave it out")
+    if len(set(teacher.ensemble)) < len(teacher.ensemble):
+        yield Problem((*key, "ensemble"), "names a cross-encoder twice; expected each once")
+    if teacher.llm:
+        yield from attempt(key, sources.listwise, name)
+        yield from attempt(key, sources.service, name)
+
+
+def check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Iterator[Problem]:
+    """Problems of `first_stages`' models, `backbones` and `teachers`, some of which are `broken` otherwise.
+
+    A Hub id is taken at its word: nothing is fetched here.
+    """
+    key: Key
+    for name, stage in config.first_stages.items():
+        if stage.encoder:
+            key = ("first_stages", name, "splade" if stage.splade else "dense")
+            yield from _check(key, "model", stage.encoder.model, stage.encoder.sha256, sources)
+    for name, teacher in config.teachers.items():
+        yield from check_teacher(name, teacher, sources)
+        for model in teacher.models:
+            field = "biencoder" if teacher.biencoder else "ensemble" if teacher.ensemble else "llm"
+            yield from _check(("teachers", name), field, model, teacher.sha256, sources)
+    for name, backbone in config.backbones.items():
+        key = ("backbones", name)
+        if not backbone.model:
+            if key not in broken:
+                known = known_backbones()
+                text = f"has no model, and is no known backbone; expected model: NAME, or one of {', '.join(known)}"
+                yield Problem(key, f"{text}{nearest(name, known)}")
+            continue
+        if backbone.like is not None and backbone.like not in known_backbones():
+            yield Problem((*key, "like"), unknown("known backbone", backbone.like, known_backbones()))
+        yield from _check_precision(name, backbone, config)
+        faults = list(_check(key, "model", backbone.model, backbone.sha256, sources))
+        yield from faults
+        if faults:
+            continue
+        if sources.model(backbone.model).kind == "hub":
+            yield from _check_positions(key, backbone)
+            continue
+        architecture = _architecture(Path(sources.model(backbone.model).path))
+        layers = architecture.get("num_hidden_layers")
+        if layers and backbone.layers and backbone.layers > layers:
+            yield Problem(
+                (*key, "layers"), f"is {backbone.layers}; {backbone.model} has {layers}, expected 1 to {layers}"
+            )
+        positions = architecture.get("max_position_embeddings")
+        meant = key not in broken or "max_length" in backbone.model_fields_set
+        if meant and positions and backbone.max_length > positions:
+            text = f"is {backbone.max_length}; {backbone.model} takes {positions} tokens, expected at most that"
+            yield Problem((*key, "max_length"), text)
+
+
+def _check_precision(name: str, backbone: Backbone, config: StudyConfig) -> Iterator[Problem]:
+    for section in ("optimizer", "evaluation"):
+        precision = getattr(config, section).precision
+        if backbone.precisions is not None and precision not in backbone.precisions:
+            text = f"is {precision}, in which {name} does not train or run; expected {' or '.join(backbone.precisions)}"
+            yield Problem((section, "precision"), text)
+
+
+def _check_positions(key: Key, backbone: Backbone) -> Iterator[Problem]:
+    """A length beyond what a known model of the Hub takes."""
+    model = backbone.model.partition("@")[0]
+    positions = next((k.positions for k in known_backbones().values() if k.model == model), None)
+    if positions is not None and backbone.max_length > positions:
+        text = f"is {backbone.max_length}; {backbone.model} takes {positions} tokens, expected at most that"
+        yield Problem((*key, "max_length"), text)
+
+
+def _check(key: Key, field: str, model: str, sha256: str | None, sources: Sources) -> Iterator[Problem]:
+    try:
+        source = sources.model(model)
+    except LimbeckError as error:
+        yield Problem((*key, field), str(error))
+        return
+    if sha256 is None:
+        return
+    if source.kind == "hub":
+        yield Problem((*key, "sha256"), f"is given for the Hub id {model}; expected it for local weights only")
+        return
+    try:
+        source.expect(sha256)
+    except LimbeckError as error:
+        yield Problem((*key, "sha256"), str(error))
+
+
+def _architecture(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # Said better by the loader itself, when the model is loaded.
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,168 @@
+"""What a study's parts refer to, and whether it is there: all that a schema cannot see."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from limbeck.collections import load_collection
+from limbeck.collections.load import without_suffixes
+from limbeck.collections.suites import require_licensed_corpus
+from limbeck.evaluation import canonical
+from limbeck.retrieval import BM25
+from limbeck.runs import Fusion
+from limbeck.study.config.check_lists import check_lists
+from limbeck.study.config.check_models import check_models
+from limbeck.study.config.check_recipes import check_recipes
+from limbeck.study.config.resolver import BM25_NAME, Sources
+from limbeck.study.config.schema import BM25Parameters, FirstStage, FusionParameters, StudyConfig
+from limbeck.study.config.schema_errors import attempt, unknown
+from limbeck.study.config.yaml_file import Key, Problem
+
+
+def check_references(config: StudyConfig, values: Any, faults: list[Problem], sources: Sources) -> list[Problem]:
+    """All problems beyond keys and types.
+
+    Args:
+        config: the study, without the parts that have `faults`.
+        values: the file's content, in which the names of broken parts still stand.
+    """
+    broken = {fault.key[:2] for fault in faults}
+    known = {section: _names(values, section) for section in ("first_stages", "teachers", "lists")}
+    known["first_stages"] |= {BM25_NAME}
+    return [
+        *_check_collections(config, values, sources),
+        *_check_first_stages(config, known["first_stages"], broken, sources),
+        *check_models(config, broken, sources),
+        *check_lists(config, known, broken, sources),
+        *check_recipes(config, values, known["lists"], broken, sources),
+        *_check_seeds(config),
+        *_check_measures(config),
+    ]
+
+
+def _names(values: Any, section: str) -> set[str]:
+    found = values.get(section) if isinstance(values, dict) else None
+    return set(found) if isinstance(found, dict) else set()
+
+
+def _check_collections(config: StudyConfig, values: Any, sources: Sources) -> Iterator[Problem]:
+    places: list[tuple[Key, list[str]]] = [
+        (("collections", "train"), config.collections.train),
+        (("collections", "test"), config.collections.test),
+    ]
+    if config.validation:
+        places.append((("validation", "collections"), config.validation.collections))
+    for key, names in places:
+        for number, name in enumerate(names):
+            place = _place(values, key, name)
+            if name in names[:number]:
+                yield Problem(place, f'"{name}" is named twice; expected each collection once')
+                continue
+            found = [replace(each, absent=_may_come(name, sources)) for each in attempt(place, _look_up, name, sources)]
+            yield from found
+            if not found and not sources.is_local(name):
+                licence = attempt(place, require_licensed_corpus, without_suffixes(name))
+                yield from (replace(problem, absent=True) for problem in licence)
+            if not found and key[-1] != "train" and sources.is_local(name) and not sources.collection(name).qrels:
+                yield Problem(place, f'"{name}" has no judgments; expected a judged split to measure on')
+    if config.validation:
+        for name in config.validation.collections:
+            if sources.place(name) in {sources.place(test) for test in config.collections.test}:
+                text = f'"{name}" is a test collection too; expected other queries, or the best is chosen by the test'
+                yield Problem(_place(values, ("validation", "collections"), name), text)
+
+
+def _place(values: Any, key: Key, name: str) -> Key:
+    """Where a collection stands in the file: at its last mention, or with all the others if it stands in a suite."""
+    for part in key:
+        values = values.get(part) if isinstance(values, dict) else None
+    if not isinstance(values, list) or name not in values:
+        return key
+    return (*key, len(values) - 1 - values[::-1].index(name))
+
+
+def _look_up(name: str, sources: Sources) -> None:
+    """Raise unless there is such a collection. Nothing is fetched: of ir_datasets' ones only the name is looked up."""
+    if sources.is_local(name):
+        sources.collection(name)
+        return
+    import ir_datasets
+
+    try:
+        ir_datasets.load(without_suffixes(name))
+    except KeyError:
+        load_collection(name)
+
+
+def _may_come(name: str, sources: Sources) -> bool:
+    """Whether it can only be a folder that is not here yet: ir_datasets has nothing of this beginning."""
+    import ir_datasets
+
+    return not sources.is_local(name) and name.split("/")[0] not in {
+        known.split("/")[0] for known in ir_datasets.registry
+    }
+
+
+def _build(parameters: BM25Parameters) -> None:
+    BM25(**parameters.model_dump())
+
+
+def _build_fusion(parameters: FusionParameters) -> None:
+    Fusion(parameters.method, parameters.k, tuple(parameters.weights)).expect(len(parameters.stages))
+
+
+def _check_first_stages(config: StudyConfig, known: set[str], broken: set[Key], sources: Sources) -> Iterator[Problem]:
+    for name, stage in config.first_stages.items():
+        key: Key = ("first_stages", name)
+        given = [kind for kind in FirstStage.model_fields if getattr(stage, kind) is not None]
+        if len(given) != 1 and key not in broken:
+            kinds = ", ".join(FirstStage.model_fields)
+            yield Problem(
+                key, f"is {' and '.join(given) or 'nothing'}; expected one of {kinds}, as in {{bm25: {{k1: 0.9}}}}"
+            )
+        if stage.bm25 is not None:
+            yield from attempt((*key, "bm25"), _build, stage.bm25)
+        if stage.fuse is not None:
+            yield from attempt((*key, "fuse"), _build_fusion, stage.fuse)
+            for part in stage.fuse.stages:
+                if part not in known:
+                    yield Problem((*key, "fuse", "stages"), unknown("first stage", part, known))
+                elif part in config.first_stages and config.first_stages[part].fuse is not None:
+                    text = f'"{part}" is fused itself; expected first stages that are not: name their parts here'
+                    yield Problem((*key, "fuse", "stages"), text)
+        for collection, path in (stage.runs or {}).items():
+            if not sources.file(path).is_file():
+                text = f'"{path}": no such file in {sources.folder}'
+                yield Problem((*key, "runs", collection), text, absent=True)
+    uses: list[tuple[Key, str, list[str]]] = [
+        (("evaluation", "first_stage"), config.evaluation.first_stage, config.collections.test)
+    ]
+    if config.validation:
+        name = config.validation.first_stage or config.evaluation.first_stage
+        uses.append((("validation", "first_stage"), name, config.validation.collections))
+    uses += [
+        (("lists", name, "first_stage"), source.first_stage, sources.listed(name))
+        for name, source in config.lists.items()
+        if source.first_stage
+    ]
+    for key, name, collections in uses:
+        if name not in known:
+            yield Problem(key, unknown("first stage", name, known))
+            continue
+        for part in sources.fused(name):
+            if part in config.first_stages and config.first_stages[part].runs is not None:
+                for collection in collections:
+                    yield from attempt(key, sources.run_file, part, collection)
+
+
+def _check_seeds(config: StudyConfig) -> Iterator[Problem]:
+    for number, seed in enumerate(config.seeds):
+        if seed in config.seeds[:number]:
+            yield Problem(("seeds", number), f"{seed} is given twice; expected different seeds")
+
+
+def _check_measures(config: StudyConfig) -> Iterator[Problem]:
+    for number, measure in enumerate(config.evaluation.measures):
+        yield from attempt(("evaluation", "measures", number), canonical, measure)
+    if config.validation:
+        yield from attempt(("validation", "measure"), canonical, config.validation.measure)

@@ -1,0 +1,265 @@
+"""What the names in a study file stand for, and descriptions of it that do not depend on names."""
+
+import dataclasses
+import hashlib
+import os.path
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from limbeck.collections import Collection, load_collection
+from limbeck.collections.beir import is_collection_folder
+from limbeck.collections.load import without_suffixes
+from limbeck.collections.merge import merge
+from limbeck.core.errors import UsageError
+from limbeck.lists import Conversion, Sample, find_format
+from limbeck.models.sources import ModelSource, resolve
+from limbeck.retrieval import BM25, Dense, Splade
+from limbeck.runs import Fusion
+from limbeck.study.config.schema import BM25Parameters, FirstStage, StudyConfig
+from limbeck.teachers.llm import Cap, Listwise, Service, read_template
+
+BM25_NAME = "bm25"
+DEPTH = 100
+"""Candidates of lists from a first stage that state no depth of their own."""
+
+
+class Sources:
+    """A study's names, resolved from the folder of its file. Each thing is loaded once, and only when asked for."""
+
+    def __init__(self, config: StudyConfig, folder: Path) -> None:
+        self.config = config
+        self.folder = folder
+        self._collections: dict[str, Collection] = {}
+        self._digests: dict[Path, str] = {}
+        self._models: dict[str, ModelSource] = {}
+
+    def file(self, name: str) -> Path:
+        """A file or folder, relative to the study file's folder."""
+        return self.folder / os.path.expanduser(name)
+
+    def place(self, name: str) -> str:
+        """A collection's name with its folder made absolute, if it is one; what `load_collection` is to be given."""
+        base = without_suffixes(name)
+        if base == "demo" or base.startswith("demo/"):
+            return name
+        path = self.file(base)
+        if path.is_dir() or is_collection_folder(path.parent) or base.startswith((".", "/", "~")):
+            return os.path.normpath(path) + name[len(base) :]
+        return name
+
+    def is_local(self, name: str) -> bool:
+        """Whether loading this collection fetches nothing."""
+        place = self.place(name)
+        return place.startswith("/") or without_suffixes(place).split("/")[0] == "demo"
+
+    def collection(self, name: str) -> Collection:
+        """A collection, under the name that the study gives it. Raises what `load_collection` raises."""
+        if name not in self._collections:
+            self._collections[name] = replace(load_collection(self.place(name)), name=name)
+        return self._collections[name]
+
+    @cached_property
+    def training(self) -> Collection:
+        """All training collections as one."""
+        return merge([self.collection(name) for name in self.config.collections.train])
+
+    def model(self, name: str) -> ModelSource:
+        """Where a model is; its `path` is what to load. Raises MissingError for an absent folder or package."""
+        if name not in self._models:
+            local = not name.startswith("package:") and (self.file(name).is_dir() or name.startswith((".", "/", "~")))
+            self._models[name] = resolve(os.path.normpath(self.file(name)) if local else name)
+        return self._models[name]
+
+    def model_name(self, name: str) -> str:
+        """A model's name, with its folder made absolute if it is one."""
+        return self.model(name).name
+
+    def weights(self, name: str) -> str:
+        """What stands for a model: a digest of its weights, configuration and vocabulary, or its Hub id."""
+        source = self.model(name)
+        if source.sha256 is None:
+            return f"hub:{source.path}{f'@{source.revision}' if source.revision else ''}"
+        digest = hashlib.sha256(source.sha256.encode())
+        folder = Path(source.path)
+        for file in sorted(file for file in folder.rglob("*") if file.suffix in (".json", ".txt", ".model")):
+            digest.update(f"{file.relative_to(folder)} {self.digest(file)}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def first_stage(self, name: str) -> FirstStage:
+        """A first stage by name; `bm25` is known without being described."""
+        if name in self.config.first_stages:
+            return self.config.first_stages[name]
+        return FirstStage(bm25=BM25Parameters())
+
+    def retriever(self, name: str) -> BM25 | Splade | Dense | None:
+        """What finds a first stage's candidates, or None for one of given runs or fused ones."""
+        stage = self.first_stage(name)
+        if stage.bm25:
+            return BM25(**stage.bm25.model_dump())
+        if stage.splade:
+            return Splade(self.model_name(stage.splade.model), stage.splade.max_length)
+        if stage.dense:
+            return Dense(self.model_name(stage.dense.model), stage.dense.similarity, stage.dense.max_length)
+        return None
+
+    def fusion(self, name: str) -> Fusion | None:
+        """How a first stage fuses the ones that its `fuse` names, or None for one that fuses nothing."""
+        parameters = self.first_stage(name).fuse
+        if parameters is None:
+            return None
+        return Fusion(parameters.method, parameters.k, tuple(parameters.weights))
+
+    def fused(self, name: str) -> list[str]:
+        """The first stages that a first stage is made of: those that it fuses, or itself alone."""
+        parameters = self.first_stage(name).fuse
+        return parameters.stages if parameters else [name]
+
+    def stage_description(self, name: str) -> str:
+        """A first stage in words."""
+        fusion = self.fusion(name)
+        return f"{fusion} of {', '.join(self.fused(name))}" if fusion else str(self.retriever(name) or "given runs")
+
+    def run_file(self, first_stage: str, collection: str) -> Path:
+        """The run file that a first stage of given runs names for a collection."""
+        runs = self.first_stage(first_stage).runs or {}
+        for name, path in runs.items():
+            if self.place(name) == self.place(collection):
+                return self.file(path)
+        raise UsageError(
+            f'first stage "{first_stage}" has no run for {collection}; expected one under first_stages.'
+            f"{first_stage}.runs (it has {', '.join(runs) or 'none'})"
+        )
+
+    def list_file(self, lists: str, collection: str) -> Path:
+        """The file of a list source for a training collection; the lone file is every collection's."""
+        paths = self.config.lists[lists].path or {}
+        for name, path in paths.items():
+            if not name or self.place(name) == self.place(collection):
+                return self.file(path)
+        raise UsageError(
+            f'lists "{lists}" have no file for {collection}; expected one under lists.{lists}.path '
+            f"(it has {', '.join(paths) or 'none'})"
+        )
+
+    def listed(self, name: str) -> list[str]:
+        """The training collections that a list source makes lists of."""
+        return self.config.lists[name].collections or self.config.collections.train
+
+    def candidates(self, first_stage: str, collection: str) -> dict[str, Any]:
+        """What decides a first stage's candidates on a collection."""
+        fusion, retriever = self.fusion(first_stage), self.retriever(first_stage)
+        if fusion:
+            parts = [self.candidates(part, collection) for part in self.fused(first_stage)]
+            return {"fusion": dataclasses.asdict(fusion), "of": parts}
+        if retriever:
+            described = dataclasses.asdict(retriever)
+            if not isinstance(retriever, BM25):
+                described["model"] = self.weights(retriever.model)
+            return {type(retriever).__name__.lower(): described}
+        return {"run": self.digest(self.run_file(first_stage, collection))}
+
+    def lists(self, name: str) -> dict[str, Any]:
+        """What decides the content of a list source."""
+        source = self.config.lists[name]
+        if source.format == "limbeck":
+            return {"lists": self.digest(self.list_file(name, ""))}
+        described: dict[str, Any] = {
+            "parts": [
+                {
+                    "collection": self.collection(collection).fingerprint,
+                    "candidates": {"run": self.digest(self.list_file(name, collection))}
+                    if source.path
+                    else self.candidates(source.first_stage or BM25_NAME, collection),
+                }
+                for collection in self.listed(name)
+            ],
+            "depth": self.depth(name),
+            "labels": source.labels,
+            "signal": source.signal,
+        }
+        if source.path:
+            described["format"] = source.format
+        if not source.add_positives:
+            described["add_positives"] = False
+        if source.corpus_negatives:
+            described["corpus_negatives"] = source.corpus_negatives
+        if source.teacher:
+            described["teacher"] = self.teacher(source.teacher)
+        return described
+
+    def teacher(self, name: str) -> dict[str, Any]:
+        """What decides a teacher's signals."""
+        teacher = self.config.teachers[name]
+        if teacher.biencoder:
+            return {"weights": self.weights(teacher.biencoder), "scale": teacher.scale}
+        if teacher.ensemble:
+            weights = [self.weights(model) for model in teacher.ensemble]
+            return {"ensemble": weights, "combine": teacher.combine, "max_length": teacher.max_length}
+        # Where an endpoint is says nothing of what answers there; the user's word for that is its revision.
+        llm = self.weights(teacher.llm) if teacher.llm in teacher.models else teacher.llm
+        asked = {"parameters": dict(self.service(name).parameters), "settings": self.listwise(name).describe()}
+        return {"llm": llm, "revision": teacher.revision, **asked}
+
+    def listwise(self, name: str) -> Listwise:
+        """How an LLM teacher is shown passages. Raises UsageError or MissingError for what cannot be."""
+        of = self.config.teachers[name]
+        own = of.prompt.endswith((".yaml", ".yml"))
+        template = read_template(str(self.file(of.prompt)) if own else of.prompt, "listwise")
+        return Listwise(
+            replace(template, name=of.prompt), of.window, of.step, of.passes, of.orders, False, of.seed,
+            of.passage_words, of.attempts,
+        )  # fmt: skip
+
+    def service(self, name: str) -> Service:
+        """What an LLM teacher is reached by. Raises what `Service` raises."""
+        of = self.config.teachers[name]
+        sampling = {"temperature": of.temperature, "top_p": of.top_p, "max_tokens": of.max_tokens, "seed": of.seed}
+        model = self.model_name(of.llm) if of.llm in of.models else of.llm
+        return Service(
+            model, of.endpoint, sampling | of.parameters, of.revision, of.key_variable, of.concurrency,
+            cap=Cap(of.budget_tokens),
+        )  # fmt: skip
+
+    @property
+    def scoring_teachers(self) -> list[str]:
+        """The teachers that are measured on the test collections: an LLM would have to be paid for that."""
+        return [name for name, teacher in self.config.teachers.items() if not teacher.llm]
+
+    def conversion(self, name: str) -> Conversion:
+        """What is made of a list source's published file. Raises UsageError for what cannot be."""
+        source = self.config.lists[name]
+        signals = None
+        # Runs carry more than a study may want of them; other formats are taken as they are.
+        if find_format(source.format).keep is not None and (source.signal or source.labels or source.teacher):
+            kept = {"order": {"teacher_order"}, "scores": {"teacher_scores", "teacher_order"}}
+            # A teacher's own order takes the place of the run's.
+            signals = frozenset(kept.get(source.signal or "", () if source.labels else {"teacher_order"}))
+        labels = source.labels is not None
+        return Conversion(
+            source.format,
+            source.depth,
+            signals,
+            labels,
+            source.add_positives,
+            source.checksum,
+            source.corpus_negatives or 0,
+        )
+
+    def depth(self, name: str) -> int | None:
+        """How many candidates a list source takes; None for all that its run file has."""
+        source = self.config.lists[name]
+        return source.depth or (None if source.path else DEPTH)
+
+    def sample(self, name: str) -> Sample:
+        """The sample of a list source. Raises UsageError for one that cannot be."""
+        given = self.config.lists[name].sample
+        return Sample.parse(given) if isinstance(given, str) else Sample.from_mapping(given)
+
+    def digest(self, path: Path) -> str:
+        """16 hex digits of SHA-256 over a file's bytes."""
+        if path not in self._digests:
+            with path.open("rb") as stream:
+                self._digests[path] = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+        return self._digests[path]

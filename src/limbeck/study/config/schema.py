@@ -1,0 +1,328 @@
+"""The study file's sections, keys and types. What refers to what is checked in `checks`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from limbeck.collections import expand_suites
+from limbeck.study.config.backbones import with_known
+from limbeck.study.config.yaml_file import Key
+
+
+def listed(value: Any) -> Any:
+    """One name stands for a list of it."""
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(listed), Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Precision = Literal["fp32", "bf16"]
+
+
+class Section(BaseModel):
+    """A mapping of known keys with values of the right type: nothing is converted, nothing unknown is let pass."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _or_none(value: Any) -> Any:
+    """YAML reads `off` and `no` as false, and `none` as a word."""
+    return None if value is False or value == "none" else value
+
+
+class BM25Parameters(Section):
+    """As of `limbeck.retrieval.BM25`."""
+
+    k1: float = 0.9
+    b: float = 0.4
+    stemmer: Annotated[str | None, BeforeValidator(_or_none)] = "english"
+    stopwords: Annotated[str | None, BeforeValidator(_or_none)] = "english"
+
+
+class SpladeParameters(Section):
+    """As of `limbeck.retrieval.Splade`."""
+
+    model: str
+    max_length: Count | None = None
+    sha256: str | None = None
+
+
+class DenseParameters(Section):
+    """As of `limbeck.retrieval.Dense`."""
+
+    model: str
+    similarity: Literal["cosine", "dot"] | None = None
+    max_length: Count | None = None
+    sha256: str | None = None
+
+
+class FusionParameters(Section):
+    """As of `limbeck.runs.Fusion`, of other first stages, each retrieved to the depth that is asked of it."""
+
+    stages: list[str]
+    method: Literal["rrf", "interpolate"] = "rrf"
+    k: Amount = 60
+    weights: list[Amount] = Field(default_factory=list)
+
+
+class FirstStage(Section):
+    """One kind of first stage; `runs` are given ones, a run file for each collection."""
+
+    bm25: BM25Parameters | None = None
+    splade: SpladeParameters | None = None
+    dense: DenseParameters | None = None
+    fuse: FusionParameters | None = None
+    runs: dict[str, str] | None = None
+
+    @property
+    def encoder(self) -> SpladeParameters | DenseParameters | None:
+        """The section that names a model."""
+        return self.splade or self.dense
+
+
+class Teacher(Section):
+    """One kind of teacher.
+
+    biencoder  its cosines times `scale` are teacher scores
+    ensemble   cross-encoders, whose mean scores are teacher scores; `combine` and `max_length` as of `teach ensemble`
+    llm        orders windows of passages, as of `teach llm`: at `endpoint`, with the key that the environment variable
+               `key_variable` holds, or without one in process. `parameters` are further ones to send.
+    """
+
+    biencoder: str = ""
+    scale: Rate = 1.0
+    sha256: str | None = None
+
+    ensemble: list[str] = Field(default_factory=list)
+    combine: Literal["mean", "standardised"] = "mean"
+    max_length: Count | None = None
+
+    llm: str = ""
+    endpoint: str | None = None
+    prompt: str = "rank_zephyr"
+    window: Count = 20
+    step: Count = 10
+    passes: Count = 1
+    orders: Count = 1
+    passage_words: Count = 300
+    attempts: Count = 3
+    temperature: Amount = 0.0
+    top_p: Amount = 1.0
+    max_tokens: Count = 256
+    seed: int = 1
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    revision: str = ""
+    key_variable: str = "LIMBECK_API_KEY"
+    concurrency: Count = 4
+    budget_tokens: Count | None = None
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that it names; one, in a study that is right."""
+        return [kind for kind in TEACHER_KEYS if getattr(self, kind)]
+
+    @property
+    def models(self) -> list[str]:
+        """The models that are loaded in this process."""
+        in_process = [self.llm] if self.llm and self.endpoint is None and not self.llm.endswith(".gguf") else []
+        return [*([self.biencoder] if self.biencoder else []), *self.ensemble, *in_process]
+
+
+TEACHER_KEYS: dict[str, frozenset[str]] = {
+    "biencoder": frozenset({"scale", "sha256"}),
+    "ensemble": frozenset({"combine", "max_length"}),
+    "llm": frozenset(
+        {"endpoint", "prompt", "window", "step", "passes", "orders", "passage_words", "attempts", "temperature",
+         "top_p", "max_tokens", "seed", "parameters", "revision", "key_variable", "concurrency", "budget_tokens"}
+    ),
+}  # fmt: skip
+"""The keys that go with each kind of teacher."""
+
+
+def _expanded(value: Any) -> Any:
+    """Suites stand for their members."""
+    names = listed(value)
+    return expand_suites(names) if isinstance(names, list) and all(isinstance(n, str) for n in names) else names
+
+
+def _counted(value: Any) -> Any:
+    """A number n stands for the seeds 1 to n."""
+    return list(range(1, value + 1)) if type(value) is int and 1 <= value <= 10_000 else value
+
+
+def _by_collection(value: Any) -> Any:
+    """One file stands for the only training collection's."""
+    return {"": value} if isinstance(value, str) else value
+
+
+TestNames = Annotated[list[str], BeforeValidator(_expanded), Field(min_length=1)]
+
+
+class Collections(Section):
+    """What is trained on, and what is tested on; suites of `limbeck.collections.suites` stand for their members."""
+
+    train: Names
+    test: TestNames
+
+
+class Backbone(Section):
+    """A model to train, and the learning rate of stages that state none.
+
+    Where `model` is left out, the key is the name of a known backbone (`limbeck.study.config.backbones`), which gives
+    `model`, `learning_rate`, `batch` and `precisions`.
+
+    Attributes:
+        like: the known backbone that it is built like, for plans and rehearsals of a model that is not on this machine.
+        batch: triples of a step, from which stages with a `batch_divisor` take their lists per step.
+        precisions: those in which the model may be trained and run; None: any.
+        single_separator: put one separator between query and passage where the tokeniser would put two (RoBERTa).
+    """
+
+    model: str = ""
+    like: str | None = None
+    layers: Count | None = None
+    max_length: Count = 256
+    query_tokens: Count = 64
+    learning_rate: Rate | None = None
+    batch: Count | None = None
+    precisions: list[str] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    single_separator: bool = False
+    sha256: str | None = None
+
+
+class ListSource(Section):
+    """Where training lists come from: a run's candidates with signals added, a published file, or ready lists.
+
+    Attributes:
+        format: `run`, `limbeck` (ready lists), or another one of `limbeck.lists.format_names`.
+        collections: the training collections to make lists of, all of them by default.
+        signal: of a run, its order as a teacher's, or its scores and their order. Other formats have their own signals.
+        add_positives: whether judged positives that the candidates lack are added; with labels as the only signal.
+        corpus_negatives: so many random passages of the collection behind each list's own, the same in each epoch;
+            `sample: {depth: …, random: …}` draws from them. With labels of judgments as the only published signal; a
+            teacher scores them too.
+        checksum: MD5 or SHA-256 of the file.
+        sample: how passages are drawn: keys of `limbeck.lists.Sample`, or the name of a published policy.
+    """
+
+    format: str
+    collections: Names | None = None
+    path: Annotated[dict[str, str] | None, BeforeValidator(_by_collection)] = None
+    first_stage: str | None = None
+    depth: Count | None = None
+    labels: Literal["qrels"] | None = None
+    add_positives: bool = True
+    corpus_negatives: Count | None = None
+    signal: Literal["order", "scores"] | None = None
+    teacher: str | None = None
+    checksum: str | None = None
+    sample: dict[str, Any] | str = Field(default_factory=dict)
+
+
+class Stage(Section):
+    """One objective on one list source.
+
+    `lists_per_step` is a number, or `batch_divisor` divides the backbone's batch: 8 where a list stands for 8 triples.
+    Its length is given in `steps`, in `epochs`, or in `pairs` of query and passage, for stages that are to see equally
+    many whatever a step holds.
+    """
+
+    objective: str
+    lists: str
+    lists_per_step: Count | None = None
+    batch_divisor: Count | None = None
+    steps: Count | None = None
+    epochs: Rate | None = None
+    pairs: Count | None = None
+    learning_rate: Rate | None = None
+
+
+class Optimizer(Section):
+    """As of `limbeck.training.Settings`."""
+
+    warmup: Amount = 0.1
+    schedule: Literal["linear", "constant"] = "linear"
+    clip: Amount = 1.0
+    weight_decay: Amount = 0.0
+    precision: Precision = "fp32"
+    token_budget: Count = 2048
+    max_tokens_without_grad_cache: Count = 12288
+    compiled: bool = False
+    checkpoint_every: Count = 500
+
+
+class Validation(Section):
+    """What chooses the checkpoint.
+
+    `allow_test_queries` lets it choose by test queries, as arXiv 2603.03010 does (NanoBEIR is a part of BEIR's tests);
+    the study warns then. `best_so_far`: as of `limbeck.training.Validation`.
+    """
+
+    collections: TestNames
+    first_stage: str | None = None
+    depth: Count = 100
+    measure: str = "nDCG@10"
+    every: Count = 500
+    allow_test_queries: bool = False
+    best_so_far: bool = False
+
+
+class Evaluation(Section):
+    """How every cell is tested.
+
+    `margin`, in the first measure's unit and chosen beforehand: recipes that differ by less are as good as each other.
+    """
+
+    first_stage: str = "bm25"
+    depth: Count = 100
+    measures: Names = Field(default_factory=lambda: ["nDCG@10"])
+    precision: Precision = "fp32"
+    margin: Rate | None = None
+
+
+class StudyConfig(Section):
+    """A whole study file; `rehearsal` says that it is one in miniature, whose values mean nothing."""
+
+    name: Annotated[str, Field(min_length=1)]
+    rehearsal: bool = False
+    collections: Collections
+    first_stages: dict[str, FirstStage] = Field(default_factory=dict)
+    teachers: dict[str, Teacher] = Field(default_factory=dict)
+    backbones: Annotated[dict[str, Backbone], BeforeValidator(with_known), Field(min_length=1)]
+    lists: Annotated[dict[str, ListSource], Field(min_length=1)]
+    recipes: Annotated[dict[str, Annotated[list[Stage], Field(min_length=1)]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], BeforeValidator(_counted), Field(min_length=1)] = (
+        Field(default_factory=lambda: [1])
+    )
+    optimizer: Optimizer = Optimizer()
+    validation: Validation | None = None
+    evaluation: Evaluation = Evaluation()
+
+
+SECTIONS: dict[tuple[str, ...], type[Section]] = {
+    (): StudyConfig,
+    ("collections",): Collections,
+    ("first_stages", "*"): FirstStage,
+    ("first_stages", "*", "bm25"): BM25Parameters,
+    ("first_stages", "*", "splade"): SpladeParameters,
+    ("first_stages", "*", "dense"): DenseParameters,
+    ("first_stages", "*", "fuse"): FusionParameters,
+    ("teachers", "*"): Teacher,
+    ("backbones", "*"): Backbone,
+    ("lists", "*"): ListSource,
+    ("recipes", "*", "*"): Stage,
+    ("optimizer",): Optimizer,
+    ("validation",): Validation,
+    ("evaluation",): Evaluation,
+}
+
+
+def known_keys(section: Key) -> list[str]:
+    """The keys that the section at `section` may hold; none for one whose keys are the user's own names."""
+    for pattern, model in SECTIONS.items():
+        if len(pattern) == len(section) and all(p in ("*", k) for p, k in zip(pattern, section, strict=True)):
+            return list(model.model_fields)
+    return []

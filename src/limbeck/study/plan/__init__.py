@@ -1,0 +1,1 @@
+"""The plan: a study's cells, what they cost, and what they need."""

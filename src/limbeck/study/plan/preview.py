@@ -1,0 +1,190 @@
+"""What a study will take, before anything is fetched or run."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.study.analysis.audit import audit_study
+from limbeck.study.config.study import Study
+from limbeck.study.plan.architecture import architecture_of
+from limbeck.study.plan.cost import NONE, CostEstimate, CostModel
+from limbeck.study.plan.downloads import Download, downloads
+from limbeck.study.plan.plan import plan_study
+from limbeck.study.run.index import describe_study, recipe_steps
+from limbeck.study.run.status import cell_state
+from limbeck.study.run.store import Store, key_of
+
+BYTES_OF_RANK = 14
+"""Of a line of a gzipped run, measured on TREC-DL 2020's."""
+
+
+def preview(
+    study: Study,
+    output: str | Path,
+    pairs_per_second: float | None = None,
+    flops_per_second: float | Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """The study in numbers, beside what `output` holds already. Fetches nothing.
+
+    Args:
+        pairs_per_second: pairs that are trained on in a second; three are scored in the same time.
+        flops_per_second: the same as operations; of each backbone, or of all alike.
+
+    Returns:
+        `name`; `cells`, each with `id` (None where collections must be fetched first), `backbone`, `recipe`, `seed`,
+        `state` (None: not known yet), `steps`, `training`, `validation` and `evaluation` (see
+        `limbeck.study.plan.cost.Work`) and `hours`; `totals` of the cells that are not done; `shared`, what is
+        computed once
+        (what → how many of different content); `downloads`; `disk` in bytes; `audit` (see
+        `limbeck.study.analysis.audit`); `warnings`; and `summary`.
+    """
+    workload, fetched = CostModel(study), downloads(study)
+    known, warnings = _known(study, output, fetched)
+    rates = _Rates(pairs_per_second, flops_per_second)
+    cells = []
+    for backbone in study.config.backbones:
+        evaluation = workload.evaluation(backbone)
+        for recipe in study.config.recipes:
+            steps = recipe_steps(study, backbone, recipe)
+            training, validation = workload.training(backbone, recipe), workload.validation(backbone, recipe)
+            hours = rates.hours(backbone, training, validation + evaluation)
+            for seed in study.config.seeds:
+                cell_id, state = known.get((backbone, recipe, seed), (None, None))
+                cells.append(
+                    {
+                        "id": cell_id, "backbone": backbone, "recipe": recipe, "seed": seed, "state": state,
+                        "steps": steps, "training": asdict(training), "validation": asdict(validation),
+                        "evaluation": asdict(evaluation), "hours": hours,
+                    }
+                )  # fmt: skip
+    # Equal cells are trained once.
+    different = list({cell["id"] or number: cell for number, cell in enumerate(cells)}.values())
+    left = [cell for cell in different if cell["state"] != "done"]
+    done = f"{len(different) - len(left)} done already" if known else "not known yet which are done already"
+    shared = _shared(study)
+    same = f" ({len(different)} different ones)" if len(different) < len(cells) else ""
+    return {
+        "name": study.name,
+        "cells": cells,
+        "totals": _totals(workload, left, rates),
+        "shared": shared,
+        "downloads": [asdict(each) for each in fetched],
+        "disk": _disk(workload, left),
+        "audit": audit_study(study),
+        "warnings": warnings,
+        "summary": f"{len(cells)} cells{same}, {done}; computed once for all: "
+        + ", ".join(
+            f"{count} {what if count != 1 else what.removesuffix('s')}" for what, count in shared.items() if count
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """How fast pairs are trained on; a pair is scored in a third of the time."""
+
+    pairs: float | None
+    flops: float | Mapping[str, float] | None
+
+    def hours(self, backbone: str, training: CostEstimate, scoring: CostEstimate) -> float | None:
+        flops = self.flops[backbone] if isinstance(self.flops, Mapping) else self.flops
+        if self.pairs is not None and training.pairs is not None and scoring.pairs is not None:
+            return (training.pairs + scoring.pairs / 3) / self.pairs / 3600
+        if flops is not None and training.flops is not None and scoring.flops is not None:
+            return (training.flops + scoring.flops) / flops / 3600
+        return None
+
+
+def _known(
+    study: Study, output: str | Path, fetched: list[Download]
+) -> tuple[dict[tuple[str, str, int], tuple[str, str]], list[str]]:
+    """(backbone, recipe, seed) → (id, state), as far as that can be told without fetching; and warnings."""
+    store = Store(output)
+    index: dict[str, Any] | None = None
+    absent = [each.name for each in fetched if not each.here and each.kind != "model"]
+    if not absent:
+        index = describe_study(plan_study(study))
+    elif store.index.exists() and store.study.read_text(encoding="utf-8") == study.text:
+        index = store.read_index()
+    if index is None:
+        text = (
+            f"{len(absent)} collections and files are not here: whether validation and training see test queries, and "
+            "which cells are done already, is known once they are"
+        )
+        return {}, [text]
+    states = {
+        (entry["backbone"], entry["recipe"], entry["seed"]): (
+            entry["id"],
+            cell_state(store, entry, index["measures"])[0],
+        )
+        for entry in index["cells"]
+    }
+    return states, list(index["warnings"])
+
+
+def _totals(workload: CostModel, cells: list[dict[str, Any]], rates: _Rates) -> dict[str, Any]:
+    """The work of some cells; what several begin with is trained once."""
+    total = dict.fromkeys(("training", "validation", "evaluation"), NONE)
+    hours: list[float | None] = []
+    begun = set()
+    for cell in cells:
+        stages = workload.study.config.recipes[cell["recipe"]]
+        training = NONE
+        for number, stage in enumerate(stages, 1):
+            prefix = key_of([cell["backbone"], cell["seed"], [each.model_dump() for each in stages[:number]]])
+            if prefix not in begun:
+                begun.add(prefix)
+                training += workload.stage(cell["backbone"], stage)
+        work = {part: CostEstimate(**cell[part]) for part in ("validation", "evaluation")} | {"training": training}
+        total = {part: total[part] + work[part] for part in total}
+        hours.append(rates.hours(cell["backbone"], training, work["validation"] + work["evaluation"]))
+    return {"cells": len(cells), **{part: asdict(work) for part, work in total.items()}, "hours": _sum(hours)}
+
+
+def _sum(values: list[Any]) -> Any:
+    return None if None in values else sum(values)
+
+
+def _shared(study: Study) -> dict[str, int]:
+    """By what the study file says, so that nothing need be loaded."""
+    config, sources = study.config, study.sources
+    lists = {key_of(source.model_dump(exclude={"sample"})) for source in config.lists.values()}
+    uses = {(config.evaluation.first_stage, config.evaluation.depth, name) for name in config.collections.test}
+    if config.validation:
+        first_stage = config.validation.first_stage or config.evaluation.first_stage
+        uses |= {(first_stage, config.validation.depth, name) for name in config.validation.collections}
+    for name, source in config.lists.items():
+        if source.first_stage:
+            uses |= {(source.first_stage, sources.depth(name) or 0, each) for each in sources.listed(name)}
+    runs = {
+        key_of([sources.first_stage(stage).model_dump(), depth, sources.place(name)]) for stage, depth, name in uses
+    }
+    found = {name: architecture_of(backbone, sources) for name, backbone in config.backbones.items()}
+    tokenizers = {(each.tokenizer, each.shape.get("vocab_size")) if each else name for name, each in found.items()}
+    validated = config.validation.collections if config.validation else []
+    texts = len(dict.fromkeys(map(sources.place, [*config.collections.test, *validated]))) + 1
+    return {
+        "training lists": len(lists),
+        "first-stage runs": len(runs),
+        "teachers": len(config.teachers),
+        "token stores": len(tokenizers) * texts,
+    }
+
+
+def _disk(workload: CostModel, cells: list[dict[str, Any]]) -> dict[str, int | None]:
+    """Bytes of finished models, of the checkpoints of one training, and of the runs of all evaluations."""
+    weights: dict[str, int | None] = {}
+    for name in dict.fromkeys(cell["backbone"] for cell in cells):
+        model = workload.model(name)
+        weights[name] = None if model is None else sum(weight.numel() for weight in model.parameters())
+    pairs = _sum([cell["evaluation"]["pairs"] for cell in cells])
+    models = _sum([weights[cell["backbone"]] for cell in cells])
+    # Two checkpoints, each of weights, two moments of the optimiser, and the best weights so far.
+    sizes = [size for size in weights.values() if size is not None]
+    largest = max(sizes, default=0) if len(sizes) == len(weights) else None
+    return {
+        "models": models and 4 * models,
+        "checkpoints": largest and 32 * largest,
+        "runs": pairs and BYTES_OF_RANK * pairs,
+    }

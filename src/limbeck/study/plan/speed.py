@@ -1,0 +1,57 @@
+"""How fast this machine trains a backbone: a short run of a random model in its real shape."""
+
+import time
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from limbeck.core.errors import UsageError
+from limbeck.models.cross_encoder import autocast
+from limbeck.models.flops import training_flops
+from limbeck.study.config.study import Study
+from limbeck.study.plan.architecture import architecture_of
+
+TOKENS = 96  # about an MS MARCO pair
+ROUNDS = 2
+
+
+def flops_per_second(study: Study, console: Console) -> dict[str, float]:
+    """Backbone → operations per second of forward and backward passes, the best of a few rounds after one to warm up.
+
+    On the accelerator if there is one, in the study's precision, on about one micro-batch of pairs of equal length.
+    UsageError for a backbone whose shape is not known.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    rates: dict[tuple[str, int | None], float] = {}
+    found = {}
+    for name, backbone in study.config.backbones.items():
+        key = (backbone.model, backbone.layers)
+        if key not in rates:
+            architecture = architecture_of(backbone, study.sources)
+            if architecture is None:
+                raise UsageError(f"backbones.{name}: its shape is not known here; write `like: NAME` of a known one")
+            model = architecture.model(backbone.layers, device)
+            # On a CPU, so few that the largest backbones take seconds.
+            pairs = max(1, study.config.optimizer.token_budget // TOKENS) if device == "cuda" else 4
+            rates[key] = _rate(model, pairs, min(TOKENS, backbone.max_length), study.config.optimizer.precision)
+            console.print(f"{name}: {rates[key]:.2e} operations a second on {device}", highlight=False)
+        found[name] = rates[key]
+    return found
+
+
+def _rate(model: Any, pairs: int, tokens: int, precision: str) -> float:
+    ids = torch.randint(model.config.vocab_size, (pairs, tokens), device=model.device)
+    mask = torch.ones_like(ids)
+
+    def seconds() -> float:
+        began = time.perf_counter()
+        with autocast(model.device, precision):
+            scores = model(input_ids=ids, attention_mask=mask).logits
+        scores.float().sum().backward()
+        if model.device.type == "cuda":
+            torch.cuda.synchronize(model.device)
+        return time.perf_counter() - began
+
+    seconds()
+    return training_flops(model, [tokens] * pairs) / min(seconds() for _ in range(ROUNDS))

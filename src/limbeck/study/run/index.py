@@ -1,0 +1,142 @@
+"""The index of a study's output: all that reading its results needs, without the study file or its sources."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from limbeck import __version__
+from limbeck.core.files import write_json, write_text
+from limbeck.evaluation import canonical
+from limbeck.objectives import parse
+from limbeck.study.analysis.audit import facts_of
+from limbeck.study.config.resolver import Sources
+from limbeck.study.config.schema import Stage
+from limbeck.study.config.study import Study
+from limbeck.study.plan.plan import Cell, StudyPlan, evaluation_description, learning_rate, lists_per_step, stated_steps
+from limbeck.study.run.leaks import planned_searches
+from limbeck.study.run.store import Store, key_of
+
+
+def write_index(plan: StudyPlan, store: Store) -> None:
+    """Copy the study file and write `index.json`; files that would not change are left as they are."""
+    study = plan.study
+    if not store.study.exists() or store.study.read_text(encoding="utf-8") != study.text:
+        write_text(store.study, study.text)
+    index = describe_study(plan)
+    found = store.read_index() if store.index.exists() else {}
+    created = found.pop("created", None) if found.get("name") == study.name else None
+    if created is None or found != index:
+        write_json(store.index, {**index, "created": created or datetime.now(UTC).isoformat("T", "seconds")})
+
+
+def describe_study(plan: StudyPlan) -> dict[str, Any]:
+    """What `index.json` holds, but for the time it was made."""
+    study = plan.study
+    config, sources = study.config, study.sources
+    tests = [sources.collection(name) for name in config.collections.test]
+    return {
+        "name": study.name,
+        "rehearsal": config.rehearsal,
+        "limbeck_version": __version__,
+        "measures": list(dict.fromkeys(canonical(measure) for measure in config.evaluation.measures)),
+        "margin": config.evaluation.margin,
+        "collections": [_collection(sources, test.name) for test in tests],
+        "training": [_collection(sources, name) for name in config.collections.train],
+        "validation": config.validation
+        and {
+            "collections": [_collection(sources, name) for name in config.validation.collections],
+            "first_stage": config.validation.first_stage or config.evaluation.first_stage,
+            "measure": canonical(config.validation.measure),
+            "test_queries_allowed": config.validation.allow_test_queries,
+        },
+        "first_stage": {
+            "name": config.evaluation.first_stage,
+            "description": sources.stage_description(config.evaluation.first_stage),
+            "depth": config.evaluation.depth,
+            "evaluations": {test.name: first_stage_key(study, test.name) for test in tests},
+        },
+        "teachers": [
+            {
+                "name": name,
+                "model": " + ".join(config.teachers[name].models),
+                "evaluations": {test.name: teacher_key(study, name, test.name) for test in tests},
+            }
+            for name in sources.scoring_teachers
+        ],
+        "backbones": [
+            {"name": name, "model": backbone.model, "layers": backbone.layers}
+            for name, backbone in config.backbones.items()
+        ],
+        "recipes": [
+            {"name": name, "stages": [_stage(study, stage) for stage in stages]}
+            for name, stages in config.recipes.items()
+        ],
+        "facts": facts_of(study),
+        "leaks": planned_searches(study),
+        "cells": [
+            {
+                "id": cell.id,
+                "backbone": cell.backbone,
+                "recipe": cell.recipe,
+                "seed": cell.seed,
+                "steps": recipe_steps(study, cell.backbone, cell.recipe),
+                "evaluations": {test.name: cell_key(study, cell, test.name) for test in tests},
+            }
+            for cell in plan.cells
+        ],
+        "warnings": list(plan.warnings),
+    }
+
+
+def first_stage_key(study: Study, collection: str) -> str:
+    """What a first stage's evaluation is kept under."""
+    return key_of(evaluation_description(study.sources, collection, ranker="first stage"))
+
+
+def teacher_key(study: Study, teacher: str, collection: str) -> str:
+    """What a teacher's evaluation is kept under."""
+    biencoder = study.config.teachers[teacher].biencoder
+    # No scale changes the ranking of a bi-encoder.
+    ranker = {"biencoder": study.sources.weights(biencoder)} if biencoder else study.sources.teacher(teacher)
+    return key_of(evaluation_description(study.sources, collection, ranker=ranker))
+
+
+def cell_key(study: Study, cell: Cell, collection: str) -> str:
+    """What a cell's evaluation is kept under, in the cell's folder."""
+    return key_of(evaluation_description(study.sources, collection, precision=study.config.evaluation.precision))
+
+
+def recipe_steps(study: Study, backbone: str, recipe: str) -> int | None:
+    """Optimiser steps of a recipe; None where a stage counts epochs, whose length its lists decide."""
+    steps = [stated_steps(study, backbone, stage) for stage in study.config.recipes[recipe]]
+    return None if None in steps else sum(step for step in steps if step)
+
+
+def _collection(sources: Sources, name: str) -> dict[str, Any]:
+    found = sources.collection(name)
+    return {
+        "name": found.name,
+        "place": sources.place(name),
+        "fingerprint": found.fingerprint,
+        "qrels": found.qrels_fingerprint,
+        "documents": len(found.documents),
+        "queries": len(found.qrels),
+    }
+
+
+def _stage(study: Study, stage: Stage) -> dict[str, Any]:
+    objective = parse(stage.objective)
+    rates = {name: learning_rate(study, name, stage) for name in study.config.backbones}
+    counts = {lists_per_step(study, name, stage) for name in study.config.backbones}
+    steps = {stated_steps(study, name, stage) for name in study.config.backbones}
+    same = len(set(rates.values())) == 1
+    # Steps and lists per step are None where each backbone has its own, by its batch.
+    return {
+        "objective": str(objective),
+        "lists": stage.lists,
+        "signal": " + ".join(sorted(objective.signals)),
+        "sample": str(study.sources.sample(stage.lists)),
+        "steps": steps.pop() if len(steps) == 1 else None,
+        "epochs": stage.epochs,
+        "lists_per_step": counts.pop() if len(counts) == 1 else None,
+        "learning_rate": next(iter(rates.values())) if same else ", ".join(f"{r:g} ({n})" for n, r in rates.items()),
+    }

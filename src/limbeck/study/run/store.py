@@ -1,0 +1,111 @@
+"""Where a study's results lie on disk. Whatever has its name there is complete: all is written aside, then renamed."""
+
+import hashlib
+import json
+import shutil
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from limbeck.core.errors import DataError, MissingError
+from limbeck.core.files import locked
+
+
+class Store:
+    """The output folder of a study.
+
+    study.yaml                  a copy of the study file
+    index.json                  what the study consists of, and which cell is which
+    invocations/TIME.json       which call ran which cells, with what and where
+    hashes.json                 SHA-256 of its files, so that only new ones are read for the provenance
+    cells/ID/                   cell.json (its description), state.json, error.txt (a traceback), the training's files
+    cells/ID/evaluations/KEY/   run.gz, head.gz (its first passages), values.json (every query's values)
+    shared/runs/KEY.run.gz      first stages' runs
+    shared/lists/KEY.parquet    training lists
+    shared/teachers/            scores of cross-encoders, and KEY.calls.jsonl: calls to an LLM; none is made twice
+    shared/leaks/KEY.json       what was found of a test in training lists or a validation
+    shared/evaluations/KEY/     the same as a cell's, of first stages and teachers
+    shared/prefixes/KEY/      states after first stages that several cells have in common, until all cells are done
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    @property
+    def index(self) -> Path:
+        return self.folder / "index.json"
+
+    @property
+    def study(self) -> Path:
+        return self.folder / "study.yaml"
+
+    @property
+    def invocations(self) -> Path:
+        return self.folder / "invocations"
+
+    def cell(self, cell_id: str) -> Path:
+        return self.folder / "cells" / cell_id
+
+    def evaluation(self, cell_id: str | None, key: str) -> Path:
+        """The folder of one evaluation, of a cell or of what all cells share."""
+        return (self.folder / "shared" if cell_id is None else self.cell(cell_id)) / "evaluations" / key
+
+    def run(self, key: str) -> Path:
+        return self.folder / "shared" / "runs" / f"{key}.run.gz"
+
+    def lists(self, key: str) -> Path:
+        return self.folder / "shared" / "lists" / f"{key}.parquet"
+
+    @property
+    def teachers(self) -> Path:
+        return self.folder / "shared" / "teachers"
+
+    def leaks(self, key: str) -> Path:
+        return self.folder / "shared" / "leaks" / f"{key}.json"
+
+    def prefix(self, key: str) -> Path:
+        return self.folder / "shared" / "prefixes" / key
+
+    def drop_prefixes(self) -> None:
+        """Remove what only cells that are still to be trained need."""
+        shutil.rmtree(self.folder / "shared" / "prefixes", ignore_errors=True)
+
+    def state(self, cell_id: str) -> dict[str, Any]:
+        """A cell's `state.json`: `status`, and what came of it; empty where there is none yet."""
+        path = self.cell(cell_id) / "state.json"
+        found: dict[str, Any] = read_json(path) if path.exists() else {}
+        return found
+
+    def read_index(self) -> dict[str, Any]:
+        """`index.json`. MissingError where the folder holds no study."""
+        if not self.index.exists():
+            raise MissingError(f"{self.folder}: holds no study; expected the --output of `limbeck study run`")
+        found: dict[str, Any] = read_json(self.index)
+        return found
+
+    def claim(self, cell_id: str) -> AbstractContextManager[bool]:
+        """Hold a cell; False if another process does; see `limbeck.core.files.locked`."""
+        return locked(self.cell(cell_id) / "lock")
+
+    def is_claimed(self, cell_id: str) -> bool:
+        """Whether some process works on a cell."""
+        if not (self.cell(cell_id) / "lock").exists():
+            return False
+        with self.claim(cell_id) as mine:
+            return not mine
+
+
+def key_of(description: Any) -> str:
+    """12 hex digits of SHA-256 over plain JSON values, whatever the order of their keys."""
+    text = json.dumps(description, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file. DataError (`file:line: …`) for anything else."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingError(f"{path}: no such file; run the study again, what is missing is made anew") from None
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not JSON ({error.msg}); remove the file and run again") from None

@@ -1,0 +1,356 @@
+"""Many tasks at once, of which each asks an engine."""
+
+import hashlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from limbeck.collections import Collection
+from limbeck.core.progress import bar
+from limbeck.runs import Run
+from limbeck.teachers.llm.budget import Budget, Cap
+from limbeck.teachers.llm.cache import CallStore
+from limbeck.teachers.llm.client import LLMClient, RetryResult
+from limbeck.teachers.llm.engine import Address, Endpoint, Key, Stopped, check_parameters
+from limbeck.teachers.llm.in_process import InProcess, LanguageModel
+from limbeck.teachers.llm.judge import Judging, judge_once
+from limbeck.teachers.llm.prompts import as_data
+from limbeck.teachers.llm.rerank import Listwise, merge_orders, rank_once
+
+Result = TypeVar("Result")
+Task = Callable[[], Result]
+
+
+def run_tasks(
+    tasks: Iterable[Task[Result]],
+    concurrency: int,
+    stopping: threading.Event,
+    interrupted: Callable[[int], None],
+) -> Iterator[tuple[int, Result | Stopped]]:
+    """(number of the task, its result) of each, as they finish; a task that was Stopped gives that as its result.
+
+    Tasks are taken from their source as they can begin.
+
+    After the first Stopped, or any other exception, no further task begins; `stopping` is set so that those under way
+    make no further call. Calls under way are waited for: they are paid for, and their answers are to be kept. Other
+    exceptions are raised then. On KeyboardInterrupt, `interrupted` is told how many tasks are waited for.
+    """
+    numbers: dict[Future[Result], int] = {}
+    waiting = iter(enumerate(tasks))
+    stopped = False
+    with ThreadPoolExecutor(concurrency) as pool:
+        try:
+            while True:
+                while not stopped and len(numbers) < concurrency and (task := next(waiting, None)) is not None:
+                    numbers[pool.submit(task[1])] = task[0]
+                if not numbers:
+                    return
+                for future in wait(numbers, return_when=FIRST_COMPLETED).done:
+                    number = numbers.pop(future)
+                    try:
+                        yield number, future.result()
+                    except Stopped as reason:
+                        if not stopped:
+                            stopping.set()
+                            stopped = True
+                            yield number, reason
+        except BaseException as error:
+            stopping.set()
+            if isinstance(error, KeyboardInterrupt):
+                interrupted(sum(not future.done() for future in numbers))
+            raise
+
+
+Value = TypeVar("Value")
+
+
+@dataclass
+class Outcome:
+    """What came of work, beside what it was done for.
+
+    excluded    unit → the defects for which nothing was kept of it; a unit is a query, or a document
+    incomplete  units of which a part of the answers was not usable
+    unfinished  units that were not come to the end of
+    defects     how many answers had which defect, mended ones included
+    cut         passages that were cut to the limit of words
+    stopped     why calls ended early; None if they did not
+    """
+
+    excluded: dict[str, Counter[str]] = field(default_factory=dict)
+    incomplete: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+    defects: Counter[str] = field(default_factory=Counter)
+    cut: int = 0
+    stopped: Stopped | None = None
+
+
+@dataclass(frozen=True)
+class LLMSession:
+    """Puts units before an LLM.
+
+    concurrency: how many calls may be under way at once. stopping: is set to have no further call begin.
+    """
+
+    client: LLMClient
+    concurrency: int
+    stopping: threading.Event
+    console: Console | None = None
+
+    def run(
+        self,
+        described: Mapping[str, Any],
+        units: Sequence[str],
+        outcome: Outcome,
+        tasks_of: Callable[[str], list[Task[RetryResult[Value]]]],
+        finish: Callable[[str, list[Value | None]], None],
+    ) -> None:
+        """Run all units' tasks; `finish` takes what came of one unit's, in their order, unless it is nothing at all.
+
+        `described` is what this is, for the store: task, settings, collection, run.
+        """
+        job = self._announce({**described, "queries": len(units)})
+        owners: list[str] = []
+        open_tasks: dict[str, int] = {}
+        results: dict[str, dict[int, RetryResult[Value]]] = {}
+
+        def tasks() -> Iterator[Task[RetryResult[Value]]]:
+            for unit in units:
+                of_unit = tasks_of(unit)
+                open_tasks[unit], results[unit] = len(of_unit), {}
+                for each in of_unit:
+                    owners.append(unit)
+                    yield each
+
+        with bar(self.console, f"Ask {self.client.engine.model}", len(units)) as advance:
+            for number, result in run_tasks(tasks(), self.concurrency, self.stopping, self._interrupted):
+                if isinstance(result, Stopped):
+                    outcome.stopped = result
+                    continue
+                unit = owners[number]
+                results[unit][number] = result
+                open_tasks[unit] -= 1
+                if not open_tasks[unit]:
+                    advance(1)
+                    done = [result for _, result in sorted(results.pop(unit).items(), key=itemgetter(0))]
+                    if self._finish(job, unit, done, outcome):
+                        finish(unit, [result.value for result in done])
+        outcome.unfinished = [unit for unit in units if open_tasks.get(unit, 1)]
+        outcome.excluded = in_order(outcome.excluded, units)
+
+    def _interrupted(self, under_way: int) -> None:
+        if self.console and under_way:
+            self.console.print(f"waiting for {under_way} calls under way: they are paid for", style="yellow")
+
+    def _finish(self, job: str, unit: str, results: Sequence[RetryResult[Value]], outcome: Outcome) -> int:
+        """Note how a unit's tasks went; how many of them gave something."""
+        usable = sum(result.value is not None for result in results)
+        found: Counter[str] = Counter()
+        for result in results:
+            found.update(result.defects)
+        outcome.defects.update(found)
+        if not usable:
+            outcome.excluded[unit] = found
+        elif usable < len(results):
+            outcome.incomplete.append(unit)
+        record = {
+            "status": "done" if usable else "excluded",
+            "usable": usable,
+            "of": len(results),
+            "answers": sum(result.calls for result in results),
+            "defects": dict(sorted(found.items())),
+        }
+        self.client.store.add_outcome(job, unit, record)
+        return usable
+
+    def _announce(self, described: Mapping[str, Any]) -> str:
+        """Note the work in the store; its key."""
+        engine = self.client.engine
+        described = {
+            **described,
+            "model": engine.model,
+            "revision": engine.revision,
+            "parameters": dict(engine.parameters),
+        }
+        key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
+        prices = asdict(self.client.budget.cap.prices)
+        self.client.store.add_job(key, {**described, "place": engine.place, "prices": prices})
+        return key
+
+
+def described(
+    work: LLMSession, outcome: Outcome, settings: Mapping[str, Any], units: str = "queries"
+) -> dict[str, str]:
+    """What is kept of how something was made, beside it: the lists' metadata."""
+    engine = work.client.engine
+    return {
+        "teacher_version": engine.revision or "not known: an endpoint's",
+        "teacher_place": engine.place,
+        "calls": str(work.client.store.journal.path),
+        "teacher_parameters": json.dumps(dict(engine.parameters), sort_keys=True),
+        "teacher_settings": json.dumps(dict(settings), sort_keys=True),
+        f"{units}_excluded": str(len(outcome.excluded)),
+        f"{units}_incomplete": str(len(outcome.incomplete)),
+        f"{units}_unfinished": str(len(outcome.unfinished)),
+        "passages_cut": str(outcome.cut),
+        "answers_defective": json.dumps(dict(sorted(outcome.defects.items()))),
+    }
+
+
+def in_order(found: Mapping[str, Value], units: Sequence[str]) -> dict[str, Value]:
+    """The same in the units' order, whichever call was answered first."""
+    return {unit: found[unit] for unit in units if unit in found}
+
+
+KEY_VARIABLE = "LIMBECK_API_KEY"
+
+
+@dataclass(frozen=True)
+class Service:
+    """An LLM at an OpenAI-compatible endpoint, or, without one, in this process.
+
+    model         its name at the endpoint; in process a folder, Hub id, `package:NAME/PATH` or a GGUF file
+    endpoint      the address; None: in process
+    parameters    every sampling parameter
+    key_variable  environment variable that holds the endpoint's key
+    concurrency, timeout, retries  of an endpoint; see `Endpoint`
+    precision     fp32 or bf16, in process
+
+    UsageError for an address that is none, and for what may be a key where it would be recorded.
+    """
+
+    model: str
+    endpoint: str | None
+    parameters: Mapping[str, Any]
+    revision: str = ""
+    key_variable: str = KEY_VARIABLE
+    concurrency: int = 4
+    timeout: float = 120.0
+    retries: int = 5
+    precision: str = "fp32"
+    cap: Cap = field(default_factory=Cap)
+
+    def __post_init__(self) -> None:
+        check_parameters(self.parameters)
+        if self.endpoint is not None:
+            _ = Address(self.endpoint), Key(self.key_variable)
+
+    @contextmanager
+    def work(self, calls: Path, console: Console | None, warn: Callable[[str], None]) -> Iterator[LLMSession]:
+        """The engine, with the store of calls in the file `calls` open; what a user should know goes to `warn`.
+
+        Raises what the engine and the store raise that cannot be had.
+        """
+        stopping = threading.Event()
+        with ExitStack() as stack:
+            engine: Endpoint | InProcess
+            if self.endpoint is None:
+                engine = InProcess(LanguageModel.load(self.model, self.precision), self.parameters)
+            else:
+                address = Address(self.endpoint)
+                if address.is_readable_on_the_way:
+                    warn(f"queries and passages go to {address.host} unencrypted")
+                engine = Endpoint(
+                    address, self.model, self.parameters, self.key_variable, self.revision, self.timeout, self.retries,
+                    connections=self.concurrency, stopping=stopping,
+                )  # fmt: skip
+                stack.callback(engine.close)
+            store = stack.enter_context(CallStore(calls))
+            if store.journal.repaired:
+                warn(f"{calls}: the last record was half written and has been removed")
+            concurrency = 1 if self.endpoint is None else self.concurrency
+            yield LLMSession(LLMClient(engine, store, Budget(self.cap), stopping), concurrency, stopping, console)
+
+
+@dataclass
+class Orders(Outcome):
+    """What came of a listwise job.
+
+    orders  query id → mean places from the end, float64 [candidates], higher is better
+    """
+
+    orders: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+@dataclass
+class Grades(Outcome):
+    """What came of a judging job.
+
+    grades  query id → docid → grade, without the passages that got none
+    """
+
+    grades: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reranker:
+    """Puts the queries of a run before an LLM."""
+
+    work: LLMSession
+    collection: Collection
+    run: Run
+
+    def rank(self, settings: Listwise) -> Orders:
+        """Order every query's candidates. A query of which no order was completed is excluded."""
+        outcome = Orders()
+
+        def tasks(query_id: str) -> list[Task[RetryResult[tuple[int, ...]]]]:
+            query, passages = self._query(query_id), self._passages(query_id, settings.words, outcome)
+            ask = partial(rank_once, query_id, query, passages, settings, self.work.client)
+            return [partial(ask, number) for number in range(settings.orders)]
+
+        def finish(query_id: str, orders: list[tuple[int, ...] | None]) -> None:
+            outcome.orders[query_id] = merge_orders([order for order in orders if order is not None])
+
+        self.work.run(self._described("rank", settings.describe()), list(self.run), outcome, tasks, finish)
+        outcome.orders = in_order(outcome.orders, list(self.run))
+        return outcome
+
+    def judge(self, settings: Judging) -> Grades:
+        """Grade every query's candidates. A query of which no passage got a grade is excluded."""
+        outcome = Grades()
+
+        def tasks(query_id: str) -> list[Task[RetryResult[int]]]:
+            query, passages = self._query(query_id), self._passages(query_id, settings.words, outcome)
+            return [
+                partial(judge_once, query_id, docid, query, passage, settings, self.work.client)
+                for docid, passage in zip(self.run[query_id].docids, passages, strict=True)
+            ]
+
+        def finish(query_id: str, grades: list[int | None]) -> None:
+            judged = zip(self.run[query_id].docids, grades, strict=True)
+            outcome.grades[query_id] = {docid: grade for docid, grade in judged if grade is not None}
+
+        self.work.run(self._described("judge", settings.describe()), list(self.run), outcome, tasks, finish)
+        outcome.grades = in_order(outcome.grades, list(self.run))
+        return outcome
+
+    def _described(self, task: str, settings: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "task": task,
+            **settings,
+            "collection": self.collection.name,
+            "collection_fingerprint": self.collection.fingerprint,
+            "run": self.run.name,
+            "run_fingerprint": self.run.fingerprint,
+        }
+
+    def _query(self, query_id: str) -> str:
+        return as_data(self.collection.queries[query_id], markers=self.work.client.engine.markers)[0]
+
+    def _passages(self, query_id: str, words: int, outcome: Outcome) -> list[str]:
+        markers = self.work.client.engine.markers
+        found = [as_data(self.collection.documents[docid], words, markers) for docid in self.run[query_id].docids]
+        outcome.cut += sum(cut for _, cut in found)
+        return [text for text, _ in found]
