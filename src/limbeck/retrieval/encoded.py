@@ -1,6 +1,5 @@
 """Texts as a model encodes them, on disk in parts: what is there is not encoded again, what was broken off goes on."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rich.console import Console
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
+from limbeck.core.hashing import key_of
 from limbeck.core.progress import with_total_progress
 from limbeck.tokens.store import cache_folder
 
@@ -74,7 +74,7 @@ def encoded_collection(
         MissingError: a part cannot be written, as on a full disk.
     """
     queries = {query_id: collection.queries[query_id] for query_id in collection.query_ids}
-    digest = hashlib.sha256(json.dumps(list(queries.values())).encode()).hexdigest()[:16]
+    digest = key_of(list(queries.values()), 16)
     of_queries = {**identity, "queries": digest}
     of_documents = {**identity, "documents": collection.documents_fingerprint}
     return (
@@ -92,7 +92,7 @@ def _encoded(
     progress: bool,
 ) -> Encoded:
     described = {"format": FORMAT, "part": PART, "ending": form.ending, **identity}
-    key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+    key = key_of(described, 16)
     folder = cache_folder() / "encoded" / key
     about = folder / "about.json"  # written last: where it is, so are all the parts
     if not about.exists():

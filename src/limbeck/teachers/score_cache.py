@@ -1,7 +1,5 @@
 """Scores of a model on disk, so that no pair is scored twice."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +10,7 @@ from rich.console import Console
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError
+from limbeck.core.hashing import key_of
 from limbeck.core.progress import bar
 from limbeck.runs import Run
 from limbeck.teachers.journal import Journal, read_journal
@@ -96,7 +95,7 @@ def _read(path: Path) -> dict[str, dict[str, float]]:
 def _key(identity: Mapping[str, Any]) -> str:
     """A hash of what can change a score; the name under which weights were loaded cannot."""
     content = {name: value for name, value in identity.items() if name != "model" or _is_vague(identity["version"])}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return key_of(content, 16)
 
 
 def _is_vague(version: str) -> bool:

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from limbeck.core.errors import MissingError
 from limbeck.core.files import remove_leftovers, replace_folder, sync, temporary_folder, wrap_write_errors
+from limbeck.core.hashing import key_of
 from limbeck.core.progress import with_progress
 
 CHUNK = 10_000  # texts handed to the tokeniser at once; it spreads them over threads of its own
@@ -203,7 +204,7 @@ def tokenizer_fingerprint(tokenizer: Any) -> str:
     # Truncation and padding are state of the last call; neither is used to fill the store.
     backend.pop("truncation", None)
     backend.pop("padding", None)
-    return hashlib.sha256(json.dumps(backend, sort_keys=True).encode()).hexdigest()[:16]
+    return key_of(backend, 16)
 
 
 def cache_folder() -> Path:

@@ -1,13 +1,12 @@
 """What a training is to do: backbone, stages, settings, validation and seed."""
 
 import dataclasses
-import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from limbeck.collections import Collection
 from limbeck.core.errors import UsageError
+from limbeck.core.hashing import key_of
 from limbeck.lists import Lists, Sample, Sampler
 from limbeck.models.sources import resolve
 from limbeck.objectives import Objective
@@ -213,4 +212,4 @@ class TrainingPlan:
     @property
     def fingerprint(self) -> str:
         """16 hex digits that stand for `describe()`."""
-        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:16]
+        return key_of(self.describe(), 16)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from limbeck.core.errors import UsageError
+from limbeck.core.hashing import key_of
 from limbeck.objectives import parse
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Stage
 from limbeck.study.config.study import Study
-from limbeck.study.run.store import key_of
 from limbeck.training import Settings
 
 FORMAT = 1

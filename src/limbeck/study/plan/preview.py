@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from limbeck.core.hashing import key_of
 from limbeck.study.analysis.audit import audit_study
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import architecture_of
@@ -13,7 +14,7 @@ from limbeck.study.plan.downloads import Download, downloads
 from limbeck.study.plan.plan import plan_study
 from limbeck.study.run.index import describe_study, recipe_steps
 from limbeck.study.run.status import cell_state
-from limbeck.study.run.store import Store, key_of
+from limbeck.study.run.store import Store
 
 BYTES_OF_RANK = 14
 """Of a line of a gzipped run, measured on TREC-DL 2020's."""

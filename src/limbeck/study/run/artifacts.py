@@ -7,6 +7,7 @@ from rich.console import Console
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError
+from limbeck.core.hashing import key_of
 from limbeck.lists import (
     Lists,
     concatenate,
@@ -21,7 +22,7 @@ from limbeck.lists import (
 from limbeck.runs import Run, rank, read_run, write_run
 from limbeck.study.config.resolver import BM25_NAME, DEPTH, Sources
 from limbeck.study.config.schema import ListSource
-from limbeck.study.run.store import Store, key_of
+from limbeck.study.run.store import Store
 from limbeck.study.run.teachers import teacher_orders, teacher_scores
 
 FORMAT = 1

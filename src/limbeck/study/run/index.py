@@ -5,6 +5,7 @@ from typing import Any
 
 from limbeck import __version__
 from limbeck.core.files import write_json, write_text
+from limbeck.core.hashing import key_of
 from limbeck.evaluation import canonical
 from limbeck.objectives import parse
 from limbeck.study.analysis.audit import facts_of
@@ -13,7 +14,7 @@ from limbeck.study.config.schema import Stage
 from limbeck.study.config.study import Study
 from limbeck.study.plan.plan import Cell, StudyPlan, evaluation_description, learning_rate, lists_per_step, stated_steps
 from limbeck.study.run.leaks import planned_searches
-from limbeck.study.run.store import Store, key_of
+from limbeck.study.run.store import Store
 
 
 def write_index(plan: StudyPlan, store: Store) -> None:

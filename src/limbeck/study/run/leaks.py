@@ -5,10 +5,10 @@ from typing import Any
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_json
+from limbeck.core.hashing import key_of
 from limbeck.lists import distinct_queries, document_leaks, positives, query_leaks, relevant_documents
 from limbeck.study.config.study import Study
 from limbeck.study.run.artifacts import Materials
-from limbeck.study.run.store import key_of
 
 FORMAT = 1
 EXAMPLES = 10

@@ -1,6 +1,5 @@
 """Where a study's results lie on disk. Whatever has its name there is complete: all is written aside, then renamed."""
 
-import hashlib
 import json
 import shutil
 from contextlib import AbstractContextManager
@@ -93,12 +92,6 @@ class Store:
             return False
         with self.claim(cell_id) as mine:
             return not mine
-
-
-def key_of(description: Any) -> str:
-    """12 hex digits of SHA-256 over plain JSON values, whatever the order of their keys."""
-    text = json.dumps(description, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def read_json(path: Path) -> Any:

@@ -10,9 +10,10 @@ from rich.console import Console
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError, MissingError
+from limbeck.core.hashing import key_of
 from limbeck.runs import Run
 from limbeck.study.config.resolver import Sources
-from limbeck.study.run.store import Store, key_of
+from limbeck.study.run.store import Store
 from limbeck.teachers import BiEncoder, ensemble_scores
 from limbeck.teachers.llm import Reranker, described
 

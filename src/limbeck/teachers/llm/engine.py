@@ -1,6 +1,5 @@
 """A call to an LLM, its answer, and what may become of it instead of one."""
 
-import hashlib
 import ipaddress
 import json
 import os
@@ -19,6 +18,7 @@ from urllib.parse import quote
 import httpx2
 
 from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.hashing import key_of
 from limbeck.teachers.llm.prompts import Message
 
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
@@ -50,8 +50,7 @@ class Call:
     def key(self) -> str:
         """32 hex digits of SHA-256 over all that can change the answer."""
         content = [self.model, self.revision, dict(self.parameters), list(self.messages), self.attempt]
-        text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return key_of(content, 32)
 
     @cached_property
     def token_bound(self) -> int:

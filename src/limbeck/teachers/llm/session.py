@@ -1,6 +1,5 @@
 """Many tasks at once, of which each asks an engine."""
 
-import hashlib
 import json
 import threading
 from collections import Counter
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from limbeck.collections import Collection
+from limbeck.core.hashing import key_of
 from limbeck.core.progress import bar
 from limbeck.runs import Run
 from limbeck.teachers.llm.budget import Budget, Cap
@@ -183,7 +183,7 @@ class LLMSession:
             "revision": engine.revision,
             "parameters": dict(engine.parameters),
         }
-        key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
+        key = key_of(described)
         prices = asdict(self.client.budget.cap.prices)
         self.client.store.add_job(key, {**described, "place": engine.place, "prices": prices})
         return key
