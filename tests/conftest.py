@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ("tiny_models",)
+settings.register_profile("limbeck", deadline=None)  # a slow or busy machine is no failure
+settings.load_profile("limbeck")
 ROOT = Path(__file__).resolve().parent.parent
 Reply = Callable[[dict[str, Any], int], "str | Fault"]
 PASSAGE = re.compile(r"^\[(\d+)\] (.*)$", re.MULTILINE)

@@ -40,7 +40,7 @@ ids = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
 rows = st.lists(st.tuples(ids, st.lists(ids, min_size=1, max_size=4, unique=True)), max_size=4)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows, st.sets(st.sampled_from(SIGNALS)), st.integers(0, 2**31))
 def test_any_lists_survive_the_file(tmp_path, rows, signals, seed):
     random = np.random.default_rng(seed)

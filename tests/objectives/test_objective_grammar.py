@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from limbeck import objectives
 from limbeck.core.errors import UsageError
-from limbeck.objectives import Sum, descriptions, names, parse
-from limbeck.objectives.description import SECTIONS
+from limbeck.objectives import Sum, names, parse
 from limbeck.objectives.grammar import classes
 
 NUMBERS = st.floats(min_value=1e-30, max_value=1e30, allow_nan=False)
+
+SECTIONS = ("Signal", "Shapes", "Usable lists", "Source")
 
 
 @st.composite
@@ -118,14 +119,8 @@ def test_every_docstring_has_the_same_sections_in_order(name):
     assert "\n        loss = " in text
 
 
-def test_descriptions_say_what_each_objective_reads():
-    described = {d.name: d for d in descriptions()}
-    assert tuple(described) == names()
-    assert described["NDCGLoss2pp"].signature == "NDCGLoss2pp(signal=labels, mu=10.0)"
-    for name, description in described.items():
-        assert str(parse(description.signature)) == name
-        assert description.formula.startswith("loss = ")
-        assert description.signal == parse(name).signal
-        assert description.summary
-        assert description.source
-        assert description.usable
+def test_objectives_are_imported_by_name_with_their_parameters():
+    for cls in classes().values():
+        assert getattr(objectives, cls.__name__) is cls
+        assert cls.__name__ in objectives.__all__
+    assert str(objectives.InfoNCE(temperature=0.5)) == "InfoNCE(temperature=0.5)"

@@ -37,7 +37,7 @@ WRITERS: dict[str, Callable[[Results], str]] = {
 }
 
 
-@pytest.mark.parametrize("name", set(WRITERS) - {"html"})
+@pytest.mark.parametrize("name", sorted(set(WRITERS) - {"html"}))
 def test_every_format_shows_the_numbers_of_the_input(name: str, results: Results) -> None:
     text = WRITERS[name](results)
     for comparison in results["comparisons"]:

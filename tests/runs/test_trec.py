@@ -17,7 +17,7 @@ scores = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.sampled_
 runs = st.dictionaries(ids, st.dictionaries(ids, scores, min_size=1, max_size=8), max_size=4, min_size=1)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(runs, ids, st.sampled_from(["r.run", "r.run.gz"]))
 def test_writing_and_reading_is_identity(by_query: dict[str, dict[str, float]], tag: str, file: str) -> None:
     run = Run.from_scores("r", by_query, tag)

@@ -6,20 +6,16 @@
 >>> round(loss.item(), 4)
 0.0509
 
-The classes themselves live in `pointwise`, `pairwise`, `listwise` and `ndcg`; all of them can be imported from here.
+An objective is a class of `pointwise`, `pairwise`, `listwise` or `ndcg` that its module lists in `__all__`; each is
+imported from here by name.
 """
 
-from typing import Any
-
-from limbeck.objectives.description import Description, descriptions
 from limbeck.objectives.grammar import Sum, classes, names, parse
+from limbeck.objectives.listwise import *
+from limbeck.objectives.ndcg import *
 from limbeck.objectives.objective import SIGNALS, Objective, Single, Targets
+from limbeck.objectives.pairwise import *
+from limbeck.objectives.pointwise import *
 
-__all__ = ["SIGNALS", "Description", "Objective", "Single", "Sum", "Targets", "descriptions", "names", "parse"]
-
-
-def __getattr__(name: str) -> Any:
-    for cls in classes().values():
-        if cls.__name__ == name:
-            return cls
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["SIGNALS", "Objective", "Single", "Sum", "Targets", "classes", "names", "parse"]
+__all__ += [cls.__name__ for cls in classes().values()]

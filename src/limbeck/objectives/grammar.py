@@ -3,13 +3,10 @@
     sum  = term { "+" term }
     term = [ weight "*" ] name [ "(" parameter "=" value { "," parameter "=" value } ")" ]
 
-Names and parameters are read in any case. An objective is known as soon as a module of this package lists its class in
-`__all__`.
+Names and parameters are read in any case. An objective is known as soon as its module lists its class in `__all__`.
 """
 
-import importlib
 import math
-import pkgutil
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -18,6 +15,7 @@ from functools import cache
 from torch import Tensor
 
 from limbeck.core.errors import UsageError, nearest
+from limbeck.objectives import listwise, ndcg, pairwise, pointwise
 from limbeck.objectives.objective import Objective, Single, Targets
 
 _PLUS = re.compile(r"\+(?![^(]*\))(?!(?<=[\d.][eE]\+)\d)")
@@ -57,10 +55,8 @@ def parse(text: str) -> Objective:
 
 @cache
 def classes() -> Mapping[str, type[Single]]:
-    """Every objective's class by its printed name, sorted, from the modules of this package."""
-    package = importlib.import_module(__package__)
-    modules = [importlib.import_module(f"{package.__name__}.{m.name}") for m in pkgutil.iter_modules(package.__path__)]
-    found = [getattr(module, name) for module in modules for name in getattr(module, "__all__", ())]
+    """Every objective's class by its printed name, sorted, from the modules that hold them."""
+    found = [getattr(module, name) for module in (listwise, ndcg, pairwise, pointwise) for name in module.__all__]
     return {cls.name: cls for cls in sorted(found, key=lambda cls: cls.name.lower())}
 
 

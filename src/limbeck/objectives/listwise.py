@@ -24,6 +24,11 @@ class InfoNCE(Single):
     Usable lists: those with a positive and a negative.
     Source: van den Oord, Li and Vinyals 2018, Representation Learning with Contrastive Predictive Coding
         (arXiv 1807.03748), Eq. 4; for re-rankers Gao, Dai and Callan 2021 (arXiv 2101.08751), the LCE loss.
+
+    >>> import torch
+    >>> scores, labels = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[1, 0, 0]])
+    >>> round(InfoNCE()(scores, labels, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.2413
     """
 
     name = "InfoNCE"
@@ -53,6 +58,11 @@ class ListNet(Single):
     Source: Cao et al. 2007, Learning to Rank: From Pairwise Approach to Listwise Approach (ICML): cross-entropy of the
         top-one probabilities. τ on both sides as in Hinton, Vinyals and Dean 2015 (arXiv 1503.02531), Eq. 1, without
         its factor τ².
+
+    >>> import torch
+    >>> scores, teacher = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[3.0, 2.0, -1.0]])
+    >>> round(ListNet()(scores, teacher, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.679
     """
 
     name = "ListNet"
@@ -81,6 +91,11 @@ class KL(Single):
     Usable lists: those with two passages or more; equal scores of a teacher are a signal too.
     Source: Kullback and Leibler 1951, On Information and Sufficiency, over the distributions of Hinton, Vinyals and
         Dean 2015 (arXiv 1503.02531), Eq. 1, without its factor τ².
+
+    >>> import torch
+    >>> scores, teacher = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[3.0, 2.0, -1.0]])
+    >>> round(KL()(scores, teacher, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.0342
     """
 
     name = "KL"
@@ -111,6 +126,11 @@ class ListMLE(Single):
     Usable lists: those with an untied pair.
     Source: Xia et al. 2008, Listwise Approach to Learning to Rank: Theory and Algorithm (ICML), the likelihood loss;
         here divided by the number of passages.
+
+    >>> import torch
+    >>> scores, order = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[2, 3, 1]])
+    >>> round(ListMLE()(scores, order, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.5966
     """
 
     name = "ListMLE"
@@ -134,6 +154,11 @@ class ADRMSE(Single):
     Usable lists: those with an untied pair.
     Source: Schlatt et al. 2025, Rank-DistiLLM (ECIR; arXiv 2405.07920), the approximate discounted rank mean squared
         error, with the soft ranks of Qin, Liu and Li 2010.
+
+    >>> import torch
+    >>> scores, order = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[2, 3, 1]])
+    >>> round(ADRMSE()(scores, order, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.4669
     """
 
     name = "ADR-MSE"

@@ -24,6 +24,11 @@ class ApproxNDCG(Single):
     Usable lists: those with two different grades: with one, every ranking has the same nDCG.
     Source: Qin, Liu and Li 2010, A General Approximation Framework for Direct Optimization of Information Retrieval
         Measures (Information Retrieval 13), the approximated NDCG; their α is 1/τ.
+
+    >>> import torch
+    >>> scores, labels = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[1, 0, 0]])
+    >>> round(ApproxNDCG()(scores, labels, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.1357
     """
 
     name = "ApproxNDCG"
@@ -56,6 +61,11 @@ class LambdaRank(Single):
     Source: Burges, Ragno and Le 2006, Learning to Rank with Nonsmooth Cost Functions (NIPS), Section 4, in the form of
         Burges 2010, From RankNet to LambdaRank to LambdaMART (MSR-TR-2010-82), Section 4; the sum over pairs is a mean
         here, as in RankNet.
+
+    >>> import torch
+    >>> scores, labels = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[1, 0, 0]])
+    >>> round(LambdaRank()(scores, labels, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.0493
     """
 
     name = "LambdaRank"
@@ -82,6 +92,11 @@ class NDCGLoss2pp(Single):
     Usable lists: those with an untied pair.
     Source: Wang et al. 2018, The LambdaLoss Framework for Ranking Metric Optimization (CIKM), NDCG-Loss2++; the natural
         logarithm for its log₂ and the mean over pairs for its sum, as in RankNet.
+
+    >>> import torch
+    >>> scores, labels = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[1, 0, 0]])
+    >>> round(NDCGLoss2pp()(scores, labels, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.4528
     """
 
     name = "NDCGLoss2pp"

@@ -22,6 +22,11 @@ class Hinge(Single):
     Usable lists: those with a positive and a negative.
     Source: Joachims 2002, Optimizing Search Engines using Clickthrough Data (KDD), Optimization Problem 1: the slack
         of its constraints, here without its regulariser.
+
+    >>> import torch
+    >>> scores, labels = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[1, 0, 0]])
+    >>> round(Hinge()(scores, labels, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.0
     """
 
     name = "Hinge"
@@ -46,6 +51,11 @@ class RankNet(Single):
     Shapes: scores, targets, mask [lists, passages] → scalar. Memory grows with passages².
     Usable lists: those with an untied pair.
     Source: Burges et al. 2005, Learning to Rank using Gradient Descent (ICML), Eq. 3 with target probability 1.
+
+    >>> import torch
+    >>> scores, order = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[2, 3, 1]])
+    >>> round(RankNet()(scores, order, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.6505
     """
 
     name = "RankNet"
@@ -67,6 +77,11 @@ class DistillRankNET(RankNet):
     Usable lists: those with an untied pair.
     Source: Morand et al. 2026, Reproducing and Comparing Distillation Techniques for Cross-Encoders
         (arXiv 2603.03010); the loss is Burges et al. 2005 (ICML), Eq. 3.
+
+    >>> import torch
+    >>> scores, order = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[2, 3, 1]])
+    >>> round(DistillRankNET()(scores, order, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.6505
     """
 
     name = "DistillRankNET"
@@ -86,6 +101,11 @@ class MarginMSE(Single):
     Usable lists: those with two passages or more.
     Source: Hofstätter et al. 2020, Improving Efficient Neural Ranking Models with Cross-Architecture Knowledge
         Distillation (arXiv 2010.02666), the Margin-MSE loss, which is stated for one positive and one negative.
+
+    >>> import torch
+    >>> scores, teacher = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[3.0, 2.0, -1.0]])
+    >>> round(MarginMSE()(scores, teacher, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    1.1667
     """
 
     name = "MarginMSE"

@@ -21,6 +21,11 @@ class BCE(Single):
     Shapes: scores, targets, mask [lists, passages] → scalar.
     Usable lists: every list with a passage.
     Source: Nogueira and Cho 2019, Passage Re-ranking with BERT (arXiv 1901.04085), Eq. 1, as a mean.
+
+    >>> import torch
+    >>> scores, labels = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[1, 0, 0]])
+    >>> round(BCE()(scores, labels, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    0.4714
     """
 
     name = "BCE"
@@ -41,6 +46,11 @@ class MSE(Single):
     Usable lists: every list with a passage.
     Source: Hinton, Vinyals and Dean 2015, Distilling the Knowledge in a Neural Network (arXiv 1503.02531), Section 2.1:
         matching logits, without the factor 1/2.
+
+    >>> import torch
+    >>> scores, teacher = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[3.0, 2.0, -1.0]])
+    >>> round(MSE()(scores, teacher, torch.ones(1, 3, dtype=torch.bool)).item(), 4)
+    1.0833
     """
 
     name = "MSE"

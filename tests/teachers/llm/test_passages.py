@@ -38,7 +38,7 @@ def test_fields_within_passages_and_queries_are_not_filled_in():
     assert "search query: {passages}." in chat[1]["content"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.sampled_from(

@@ -161,5 +161,5 @@ def test_scores_are_kept_and_only_what_is_new_is_computed(model, collection, run
     assert len(asked) == 2
     (file,) = tmp_path.glob("*.jsonl")
     file.write_bytes(file.read_bytes()[:-40])
-    np.testing.assert_allclose(kept_scores(Watched(), collection, run.cut(5), tmp_path)["q2"], deeper["q2"], atol=1e-6)
+    np.testing.assert_allclose(kept_scores(Watched(), collection, run.cut(5), tmp_path)["q2"], deeper["q2"], atol=1e-4)
     assert asked[2:] == [{"q2": ["d3", "d4"]}]
