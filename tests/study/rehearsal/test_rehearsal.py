@@ -9,11 +9,11 @@ from transformers import AutoConfig, AutoTokenizer
 
 from limbeck.collections import load_collection
 from limbeck.core.errors import UsageError
+from limbeck.core.yaml_file import read_yaml
 from limbeck.lists import Conversion, convert, format_names, read_lists
 from limbeck.report import write_report
 from limbeck.study.analysis.results import gather
 from limbeck.study.config.study import load_study
-from limbeck.study.config.yaml_file import read_yaml
 from limbeck.study.plan.plan import plan_study
 from limbeck.study.rehearsal.collections import write_collection
 from limbeck.study.rehearsal.lists import write_published

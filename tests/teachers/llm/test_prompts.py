@@ -58,7 +58,7 @@ def test_a_template_of_ones_own_is_read_from_its_file_and_told_apart_by_its_cont
         (("role: user", "role: robot"), "role"),
         (("passage:", "passsage:"), "passsage"),
         (("[{number}]", "<{number}>"), r"expected \[\{number\}\] in it"),
-        (("messages:", "messages: ["), "is not YAML"),
+        (("messages:", "messages: ["), "cannot be read as YAML"),
     ],
 )
 def test_a_faulty_template_is_refused_with_its_place(tmp_path, change, fault):

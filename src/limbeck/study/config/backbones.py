@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from limbeck.study.config.yaml_file import read_yaml
+from limbeck.core.yaml_file import read_yaml
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.core.errors import LimbeckError, UsageError, nearest
+from limbeck.core.yaml_file import Key, Problem
 from limbeck.lists import SIGNALS, format_names, provided_signals
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import ListSource, StudyConfig
 from limbeck.study.config.schema_errors import attempt, unknown
-from limbeck.study.config.yaml_file import Key, Problem
 
 LIST_FORMATS = ("limbeck", *format_names())
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.core.errors import LimbeckError, nearest
+from limbeck.core.yaml_file import Key, Problem
 from limbeck.study.config.backbones import known_backbones
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import TEACHER_KEYS, Backbone, StudyConfig, Teacher
 from limbeck.study.config.schema_errors import attempt, unknown
-from limbeck.study.config.yaml_file import Key, Problem
 
 
 def check_teacher(name: str, teacher: Teacher, sources: Sources) -> Iterator[Problem]:

@@ -5,12 +5,12 @@ from contextlib import suppress
 from typing import Any
 
 from limbeck.core.errors import UsageError
+from limbeck.core.yaml_file import Key, Problem, show
 from limbeck.objectives import Objective, parse
 from limbeck.study.config.check_lists import provided
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Stage, StudyConfig
 from limbeck.study.config.schema_errors import unknown
-from limbeck.study.config.yaml_file import Key, Problem, show
 
 
 def check_recipes(

@@ -7,6 +7,7 @@ from typing import Any
 from limbeck.collections import load_collection
 from limbeck.collections.load import without_suffixes
 from limbeck.collections.suites import require_licensed_corpus
+from limbeck.core.yaml_file import Key, Problem
 from limbeck.evaluation import canonical
 from limbeck.retrieval import BM25
 from limbeck.runs import Fusion
@@ -16,7 +17,6 @@ from limbeck.study.config.check_recipes import check_recipes
 from limbeck.study.config.resolver import BM25_NAME, Sources
 from limbeck.study.config.schema import BM25Parameters, FirstStage, FusionParameters, StudyConfig
 from limbeck.study.config.schema_errors import attempt, unknown
-from limbeck.study.config.yaml_file import Key, Problem
 
 
 def check_references(config: StudyConfig, values: Any, faults: list[Problem], sources: Sources) -> list[Problem]:

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from limbeck.collections import expand_suites
+from limbeck.core.yaml_file import Key
 from limbeck.study.config.backbones import with_known
-from limbeck.study.config.yaml_file import Key
 
 
 def listed(value: Any) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from limbeck.core.errors import LimbeckError, nearest
+from limbeck.core.yaml_file import Key, Problem
 from limbeck.study.config.schema import StudyConfig, known_keys
-from limbeck.study.config.yaml_file import Key, Problem
 
 
 def attempt(key: Key, action: Callable[..., object], *arguments: object) -> Iterator[Problem]:

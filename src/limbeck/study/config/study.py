@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.yaml_file import Document, Problem, read_yaml, show
 from limbeck.study.config.checks import check_references
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import StudyConfig
 from limbeck.study.config.schema_errors import check_shape
-from limbeck.study.config.yaml_file import Document, Problem, read_yaml, show
 
 
 class StudyError(UsageError):

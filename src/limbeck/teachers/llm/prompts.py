@@ -8,10 +8,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from limbeck.core.errors import DataError, MissingError, UsageError, nearest
+from limbeck.core.yaml_file import read_yaml, show
 
 # How chat formats mark their turns. An endpoint's own are not known here, so all that are in use are taken apart.
 _MARKERS = re.compile(
@@ -197,9 +197,14 @@ def _folder() -> Any:
 
 def _parse(name: str, content: bytes) -> Template:
     try:
-        found = _File.model_validate(yaml.safe_load(content))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{name}: is not YAML ({str(error).splitlines()[0]})") from None
+        document = read_yaml(content.decode())
+        if document.problems:
+            problem = document.problems[0]
+            line = problem.line or document.line(problem.key)
+            raise DataError(f"{name}:{line}: {show(problem.key)}{': ' if problem.key else ''}{problem.text}")
+        found = _File.model_validate(document.values)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: is not UTF-8 text ({error.reason}); convert the file to UTF-8") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
