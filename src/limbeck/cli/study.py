@@ -26,8 +26,8 @@ def add_to(app: typer.Typer) -> None:
 def check(study: StudyFile, json: Json = False) -> None:
     """Validate a study file: every problem at once, each with its place; then its confounds. Trains nothing."""
     from limbeck.cli.study_plan import print_audit
-    from limbeck.study.analysis.audit import audit_study
     from limbeck.study.config.study import load_study
+    from limbeck.study.plan.audit import audit_study
     from limbeck.study.plan.plan import plan_study
 
     loaded = load_study(study)
@@ -57,7 +57,7 @@ def plan(
     from limbeck.cli.study_plan import print_plan
     from limbeck.core.errors import UsageError
     from limbeck.study.config.study import load_study
-    from limbeck.study.plan.preview import preview
+    from limbeck.study.run.preview import preview
 
     if sum((pairs_per_second is not None, flops_per_second is not None, measure)) > 1:
         raise UsageError("--pairs-per-second, --flops-per-second and --measure are one too many; expected one of them")

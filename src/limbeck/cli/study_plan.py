@@ -10,7 +10,7 @@ from limbeck.report.formats import enumerate_words
 
 
 def print_plan(facts: Mapping[str, Any]) -> None:
-    """Print what `limbeck.study.plan.preview.preview` found: cells, downloads, disk, confounds and sums."""
+    """Print what `limbeck.study.run.preview.preview` found: cells, downloads, disk, confounds and sums."""
     print_table(
         ("backbone", "recipe", "done", "steps", "pairs", "tokens", "FLOPs", "validation", "tests", "hours"),
         _recipes(facts["cells"]),
@@ -47,7 +47,7 @@ def print_plan(facts: Mapping[str, Any]) -> None:
 def print_audit(audit: Sequence[Mapping[str, Any]]) -> None:
     """Print in what recipes differ beside their objectives, and which of them in nothing."""
     from limbeck.report.audit import audit_matrices
-    from limbeck.study.analysis.audit import PLANNED
+    from limbeck.study.plan.audit import PLANNED
 
     for matrix in audit_matrices({"audit": audit}):
         typer.echo(f"Audit: {', '.join(matrix.backbones)}")

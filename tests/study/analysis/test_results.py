@@ -8,7 +8,6 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from limbeck.evaluation import holm, minimum_detectable_difference, over_queries_and_seeds, pair, paired_t
-from limbeck.study.analysis.audit import differences
 from limbeck.study.analysis.comparisons import (
     Trained,
     compare_on_suites,
@@ -18,6 +17,7 @@ from limbeck.study.analysis.comparisons import (
 )
 from limbeck.study.analysis.results import _curves, gather
 from limbeck.study.config.study import load_study
+from limbeck.study.plan.audit import differences
 from limbeck.study.run.store import Store
 
 

@@ -9,7 +9,7 @@ import yaml
 from limbeck.core.errors import UsageError
 from limbeck.study.config.study import load_study
 from limbeck.study.plan.plan import StudyPlan, plan_study
-from limbeck.study.plan.preview import preview
+from limbeck.study.run.preview import preview
 
 
 def ids(path: Path) -> dict[tuple[str, str, int], str]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from limbeck.collections import suites
 from limbeck.evaluation import suite_means
-from limbeck.study.analysis.audit import audit, measured_facts, terms
 from limbeck.study.analysis.comparisons import (
     Trained,
     compare_on_suites,
@@ -17,6 +16,7 @@ from limbeck.study.analysis.comparisons import (
     compare_with_first_stage,
 )
 from limbeck.study.analysis.factors import analyse_study
+from limbeck.study.plan.audit import audit, measured_facts, terms
 from limbeck.study.run.evaluate import means
 from limbeck.study.run.leaks import leak_warnings
 from limbeck.study.run.status import cell_state

@@ -7,12 +7,12 @@ from typing import Any
 from limbeck.collections.folds import split_folds
 from limbeck.collections.load import without_suffixes
 from limbeck.models.flops import training_flops
-from limbeck.study.analysis.training_conditions import pairs_trained_on
 from limbeck.study.config.schema import Stage
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import architecture_of
 from limbeck.study.plan.downloads import pair_tokens
 from limbeck.study.plan.plan import stated_steps
+from limbeck.study.plan.training_conditions import pairs_trained_on
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from limbeck.core.files import write_json, write_text
 from limbeck.core.hashing import key_of
 from limbeck.evaluation import canonical
 from limbeck.objectives import parse
-from limbeck.study.analysis.audit import facts_of
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Stage
 from limbeck.study.config.study import Study
+from limbeck.study.plan.audit import facts_of
 from limbeck.study.plan.plan import Cell, StudyPlan, evaluation_description, learning_rate, lists_per_step, stated_steps
 from limbeck.study.run.leaks import planned_searches
 from limbeck.study.run.store import Store

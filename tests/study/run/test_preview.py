@@ -10,8 +10,8 @@ from transformers import BertConfig, BertForSequenceClassification
 from limbeck.core.errors import UsageError
 from limbeck.models.flops import training_flops
 from limbeck.study.config.study import load_study
-from limbeck.study.plan.preview import preview
 from limbeck.study.run.execute import run_study
+from limbeck.study.run.preview import preview
 
 StudyFile = Callable[..., Path]
 STUDIES = Path(__file__).parents[3] / "studies"

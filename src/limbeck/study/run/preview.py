@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.core.hashing import key_of
-from limbeck.study.analysis.audit import audit_study
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import architecture_of
+from limbeck.study.plan.audit import audit_study
 from limbeck.study.plan.cost import NONE, CostEstimate, CostModel
 from limbeck.study.plan.downloads import Download, downloads
 from limbeck.study.plan.plan import plan_study
@@ -38,7 +38,7 @@ def preview(
         `limbeck.study.plan.cost.Work`) and `hours`; `totals` of the cells that are not done; `shared`, what is
         computed once
         (what → how many of different content); `downloads`; `disk` in bytes; `audit` (see
-        `limbeck.study.analysis.audit`); `warnings`; and `summary`.
+        `limbeck.study.plan.audit`); `warnings`; and `summary`.
     """
     workload, fetched = CostModel(study), downloads(study)
     known, warnings = _known(study, output, fetched)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from limbeck.study.analysis.training_conditions import planned_facts, stated_facts
 from limbeck.study.config.study import Study
+from limbeck.study.plan.training_conditions import planned_facts, stated_facts
 
 __all__ = ["audit", "audit_study", "differences", "facts_of", "measured_facts", "stated_facts", "terms"]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from limbeck.study.analysis.audit import PLANNED, audit, audit_study, facts_of, measured_facts, terms
 from limbeck.study.config.study import load_study
+from limbeck.study.plan.audit import PLANNED, audit, audit_study, facts_of, measured_facts, terms
 
 Change = Callable[[dict[str, Any]], None]
 
