@@ -159,6 +159,21 @@ def test_lengths_are_kept_in_the_saved_model_and_may_be_raised_again(
     assert (longer.max_length, longer.query_tokens) == (96, 50)
 
 
+def test_query_and_passage_may_each_have_a_length_of_their_own(bert: Path, some_pairs: Pairs, tmp_path: Path) -> None:
+    encoder = CrossEncoder.load(bert, query_tokens=3, passage_tokens=20)
+    assert (encoder.max_length, encoder.query_tokens, encoder.passage_tokens) == (26, 3, 20)
+    encoder.save(tmp_path / "saved")
+    again = CrossEncoder.load(tmp_path / "saved")
+    assert (again.max_length, again.query_tokens, again.passage_tokens) == (26, 3, 20)
+    np.testing.assert_allclose(again.score(some_pairs), encoder.score(some_pairs), atol=1e-6)
+    both = CrossEncoder.load(bert, max_length=22, query_tokens=3, passage_tokens=20)
+    assert (both.max_length, both.passage_tokens) == (22, 20)
+    with pytest.raises(UsageError, match="query_tokens 32 and passage_tokens 256 make a pair of 291"):
+        CrossEncoder.load(bert, query_tokens=32, passage_tokens=256)
+    with pytest.raises(UsageError, match="passage_tokens 0 leaves nothing of a passage"):
+        CrossEncoder.load(bert, passage_tokens=0)
+
+
 def test_where_a_pair_is_cut_sentence_transformers_agrees_while_the_query_takes_half_the_room(
     bert: Path, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from limbeck.tokens.pairs import Pairs
+from limbeck.tokens.pairs import Cuts, Pairs
 from limbeck.tokens.store import TokenStore
 from limbeck.tokens.template import PairTemplate
 
@@ -15,10 +15,10 @@ PASSAGES = {"empty": "", "long": "the alembic boils and the copper glows in a fl
 
 @pytest.fixture(scope="module")
 def make_pairs(tokenizer: Callable[[str], PreTrainedTokenizerBase]) -> Callable[..., Pairs]:
-    def make(max_length: int, query_tokens: int, style: str = "bert") -> Pairs:
+    def make(max_length: int, query_tokens: int, style: str = "bert", passage_tokens: int | None = None) -> Pairs:
         tokens = tokenizer(style)
         stores = (TokenStore.of(texts, tokens) for texts in (QUERIES, PASSAGES))
-        return Pairs(*stores, PairTemplate.of(tokens), max_length, query_tokens)
+        return Pairs(*stores, PairTemplate.of(tokens), max_length, query_tokens, passage_tokens)
 
     return make
 
@@ -48,7 +48,20 @@ def test_pairs_that_lose_tokens_are_counted_once(make_pairs: Callable[..., Pairs
     names = [("long", "long"), ("long", "short"), ("short", "long"), ("short", "short"), ("short", "empty")]
     for max_length, query_tokens, cuts in ((96, 64, 0), (96, 5, 2), (13, 64, 2), (13, 5, 3), (12, 64, 2), (10, 64, 3)):
         pairs = make_pairs(max_length, query_tokens)
-        assert pairs.cuts(*rows(pairs, *names)) == cuts, (max_length, query_tokens)
+        assert pairs.cuts(*rows(pairs, *names)).pairs == cuts, (max_length, query_tokens)
+    assert make_pairs(10, 5).cuts(*rows(pairs, *names)) == Cuts(pairs=3, queries=1, passages=1)
+
+
+def test_passages_are_cut_by_themselves_however_short_the_query(make_pairs: Callable[..., Pairs]) -> None:
+    pairs = make_pairs(96, 2, passage_tokens=3)
+    at = rows(pairs, ("long", "long"), ("short", "long"), ("short", "short"))
+    assert pairs.lengths(*at).tolist() == [8, 7, 6]
+    assert pairs.cuts(*at) == Cuts(pairs=2, queries=1, passages=1)
+    query, passage = pairs.queries[at[0][1]], pairs.passages[at[1][1]]
+    assert len(passage) > 3
+    assert pairs.packed(*at)[0]["input_ids"][0, 8:15].tolist() == [
+        *pairs.template.assemble(query, passage[:3])
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("style", ["bert", "roberta", "deberta-v3", "modernbert"])

@@ -10,7 +10,7 @@ from limbeck.evaluation import rerank
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run
 from limbeck.tokens.collection_tokens import collection_pairs
-from limbeck.tokens.pairs import score_windows
+from limbeck.tokens.pairs import Cuts, score_windows
 
 LONG = "the alembic boils and the copper glows " * 12
 COLLECTION = Collection(
@@ -41,7 +41,7 @@ def test_windows_hold_every_token_and_overlap_by_half(encoder: CrossEncoder) -> 
         assert len(windows) == (1 if len(whole) <= size else -(-(len(whole) - size) // (size // 2)) + 1)
         rebuilt = np.concatenate([window[: size // 2] for window in windows[:-1]] + [windows[-1]])
         np.testing.assert_array_equal(rebuilt, whole)
-    assert cut.cuts(query_rows[owners], np.arange(len(owners))) == 0
+    assert cut.cuts(query_rows[owners], np.arange(len(owners))) == Cuts(pairs=0, queries=0, passages=0)
 
 
 def test_max_is_the_best_windows_score_and_first_the_beginnings(encoder: CrossEncoder) -> None:
@@ -58,6 +58,14 @@ def test_max_is_the_best_windows_score_and_first_the_beginnings(encoder: CrossEn
         assert by_id[0]["long"] == pytest.approx(float(beginning), abs=1e-5)
         assert by_id[0]["short"] == pytest.approx(by_id[1]["short"], abs=1e-5)
     assert len(set(np.round(scores, 4))) > 2
+
+
+def test_what_is_cut_is_told_and_windows_cut_no_passage(encoder: CrossEncoder) -> None:
+    told: list[Cuts] = []
+    short = CrossEncoder.load(encoder.source.name, max_length=32, query_tokens=6, device="cpu")
+    for encoder_, aggregate in ((encoder, "first"), (encoder, "max"), (short, "first"), (short, "max")):
+        rerank(encoder_, COLLECTION, RUN, 10, aggregate=aggregate, on_cuts=told.append)
+    assert told == [Cuts(2, 0, 1), Cuts(0, 0, 0), Cuts(4, 1, 1), Cuts(3, 1, 0)]
 
 
 def test_another_aggregate_is_refused(encoder: CrossEncoder) -> None:

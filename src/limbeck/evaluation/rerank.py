@@ -13,6 +13,7 @@ from limbeck.runs import Run, rank
 
 if TYPE_CHECKING:
     from limbeck.models.cross_encoder import CrossEncoder
+    from limbeck.tokens.pairs import Cuts
 
 
 def rerank(
@@ -25,6 +26,7 @@ def rerank(
     console: Console | None = None,
     aggregate: str = "first",
     between: Callable[[], None] | None = None,
+    on_cuts: Callable[["Cuts"], None] | None = None,
 ) -> Run:
     """Score the first `depth` candidates of every query of the collection's split, all queries in shared micro-batches.
 
@@ -33,6 +35,7 @@ def rerank(
 
     Queries of the run outside the split are left alone; the query's own document is dropped where the collection says
     so. With a `console`, progress is shown on it. `between` is called after each micro-batch; what it raises ends this.
+    `on_cuts` is handed how many pairs, queries and passages lost tokens, before anything is scored.
 
     Raises:
         DataError: the run holds none of the split's queries.
@@ -56,6 +59,8 @@ def rerank(
     counts = [len(docids) for docids in candidates.values()]
     query_rows = np.repeat(pairs.queries.rows(wanted), counts)
     passage_rows = pairs.passages.rows([docid for docids in candidates.values() for docid in docids])
+    if on_cuts:
+        on_cuts(pairs.cuts(query_rows, passage_rows, windows=aggregate == "max"))
     owners = np.arange(len(query_rows))
     if aggregate == "max":
         pairs, owners = score_windows(pairs, query_rows, passage_rows)

@@ -60,7 +60,7 @@ def write_checkpoint(
     model: Any,
     tokenizer: Any,
     max_length: int,
-    query_tokens: int,
+    lengths: Mapping[str, int],
     path: Path,
     weights: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
@@ -68,12 +68,12 @@ def write_checkpoint(
 
     Written aside and renamed: an older checkpoint of that name is whole until the new one is. UsageError if `path` is
     something else than a checkpoint or an empty folder, which would be lost; MissingError if it cannot be written.
-    `weights`: the model's own by default.
+    `lengths`: of query and passage, kept in config.json; `weights`: the model's own by default.
     """
     place = path.resolve()
     expect_replaceable(path)
     model.config.sentence_transformers = {"activation_fn": IDENTITY}
-    model.config.limbeck = {"query_tokens": query_tokens}
+    model.config.limbeck = dict(lengths)
     tokenizer.model_max_length = max_length
     with silence_transformers(), wrap_write_errors(place), temporary_folder(place) as aside:
         model.save_pretrained(aside, state_dict=weights)

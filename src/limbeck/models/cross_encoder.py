@@ -40,6 +40,7 @@ class CrossEncoder:
     Attributes:
         max_length: longest pair in tokens; the passage is cut to fit.
         query_tokens: longest query in tokens.
+        passage_tokens: longest passage in tokens; None where only the pair is limited.
         packed: whether micro-batches reach the model packed, without padding (`limbeck.kernels.packed`), or padded.
         processes: those that score and train together, each a share of the pairs.
         sharded: whether the weights are divided among them; the backward pass itself then takes gradients together.
@@ -51,6 +52,7 @@ class CrossEncoder:
     max_length: int
     query_tokens: int
     source: ModelSource
+    passage_tokens: int | None = None
     packed: bool = False
     processes: Processes = ALONE
     sharded: bool = False
@@ -71,6 +73,7 @@ class CrossEncoder:
         processes: Processes = ALONE,
         sharded: bool = False,
         single_separator: bool = False,
+        passage_tokens: int | None = None,
     ) -> "CrossEncoder":
         """Load a cross-encoder, or a backbone with a new scoring head.
 
@@ -78,8 +81,11 @@ class CrossEncoder:
             name: folder, Hub id or `package:NAME/PATH`.
             layers: keep only the first `layers` transformer layers.
             max_length: longest pair in tokens, at most what the backbone has positions for; default what it was saved
-                with, or the smaller of that and 512.
+                with, or the smaller of that and 512, or what `passage_tokens` needs.
             query_tokens: longest query in tokens; default what it was saved with, or 64.
+            passage_tokens: longest passage in tokens, cut by itself, however short its query is (arXiv 2603.03010 v1
+                has queries of 32 tokens and passages of 256, and so has Rank-DistiLLM); default what it was saved with,
+                or as many as `max_length` leaves room for.
             device: torch device; default CUDA where there is one, else CPU.
             seed: initialises a scoring head that the checkpoint lacks.
             sha256: refuse local weights whose digest does not begin with this.
@@ -107,20 +113,9 @@ class CrossEncoder:
         first_token_only(model)
         project_together(model)
         use_fast_dropout(model)
-        limit = longest_input(model, tokenizer)
-        if max_length is None:
-            # The tokeniser's limit is the length that a saved cross-encoder was trained at.
-            max_length = min(limit, tokenizer.model_max_length, LONGEST)
-        elif max_length > limit:
-            raise UsageError(f"{source.name}: max_length {max_length} is beyond the backbone's {limit} tokens")
         template = _template(model, tokenizer)
-        if max_length < template.special_tokens + 2:
-            raise UsageError(f"max_length {max_length} leaves no room for a query and a passage")
-        if query_tokens is None:
-            query_tokens = int((getattr(model.config, "limbeck", None) or {}).get("query_tokens", QUERY_TOKENS))
-        if query_tokens < 1:
-            raise UsageError(f"query_tokens {query_tokens} leaves nothing of a query; expected 1 or more")
-        query_tokens = min(query_tokens, max_length - template.special_tokens - 1)
+        lengths = _lengths(model, tokenizer, source, template.special_tokens, max_length, query_tokens, passage_tokens)
+        max_length, query_tokens, passage_tokens = lengths
         model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
         if model.device.type == "cpu":
             keep_freed_memory()
@@ -136,7 +131,9 @@ class CrossEncoder:
             shard(model)
         else:
             touch_used_rows_only(model)
-        return cls(model, tokenizer, template, max_length, query_tokens, source, packed, processes, sharded)
+        return cls(
+            model, tokenizer, template, max_length, query_tokens, source, passage_tokens, packed, processes, sharded
+        )
 
     @property
     def device(self) -> torch.device:
@@ -154,7 +151,7 @@ class CrossEncoder:
 
     def pairs(self, queries: TokenStore, passages: TokenStore) -> Pairs:
         """Pairs of these stores as this encoder reads them."""
-        return Pairs(queries, passages, self.template, self.max_length, self.query_tokens)
+        return Pairs(queries, passages, self.template, self.max_length, self.query_tokens, self.passage_tokens)
 
     def logits(self, pairs: Pairs, query_rows: Rows, passage_rows: Rows) -> torch.Tensor:
         """Raw scores of one micro-batch, [pairs]: float32, or float64 for weights in float64."""
@@ -239,7 +236,9 @@ class CrossEncoder:
         The folder is written aside and renamed; an older model of that name is replaced only then. UsageError if
         something else than a model is there. With `weights`, a whole state of the model, those are written.
         """
-        write_checkpoint(self.model, self.tokenizer, self.max_length, self.query_tokens, Path(path), weights)
+        lengths = {"query_tokens": self.query_tokens, "passage_tokens": self.passage_tokens}
+        own = {name: value for name, value in lengths.items() if value is not None}
+        write_checkpoint(self.model, self.tokenizer, self.max_length, own, Path(path), weights)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -256,3 +255,35 @@ def _template(model: Any, tokenizer: Any) -> PairTemplate:
     if "token_type_ids" not in signature(model.forward).parameters:
         return replace(template, token_types=None)
     return template
+
+
+def _lengths(
+    model: Any,
+    tokenizer: Any,
+    source: ModelSource,
+    special_tokens: int,
+    max_length: int | None,
+    query_tokens: int | None,
+    passage_tokens: int | None,
+) -> tuple[int, int, int | None]:
+    """Longest pair, query and passage (None: only the pair is limited): as asked for, as saved, or by default."""
+    limit, saved = longest_input(model, tokenizer), getattr(model.config, "limbeck", None) or {}
+    if query_tokens is None:
+        query_tokens = int(saved.get("query_tokens", QUERY_TOKENS))
+    needed = None if passage_tokens is None else query_tokens + passage_tokens + special_tokens
+    if passage_tokens is None:
+        passage_tokens = saved.get("passage_tokens")
+    if max_length is None:
+        # The tokeniser's limit is the length that a saved cross-encoder was trained at.
+        max_length = needed or min(limit, tokenizer.model_max_length, LONGEST)
+    for name, value in (("query_tokens", query_tokens), ("passage_tokens", passage_tokens)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} {value} leaves nothing of a {name.partition('_')[0]}; expected 1 or more")
+    if max_length > limit:
+        what = f"max_length {max_length}"
+        if max_length == needed:
+            what = f"query_tokens {query_tokens} and passage_tokens {passage_tokens} make a pair of {needed}, which"
+        raise UsageError(f"{source.name}: {what} is beyond the backbone's {limit} tokens")
+    if max_length < special_tokens + 2:
+        raise UsageError(f"max_length {max_length} leaves no room for a query and a passage")
+    return max_length, min(query_tokens, max_length - special_tokens - 1), passage_tokens

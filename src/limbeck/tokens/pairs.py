@@ -7,17 +7,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from limbeck.tokens.store import TokenStore
+from limbeck.tokens.store import TokenStore, ranges
 from limbeck.tokens.template import PairTemplate
 
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Assembles pairs from a query store and a passage store.
+class Cuts:
+    """What did not fit: pairs that lost tokens, and the distinct queries and passages that were cut in them."""
 
-    The query is cut to `query_tokens` first, then only the passage is cut until the pair fits `max_length`.
+    pairs: int
+    queries: int
+    passages: int
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Assembles pairs from a query store and a passage store, without Python for each pair.
+
+    The query is cut to `query_tokens`, the passage to `passage_tokens` (None: not by itself), and then the passage
+    alone until the pair fits `max_length`.
     """
 
     queries: TokenStore
@@ -25,48 +35,64 @@ class Pairs:
     template: PairTemplate
     max_length: int
     query_tokens: int
+    passage_tokens: int | None = None
 
     def lengths(self, query_rows: Rows, passage_rows: Rows) -> NDArray[np.int64]:
         """Tokens of each pair, special tokens included, after cutting, [pairs]."""
         query, passage = self._cut(query_rows, passage_rows)
         return np.asarray(query + passage + self.template.special_tokens, np.int64)
 
-    def cuts(self, query_rows: Rows, passage_rows: Rows) -> int:
-        """How many of the pairs lose tokens of the query or the passage."""
+    def cuts(self, query_rows: Rows, passage_rows: Rows, windows: bool = False) -> Cuts:
+        """How many of the pairs lose tokens of the query or the passage, and how many of these there are.
+
+        With `windows` (see `score_windows`) no passage loses any.
+        """
         query, passage = self._cut(query_rows, passage_rows)
-        cut = (query < self.queries.lengths(query_rows)) | (passage < self.passages.lengths(passage_rows))
-        return int(cut.sum())
+        queries = query < self.queries.lengths(query_rows)
+        passages = (passage < self.passages.lengths(passage_rows)) & (not windows)
+        distinct = (len(np.unique(rows[cut])) for rows, cut in ((query_rows, queries), (passage_rows, passages)))
+        return Cuts(int((queries | passages).sum()), *distinct)
 
     def batch(self, query_rows: Rows, passage_rows: Rows) -> dict[str, torch.Tensor]:
         """A padded batch, [pairs, tokens] each: input_ids, and token_type_ids and attention_mask where needed.
 
         Without padding there is no attention mask: attention without one is faster and gives the same result.
         """
-        rows, lengths = self._assembled(query_rows, passage_rows)
-        shape = (len(lengths), int(lengths.max()))
-        ids = np.full(shape, self.template.pad_id, np.int64)
-        types = np.zeros(shape, np.int64)
-        for i, (row_ids, row_types) in enumerate(rows):
-            ids[i, : lengths[i]], types[i, : lengths[i]] = row_ids, row_types
-        batch = self._tensors(ids, types)
-        if (lengths < shape[1]).any():
-            batch["attention_mask"] = torch.from_numpy((np.arange(shape[1]) < lengths[:, None]).astype(np.int64))
+        ids, types, lengths = self._assembled(query_rows, passage_rows)
+        width = int(lengths.max())
+        holds = np.arange(width) < lengths[:, None]
+        padded_ids = np.full(holds.shape, self.template.pad_id, np.int64)
+        padded_types = np.zeros(holds.shape, np.int64)
+        padded_ids[holds], padded_types[holds] = ids, types
+        batch = self._tensors(padded_ids, padded_types)
+        if (lengths < width).any():
+            batch["attention_mask"] = torch.from_numpy(holds.astype(np.int64))
         return batch
 
     def packed(self, query_rows: Rows, passage_rows: Rows) -> tuple[dict[str, torch.Tensor], NDArray[np.int64]]:
         """The pairs one behind another, [1, tokens] each: input_ids, and token_type_ids where needed; and lengths."""
-        rows, lengths = self._assembled(query_rows, passage_rows)
-        ids, types = (np.concatenate(parts)[None] for parts in zip(*rows, strict=True))
-        return self._tensors(ids, types), lengths
+        ids, types, lengths = self._assembled(query_rows, passage_rows)
+        return self._tensors(ids[None], types[None]), lengths
 
-    def _assembled(self, query_rows: Rows, passage_rows: Rows) -> tuple[list[tuple[Rows, Rows]], NDArray[np.int64]]:
-        """Token ids and types of each pair, and their lengths."""
-        query_tokens, passage_tokens = self._cut(query_rows, passage_rows)
-        rows = []
-        for i, (n, m) in enumerate(zip(query_tokens, passage_tokens, strict=True)):
-            query, passage = self.queries[query_rows[i]][:n], self.passages[passage_rows[i]][:m]
-            rows.append((self.template.assemble(query, passage), self.template.types(n, m)))
-        return rows, np.asarray(query_tokens + passage_tokens + self.template.special_tokens, np.int64)
+    def _assembled(self, query_rows: Rows, passage_rows: Rows) -> tuple[Rows, Rows, Rows]:
+        """Token ids and types of all pairs, one behind another [tokens], and the length of each [pairs]."""
+        query, passage = self._cut(query_rows, passage_rows)
+        fixed = [
+            np.asarray(part, np.int64) for part in (self.template.prefix, self.template.middle, self.template.suffix)
+        ]
+        sizes = np.empty((len(query_rows), 5), np.int64)
+        sizes[:, 0], sizes[:, 2], sizes[:, 4] = (len(part) for part in fixed)
+        sizes[:, 1], sizes[:, 3] = query, passage
+        starts = np.concatenate([[0], np.cumsum(sizes)])[:-1].reshape(sizes.shape)
+        ids = np.empty(int(sizes.sum()), np.int64)
+        for column, part in zip((0, 2, 4), fixed, strict=True):
+            ids[starts[:, column, None] + np.arange(len(part))] = part
+        for column, store, rows in ((1, self.queries, query_rows), (3, self.passages, passage_rows)):
+            ids[ranges(starts[:, column], sizes[:, column])] = store.gather(rows, sizes[:, column])
+        types = np.repeat(
+            np.tile(np.asarray(self.template.token_types or (0,) * 5, np.int64), len(sizes)), sizes.ravel()
+        )
+        return ids, types, sizes.sum(1)
 
     def _tensors(self, ids: Rows, types: Rows) -> dict[str, torch.Tensor]:
         tensors = {"input_ids": torch.from_numpy(ids)}
@@ -77,6 +103,8 @@ class Pairs:
     def _cut(self, query_rows: Rows, passage_rows: Rows) -> tuple[NDArray[Any], NDArray[Any]]:
         query = np.minimum(self.queries.lengths(query_rows), self.query_tokens)
         room = np.maximum(self.max_length - self.template.special_tokens - query, 0)
+        if self.passage_tokens is not None:
+            room = np.minimum(room, self.passage_tokens)
         return query, np.minimum(self.passages.lengths(passage_rows), room)
 
 
@@ -91,15 +119,15 @@ def score_windows(pairs: Pairs, query_rows: Rows, passage_rows: Rows) -> tuple[P
     """
     longest = int(np.minimum(pairs.queries.lengths(query_rows), pairs.query_tokens).max(initial=0))
     size = max(1, pairs.max_length - pairs.template.special_tokens - longest)
+    if pairs.passage_tokens is not None:
+        size = min(size, pairs.passage_tokens)
     step = max(1, size // 2)
     lengths = pairs.passages.lengths(passage_rows)
     counts = 1 + np.maximum(0, -(-(lengths - size) // step))
     owners = np.repeat(np.arange(len(counts)), counts)
     starts = step * (np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts))
-    parts = [
-        pairs.passages[passage_rows[owner]][start : start + size] for owner, start in zip(owners, starts, strict=True)
-    ]
-    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
-    ids = np.array([f"{number:012d}".encode() for number in range(len(parts))], np.bytes_)
-    tokens = np.concatenate([pairs.passages.tokens[:0], *parts])
-    return replace(pairs, passages=TokenStore(ids, np.arange(len(parts)), offsets, tokens)), owners
+    sizes = np.minimum(size, lengths[owners] - starts)
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    ids = np.array([f"{number:012d}".encode() for number in range(len(owners))], np.bytes_)
+    tokens = pairs.passages.tokens[ranges(pairs.passages.offsets[passage_rows[owners]] + starts, sizes)]
+    return replace(pairs, passages=TokenStore(ids, np.arange(len(owners)), offsets, tokens)), owners

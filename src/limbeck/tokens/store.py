@@ -71,6 +71,10 @@ class TokenStore:
         """Tokens of each row, [len(rows)]."""
         return self.offsets[rows + 1] - self.offsets[rows]
 
+    def gather(self, rows: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[Any]:
+        """The first `counts` tokens of each row, one behind another, [sum of counts]."""
+        return self.tokens[ranges(self.offsets[rows], counts)]
+
     @classmethod
     def of(cls, texts: Mapping[str, str], tokenizer: Any) -> "TokenStore":
         """Tokenise texts into memory."""
@@ -144,6 +148,12 @@ class TokenStore:
         store = cls._opened(place)
         assert store is not None
         return store
+
+
+def ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`start, start + 1, …`, as many as are counted, for each of the starts; one behind another, [sum of counts]."""
+    shifts = np.asarray(starts) - (np.cumsum(counts) - counts)
+    return np.repeat(shifts, counts) + np.arange(int(np.sum(counts)))
 
 
 def _tokenise(

@@ -158,7 +158,7 @@ class _Training:
         equal = loss_of(torch.zeros_like(work.scores))
         readings = AsyncScalars([work.loss, equal, norm, score_spread(batch.matrix(work.scores), batch.mask)])
         self._settle()
-        self.state.count(number, work, self.pairs.cuts(batch.query_rows, batch.passage_rows))
+        self.state.count(number, work, self.pairs.cuts(batch.query_rows, batch.passage_rows).pairs)
         self.state.validation_due = self._validation_follows()
         lengths = self.pairs.lengths(batch.query_rows, batch.passage_rows)
         self.taken = StepMetrics(
