@@ -3,7 +3,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,13 +32,17 @@ def shared_data() -> Path:
 
 @dataclass(frozen=True)
 class Fault:
-    """What a server does instead of answering: a status, a pause, a body of its own, the first `sent` bytes of it."""
+    """What a server does instead of answering: a status, a pause, a body of its own, the first `sent` bytes of it.
+
+    `raw` takes the place of all that: the bytes of head and body, part by part.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
     pause: float = 0.0
     sent: int | None = None
+    raw: Callable[[], Iterable[bytes]] | None = None
 
 
 @dataclass
@@ -90,6 +94,11 @@ def server() -> Iterator[Server]:
             reply = state.reply(body, number)
             if isinstance(reply, str):
                 reply = Fault(body=state.completion(reply, body, state.usage))
+            if reply.raw is not None:
+                self.close_connection = True
+                for part in reply.raw():
+                    self.wfile.write(part)
+                return
             time.sleep(reply.pause)
             content = reply.body or b'{"error": {"message": "as the test wants it"}}'
             self.send_response(reply.status)

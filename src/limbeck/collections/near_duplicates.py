@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from limbeck.core.environment import from_extra
+
 ALIKE = 0.6
 """Least Jaccard similarity of the character 3-grams of two texts that count as nearly the same."""
 
@@ -43,13 +45,14 @@ class KnownTexts:
     Near-duplicates are found by MinHash over character 3-grams of the normalised texts and locality-sensitive hashing
     (Broder 1997; Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, 3.4), as `datasketch` has them; every pair
     so found is then measured exactly, so that none is there by chance. Hashes are seeded: equal texts, equal answers.
+
+    MissingError where `datasketch` is not installed.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        from datasketch import MinHash, MinHashLSH
-
-        self._first = MinHash(_BANDS * _ROWS, hashfunc=int, scheme="affine32", seed=1)
-        self._bands = MinHashLSH(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
+        self._sketch = from_extra("datasketch", "leaks", "the search for near-duplicates")
+        self._first = self._sketch.MinHash(_BANDS * _ROWS, hashfunc=int, scheme="affine32", seed=1)
+        self._bands = self._sketch.MinHashLSH(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
         self._numbers: dict[str, list[int]] = {}
         for number, text in enumerate(texts):
             if plain := normalised(text):
@@ -79,9 +82,9 @@ class KnownTexts:
                 yield from (Alike(number, round(likeness, 3), known == plain) for number in self._numbers[known])
 
     def _hash(self, grams: np.ndarray) -> Any:
-        from datasketch import MinHash
-
-        hashes = MinHash(_BANDS * _ROWS, hashfunc=int, scheme="affine32", permutations=self._first.permutations)
+        hashes = self._sketch.MinHash(
+            _BANDS * _ROWS, hashfunc=int, scheme="affine32", permutations=self._first.permutations
+        )
         hashes.update_batch(grams.tolist())
         return hashes
 

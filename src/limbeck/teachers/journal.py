@@ -1,18 +1,26 @@
 """An append-only file of JSON lines, one record each, that survives being killed at any moment."""
 
+import ctypes
+import errno
 import fcntl
 import json
 import os
+import resource
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.files import wrap_write_errors
 
 Record = dict[str, Any]
+Checked = TypeVar("Checked")
+_KEEP_SIZE = 1  # linux/falloc.h
 
 
 class Journal:
@@ -36,6 +44,7 @@ class Journal:
         except OSError as error:
             raise MissingError(f"{path}: cannot be written here: {error.strerror or error}") from None
         self._lock = threading.Lock()
+        self._reserved = 0  # bytes behind the end
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -57,8 +66,43 @@ class Journal:
         """Let go of the file."""
         os.close(self._file)
 
-    def append(self, record: Record) -> None:
+    @contextmanager
+    def reserved(self, size: int) -> Iterator[None]:
+        """Hold room on the disk for records of so many bytes, for what comes of a call is paid for when it comes.
+
+        Threads hold theirs beside each other. On a file system that cannot hold any, nothing is held.
+
+        MissingError where there is no such room.
+        """
+        with self._lock, wrap_write_errors(self.path):
+            self._hold(self._reserved + size)
+            self._reserved += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reserved -= size
+                if not self._reserved:
+                    os.ftruncate(self._file, os.fstat(self._file).st_size)  # gives back what was not used
+
+    def _hold(self, size: int) -> None:
+        """Take blocks behind the end of the file (fallocate, of which Python's os has no form that keeps the end)."""
+        end = os.fstat(self._file).st_size
+        if 0 <= resource.getrlimit(resource.RLIMIT_FSIZE)[0] < end + size:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        try:
+            fallocate = ctypes.CDLL(None, use_errno=True).fallocate
+        except (OSError, AttributeError):
+            return
+        wanted = ctypes.c_int64(end), ctypes.c_int64(size)
+        if fallocate(self._file, _KEEP_SIZE, *wanted) and ctypes.get_errno() in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    def append(self, record: Record, own: int = 0) -> None:
         """Add a record; on return it is on disk. One that cannot be written whole leaves nothing behind.
+
+        Room that is reserved is not used up, but for the `own` bytes that were reserved for this record: at a full
+        disk, what was paid for is kept first.
 
         MissingError on a full disk, and what else keeps it from being written.
         """
@@ -67,6 +111,8 @@ class Journal:
         view = memoryview(text.encode(errors="backslashreplace"))
         with self._lock, wrap_write_errors(self.path):
             end = os.fstat(self._file).st_size
+            if self._reserved:
+                self._hold(self._reserved - own + max(own, len(view)))
             try:
                 while view:
                     view = view[os.write(self._file, view) :]
@@ -118,10 +164,28 @@ def read_journal(path: Path) -> Iterator[Record]:
             yield record
 
 
+def read_records(path: Path, schema: TypeAdapter[Checked], what: str) -> Iterator[Checked]:
+    """The records of a journal as `schema` has them. DataError also for a record that is not as it says.
+
+    Args:
+        what: what each line is expected to be.
+    """
+    for number, record in enumerate(read_journal(path), 1):
+        try:
+            yield schema.validate_python(record)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"] if part != record.get("kind")) or "the record"
+            raise DataError(
+                f"{path}:{number}: no record of {what}: {key}: {first['msg']}; name the file that `limbeck teach` "
+                "wrote, or remove the line: what it held is asked for again"
+            ) from None
+
+
 def _record(line: bytes) -> Record | None:
     """The JSON object that a line holds, if it does."""
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -45,6 +45,7 @@ def make_job(
     def make(cap: Cap | None = None, concurrency: int = 1, **options: Any) -> Reranker:
         for store in stores:
             store.journal.close()
+        stores.clear()
         stores[:] = [CallStore(tmp_path / "calls.jsonl")]
         stopping = threading.Event()
         engine = endpoint(stopping=stopping, **options)

@@ -6,7 +6,7 @@ import pytest
 
 from limbeck.core.errors import MissingError, UsageError
 from limbeck.teachers.llm import Address, Call, CallFailed, Endpoint, Usage
-from limbeck.teachers.llm.engine import back_off, retry_after
+from limbeck.teachers.llm.transport import back_off, retry_after
 
 MESSAGES = ({"role": "user", "content": "[1] a 1\n[2] b 2"},)
 KEY = "sk-very-secret"

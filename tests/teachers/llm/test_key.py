@@ -5,7 +5,7 @@ import pytest
 from limbeck.core.errors import UsageError
 from limbeck.teachers.journal import read_journal
 from limbeck.teachers.llm import Listwise, Service, read_template
-from limbeck.teachers.llm.engine import Key, check_parameters
+from limbeck.teachers.llm.address import Key, check_parameters
 
 SECRET = 'sk-0/very+"secret'
 

@@ -249,9 +249,9 @@ def test_status_passes_over_a_job_whose_damaged_line_was_removed(make_job, tmp_p
 
 def test_a_file_that_is_no_store_is_named_with_its_line(make_job, tmp_path):
     (tmp_path / "calls.jsonl").write_text('{"kind":"scorer"}\n{"kind":"call","key":"1"}\n')
-    with pytest.raises(DataError, match=r"calls\.jsonl:2: no record of a store"):
+    with pytest.raises(DataError, match=r"calls\.jsonl:1: no record of a store"):
         make_job()
-    with pytest.raises(DataError, match=r"calls\.jsonl:2: no record of a store"):
+    with pytest.raises(DataError, match=r"calls\.jsonl:1: no record of a store"):
         read_status(tmp_path / "calls.jsonl")
 
 

@@ -1,9 +1,11 @@
 """LLMs as teachers: listwise orders, graded judgments, pointwise scores, and queries for documents."""
 
+from limbeck.teachers.llm.address import Address
 from limbeck.teachers.llm.budget import Budget, BudgetSpent, Cap, Prices
 from limbeck.teachers.llm.cache import CallStore
 from limbeck.teachers.llm.client import LLMClient
-from limbeck.teachers.llm.engine import Address, Answer, Call, CallFailed, Endpoint, Engine, Stopped, Usage
+from limbeck.teachers.llm.endpoint import Endpoint
+from limbeck.teachers.llm.engine import Answer, Call, CallFailed, Engine, Stopped, Usage
 from limbeck.teachers.llm.in_process import InProcess, LanguageModel
 from limbeck.teachers.llm.judge import Judging
 from limbeck.teachers.llm.pointwise import Pointwise

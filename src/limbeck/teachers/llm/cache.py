@@ -1,42 +1,156 @@
 """Every call and its answer on disk, so that none is paid for twice."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from limbeck.core.errors import DataError
-from limbeck.teachers.journal import Journal, Record, read_journal
-from limbeck.teachers.llm.engine import Answer, Call, CallFailed, Usage
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from limbeck.teachers.journal import Journal, Record, read_records
+from limbeck.teachers.llm.engine import MOST_TOKENS, Answer, Call, CallFailed, Usage
+
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Amount = Annotated[float, Field(ge=0, le=1e12)]
+Tokens = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class PricesRecord(_Record):
+    """Money for a million tokens."""
+
+    prompt: Amount
+    completion: Amount
+
+
+class JobRecord(_Record):
+    """What a command was about to do; beside these, its settings."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Literal["job"]
+    job: str
+    task: str
+    model: str
+    collection: str
+    run: str
+    queries: Count
+    prices: PricesRecord
+
+
+class OutcomeRecord(_Record):
+    """What became of a query, or a document, in a job."""
+
+    kind: Literal["outcome"]
+    job: str
+    query: str
+    status: str
+    usable: Count
+    of: Count
+    answers: Count
+    defects: dict[str, Count]
+
+
+class UsageRecord(_Record):
+    """Tokens that an engine says a call took."""
+
+    prompt_tokens: Tokens
+    completion_tokens: Tokens
+
+
+class _Tried(_Record):
+    """A call that was made."""
+
+    key: str
+    about: dict[str, Any]
+    model: str
+    token_bound: Count
+    output_bound: Count
+    lost_tries: Count
+
+    @property
+    def unknown_tries(self) -> int:
+        """Tries of which nobody said what they took."""
+        return self.lost_tries
+
+    @property
+    def charged(self) -> tuple[int, int]:
+        """Tokens of prompt and answer that it stands for: the most they may have been, where nobody said."""
+        return self.unknown_tries * (self.token_bound - self.output_bound), self.unknown_tries * self.output_bound
+
+
+class FailureRecord(_Tried):
+    """A call that was not answered; it is made again."""
+
+    kind: Literal["failure"]
+    error: str
+
+
+class CallRecord(_Tried):
+    """A prompt with its answer."""
+
+    kind: Literal["call"]
+    text: str
+    finish_reason: str | None
+    usage: UsageRecord | None
+    served_by: str
+    seconds: Amount
+    tries: Count
+
+    @property
+    def unknown_tries(self) -> int:
+        """Tries of which nobody said what they took."""
+        return self.lost_tries + (self.usage is None)
+
+    @property
+    def charged(self) -> tuple[int, int]:
+        """Tokens of prompt and answer that it stands for: the most they may have been, where nobody said."""
+        prompt, completion = super().charged
+        usage = self.usage or Usage(0, 0)
+        return prompt + usage.prompt_tokens, completion + usage.completion_tokens
+
+    @property
+    def answer(self) -> Answer:
+        """The answer as the engine gave it."""
+        usage = Usage(self.usage.prompt_tokens, self.usage.completion_tokens) if self.usage else None
+        return Answer(
+            self.text, self.finish_reason, usage, self.served_by, self.seconds, self.tries, self.lost_tries
+        )  # fmt: skip
+
+
+AnyRecord = Annotated[JobRecord | OutcomeRecord | FailureRecord | CallRecord, Field(discriminator="kind")]
+_SCHEMA: TypeAdapter[JobRecord | OutcomeRecord | FailureRecord | CallRecord] = TypeAdapter(AnyRecord)
+
+
+def read_calls(path: Path) -> Iterator[JobRecord | OutcomeRecord | FailureRecord | CallRecord]:
+    """The records of a store of calls, oldest first. Raises what `read_records` raises."""
+    return read_records(path, _SCHEMA, "a store of calls")
 
 
 class CallStore:
     """The calls of a journal, by the key of their content. Safe for threads.
 
-    Kinds of records: `job` (settings of a command), `call` (a prompt with its answer), `failure` (a call that was not
-    answered; it is made again), `outcome` (what became of a query in a job). Keys of endpoints are never among it.
+    Keys of endpoints are never among its records.
     """
 
     def __init__(self, path: Path) -> None:
         self.journal = Journal(path)
         self._answers: dict[str, Answer] = {}
-        self._outcomes: dict[tuple[str, str], Record] = {}
+        self._outcomes: dict[tuple[str, str], OutcomeRecord] = {}
         self._lock = threading.Lock()
         self.found = 0  # calls that were answered from here
         self.made = 0  # calls that were added
         self._prompt_tokens = self._completion_tokens = 0
         try:
-            for number, record in enumerate(read_journal(path), 1):
-                try:
-                    self._take(record)
-                except (KeyError, TypeError) as error:
-                    raise DataError(
-                        f"{path}:{number}: no record of a store of calls ({error!r}); name the file that `limbeck "
-                        "teach` wrote, or remove the line: what it held is asked for again"
-                    ) from None
+            for record in read_calls(path):
+                self._take(record)
         except BaseException:
             self.journal.close()
             raise
@@ -59,18 +173,22 @@ class CallStore:
             self.found += answer is not None
         return answer
 
+    @contextmanager
+    def reserved(self, call: Call) -> Iterator[None]:
+        """Hold room on the disk for the answer to a call. MissingError where there is none: it is not to be made."""
+        with self.journal.reserved(_size(call)):
+            yield
+
     def add(self, call: Call, answer: Answer, place: str) -> None:
-        """Keep an answer."""
-        record = {"kind": "call", **_described(call, place), **asdict(answer)}
-        self._append(record)
+        """Keep an answer, in the room that was reserved for it."""
+        self._append({"kind": "call", **_described(call, place), **asdict(answer)}, _size(call))
         with self._lock:
             self.made += 1
 
     def add_failure(self, call: Call, failure: CallFailed, place: str) -> None:
         """Note that a call got no answer."""
-        self._append(
-            {"kind": "failure", **_described(call, place), "error": str(failure), "lost_tries": failure.lost_tries}
-        )
+        record = {"kind": "failure", **_described(call, place), "error": str(failure), "lost_tries": failure.lost_tries}
+        self._append(record, _size(call))
 
     def add_job(self, job: str, settings: Mapping[str, Any]) -> None:
         """Note what a command is about to do."""
@@ -79,35 +197,30 @@ class CallStore:
     def add_outcome(self, job: str, query_id: str, outcome: Mapping[str, Any]) -> None:
         """Note what became of a query, unless the same stands there already."""
         record = {"kind": "outcome", "job": job, "query": query_id, **outcome}
-        if self._outcomes.get((job, query_id)) != record:
+        if self._outcomes.get((job, query_id)) != _SCHEMA.validate_python(record):
             self._append(record)
 
-    def _append(self, record: Record) -> None:
-        self.journal.append(record)
+    def _append(self, record: Record, own: int = 0) -> None:
+        taken = _SCHEMA.validate_python(record)  # first: what could not be read again must not be written
+        self.journal.append(record, own)
         with self._lock:
-            self._take(record)
+            self._take(taken)
 
-    def _take(self, record: Record) -> None:
-        if record["kind"] == "call":
-            self._answers[record["key"]] = _answer(record)
-        if record["kind"] == "outcome":
-            self._outcomes[record["job"], record["query"]] = record
-        prompt, completion = charged(record)
-        self._prompt_tokens += prompt
-        self._completion_tokens += completion
+    def _take(self, record: JobRecord | OutcomeRecord | FailureRecord | CallRecord) -> None:
+        if isinstance(record, OutcomeRecord):
+            self._outcomes[record.job, record.query] = record
+        elif isinstance(record, CallRecord | FailureRecord):
+            if isinstance(record, CallRecord):
+                self._answers[record.key] = record.answer
+            prompt, completion = record.charged
+            self._prompt_tokens += prompt
+            self._completion_tokens += completion
 
 
-def charged(record: Record) -> tuple[int, int]:
-    """Tokens (prompt, answer) that a record stands for: the most they may have been, where nobody said."""
-    if record["kind"] not in ("call", "failure"):
-        return 0, 0
-    usage, guessed = record.get("usage"), record["lost_tries"]
-    if usage is None:
-        guessed += record["kind"] == "call"
-        usage = {"prompt_tokens": 0, "completion_tokens": 0}
-    most_of_answer = record["output_bound"]
-    most_of_prompt = record["token_bound"] - most_of_answer
-    return usage["prompt_tokens"] + guessed * most_of_prompt, usage["completion_tokens"] + guessed * most_of_answer
+def _size(call: Call) -> int:
+    """Bytes that the record of a call and its answer takes on disk, if the answer is no longer than was asked for."""
+    prompt = sum(len(message["content"].encode()) for message in call.messages)
+    return 16_384 + 2 * prompt + 16 * call.output_bound
 
 
 def _described(call: Call, place: str) -> Record:
@@ -124,14 +237,6 @@ def _described(call: Call, place: str) -> Record:
         "token_bound": call.token_bound,
         "output_bound": call.output_bound,
     }
-
-
-def _answer(record: Record) -> Answer:
-    usage = record["usage"]
-    return Answer(
-        record["text"], record["finish_reason"], usage and Usage(**usage), record["served_by"], record["seconds"],
-        record["tries"], record["lost_tries"],
-    )  # fmt: skip
 
 
 def _now() -> str:

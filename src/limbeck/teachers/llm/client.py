@@ -78,7 +78,7 @@ class LLMClient:
             return found
         if self.stopping.is_set():
             raise Stopped("interrupted")
-        with self.budget.reserved(call, self.store.spent):
+        with self.budget.reserved(call, self.store.spent), self.store.reserved(call):
             try:
                 answer = self.engine.answer(call)
             except CallFailed as failure:

@@ -29,7 +29,15 @@ _GRADE = re.compile(r"##\s*final score:\s*(-?\d{1,9})\b(?![.,/-]\d)", re.IGNOREC
 _QUERY = re.compile(r"^##[ \t]*query:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What moves a terminal's cursor, or turns the direction of writing."""
+
 Value = TypeVar("Value")
+
+
+def one_line(text: str, most: int | None = None) -> str:
+    """A text as one line of at most so many characters, for records and terminals: no escapes, no runs of blanks."""
+    return " ".join(_CONTROL.sub(" ", text[: most and 4 * most]).split())[:most]
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,7 @@ def parse_query(text: str, finish_reason: str | None = "stop") -> Parsed[str]:
     ('refusal',)
     """
     found = dict.fromkeys(match.strip("\"'“”` ") for match in _QUERY.findall(_THOUGHT.sub("", text)))
-    queries = [query for query in found if any(map(str.isalnum, query))]
+    queries = [one_line(query) for query in found if any(map(str.isalnum, query))]
     if finish_reason == "length":
         return Parsed(None, (TRUNCATED,))
     if not queries:
@@ -108,4 +116,4 @@ def parse_query(text: str, finish_reason: str | None = "stop") -> Parsed[str]:
         return Parsed(None, (REPEATED,))
     if len(queries[0].split()) > MOST_WORDS:
         return Parsed(None, (TOO_LONG,))
-    return Parsed(" ".join(queries[0].split()))
+    return Parsed(queries[0])

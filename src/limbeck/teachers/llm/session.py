@@ -20,10 +20,12 @@ from limbeck.collections import Collection
 from limbeck.core.hashing import key_of
 from limbeck.core.progress import bar
 from limbeck.runs import Run
+from limbeck.teachers.llm.address import Address, Key, check_parameters
 from limbeck.teachers.llm.budget import Budget, Cap
 from limbeck.teachers.llm.cache import CallStore
 from limbeck.teachers.llm.client import LLMClient, RetryResult
-from limbeck.teachers.llm.engine import Address, Endpoint, Key, Stopped, check_parameters
+from limbeck.teachers.llm.endpoint import Endpoint
+from limbeck.teachers.llm.engine import Stopped
 from limbeck.teachers.llm.in_process import InProcess, LanguageModel
 from limbeck.teachers.llm.judge import Judging, judge_once
 from limbeck.teachers.llm.prompts import as_data

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.core.errors import DataError
-from limbeck.teachers.journal import Record, read_journal
+from limbeck.teachers.journal import Record
 from limbeck.teachers.llm.budget import Prices
-from limbeck.teachers.llm.cache import charged
+from limbeck.teachers.llm.cache import CallRecord, FailureRecord, JobRecord, OutcomeRecord, read_calls
 
 
 @dataclass
@@ -78,21 +78,17 @@ def read_spent(path: Path, model: str, queries: Container[str], count: int) -> S
     """What `model` took for `queries`, `count` of them, in a store of calls. Raises what `read_journal` raises."""
     spent, prompt, completion = Spent(count), 0, 0
     prices: Prices | None = None
-    for number, record in enumerate(read_journal(path), 1):
-        try:
-            if record["kind"] == "job" and any(record["prices"].values()):
-                prices = Prices(**record["prices"])
-            if record["kind"] not in ("call", "failure") or record["model"] != model:
+    for record in read_calls(path):
+        if isinstance(record, JobRecord):
+            prices = _prices(record) or prices
+        elif isinstance(record, CallRecord | FailureRecord) and record.model == model:
+            if record.about.get("query") not in queries:
                 continue
-            if record["about"].get("query") not in queries:
-                continue
-            spent.calls += record["kind"] == "call"
-            spent.failed += record["kind"] == "failure"
-            spent.seconds += record.get("seconds", 0.0)
-            charge = charged(record)
-        except (KeyError, TypeError) as error:
-            raise _no_store(path, number, error) from None
-        prompt, completion = prompt + charge[0], completion + charge[1]
+            spent.calls += record.kind == "call"
+            spent.failed += record.kind == "failure"
+            spent.seconds += record.seconds if isinstance(record, CallRecord) else 0.0
+            charge = record.charged
+            prompt, completion = prompt + charge[0], completion + charge[1]
     spent.tokens = prompt + completion
     spent.money = None if prices is None else prices.of(prompt, completion)
     return spent
@@ -100,39 +96,35 @@ def read_spent(path: Path, model: str, queries: Container[str], count: int) -> S
 
 def read_status(path: Path) -> StoreStatus:
     """The status of a store, which another process may be writing to. Raises what `read_journal` raises."""
+    _expect_calls(path)
     jobs: dict[str, JobStatus] = {}
-    outcomes: dict[tuple[str, str], Record] = {}
+    outcomes: dict[tuple[str, str], OutcomeRecord] = {}
     status = StoreStatus(str(path), [])
     prices: Prices | None = None
-    for number, record in enumerate(read_journal(path), 1):
-        try:
-            kind = record["kind"]
-            if kind == "job":
-                jobs[record["job"]] = _job(record)
-                if any(record["prices"].values()):
-                    prices = Prices(**record["prices"])
-            elif kind == "outcome":
-                outcomes[record["job"], record["query"]] = record
-            elif kind == "failure":
-                status.last_failure = record["error"]
-                status.failures[status.last_failure.split(":")[0].split(";")[0]] += 1
-                status.guessed += record["lost_tries"] > 0
-            elif kind == "call":
+    for record in read_calls(path):
+        if isinstance(record, JobRecord):
+            jobs[record.job] = _job(record)
+            prices = _prices(record) or prices
+        elif isinstance(record, OutcomeRecord):
+            outcomes[record.job, record.query] = record
+        else:
+            if isinstance(record, FailureRecord):
+                status.last_failure = record.error
+                status.failures[record.error.split(":")[0].split(";")[0]] += 1
+            else:
                 status.calls += 1
-                status.guessed += record["usage"] is None or record["lost_tries"] > 0
-                status.seconds += record["seconds"]
-            prompt, completion = charged(record)
-        except (KeyError, TypeError) as error:
-            raise _no_store(path, number, error) from None
-        status.prompt_tokens += prompt
-        status.completion_tokens += completion
-    for (job, _), record in outcomes.items():
+                status.seconds += record.seconds
+            status.guessed += record.unknown_tries > 0
+            prompt, completion = record.charged
+            status.prompt_tokens += prompt
+            status.completion_tokens += completion
+    for (job, _), outcome in outcomes.items():
         if job not in jobs:  # its line was removed, as a damaged one is to be
             continue
-        jobs[job].done += record["status"] == "done"
-        jobs[job].excluded += record["status"] == "excluded"
-        jobs[job].answers += record["answers"]
-        jobs[job].defects.update(record["defects"])
+        jobs[job].done += outcome.status == "done"
+        jobs[job].excluded += outcome.status == "excluded"
+        jobs[job].answers += outcome.answers
+        jobs[job].defects.update(outcome.defects)
     status.jobs = list(jobs.values())
     status.cost = None if prices is None else prices.of(status.prompt_tokens, status.completion_tokens)
     with path.open("rb") as stream:
@@ -141,14 +133,23 @@ def read_status(path: Path) -> StoreStatus:
     return status
 
 
-def _job(record: Record) -> JobStatus:
-    facts = {name: record[name] for name in ("job", "task", "model", "collection", "run", "queries")}
-    settings = {name: value for name, value in record.items() if name not in {"kind", *facts}}
-    return JobStatus(**facts, settings=settings)
+def _expect_calls(path: Path) -> None:
+    """DataError for lists in the place of the calls that they were made of."""
+    if not path.is_file():
+        return
+    with path.open("rb") as stream:
+        if stream.read(4) == b"PAR1":
+            calls = path.with_suffix(".calls.jsonl")
+            there = f"the calls beside it are in {calls}" if calls.is_file() else f"they are kept beside it, as {calls}"
+            raise DataError(f"{path}: is Parquet, lists it seems, expected the calls that they were made of: {there}")
 
 
-def _no_store(path: Path, number: int, error: Exception) -> DataError:
-    """What a line is refused with that is no record of calls."""
-    return DataError(
-        f"{path}:{number}: no record of a store of calls ({error!r}); name the file that `limbeck teach` wrote"
-    )
+def _prices(record: JobRecord) -> Prices | None:
+    """The prices that a job named, if it did."""
+    found = record.prices
+    return Prices(found.prompt, found.completion) if found.prompt or found.completion else None
+
+
+def _job(record: JobRecord) -> JobStatus:
+    facts = {name: getattr(record, name) for name in ("job", "task", "model", "collection", "run", "queries")}
+    return JobStatus(**facts, settings=dict(record.model_extra or {}))
