@@ -65,7 +65,7 @@ def test_half_a_surrogate_pair_in_an_answer_is_kept(tmp_path):
 def test_a_damaged_record_between_others_is_named(tmp_path):
     path = tmp_path / "j.jsonl"
     path.write_bytes(b'{"n":1}\n{"n":\n{"n":3}\n')
-    with pytest.raises(DataError, match=r"j\.jsonl:2: is no JSON object"):
+    with pytest.raises(DataError, match=r"j\.jsonl:2: not JSON"):
         list(read_journal(path))
 
 

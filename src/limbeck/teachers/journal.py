@@ -17,10 +17,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.files import wrap_write_errors
+from limbeck.core.json_files import parse_json
 
 Record = dict[str, Any]
 Checked = TypeVar("Checked")
 _KEEP_SIZE = 1  # linux/falloc.h
+_REMEDY = "remove the line, what it held is asked for again"
 
 
 class Journal:
@@ -135,7 +137,7 @@ class Journal:
         last = os.pread(self._file, size - end, end)
         if not last:
             return False
-        if not last.startswith(b"{") or _record(last) is not None:
+        if not last.startswith(b"{") or _is_record(last):
             raise DataError(
                 f"{self.path}: its last line is no half-written record, expected a file that `limbeck teach` wrote; "
                 "name another one"
@@ -155,13 +157,7 @@ def read_journal(path: Path) -> Iterator[Record]:
         for number, line in enumerate(stream, 1):
             if not line.endswith(b"\n"):
                 return
-            record = _record(line)
-            if record is None:
-                raise DataError(
-                    f"{path}:{number}: is no JSON object, expected one on each line; remove the line, what it held is "
-                    "asked for again"
-                )
-            yield record
+            yield parse_json(line, f"{path}:{number}", dict, remedy=_REMEDY, one_line=True, lone_surrogates=True)
 
 
 def read_records(path: Path, schema: TypeAdapter[Checked], what: str) -> Iterator[Checked]:
@@ -178,14 +174,14 @@ def read_records(path: Path, schema: TypeAdapter[Checked], what: str) -> Iterato
             key = ".".join(str(part) for part in first["loc"] if part != record.get("kind")) or "the record"
             raise DataError(
                 f"{path}:{number}: no record of {what}: {key}: {first['msg']}; name the file that `limbeck teach` "
-                "wrote, or remove the line: what it held is asked for again"
+                f"wrote, or {_REMEDY}"
             ) from None
 
 
-def _record(line: bytes) -> Record | None:
-    """The JSON object that a line holds, if it does."""
+def _is_record(line: bytes) -> bool:
+    """Whether a line is a JSON object."""
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+        parse_json(line, "", dict, lone_surrogates=True)
+    except DataError:
+        return False
+    return True

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from rich.console import Console
 
 from limbeck.collections import Collection
@@ -13,10 +14,38 @@ from limbeck.core.errors import DataError
 from limbeck.core.hashing import key_of
 from limbeck.core.progress import bar
 from limbeck.runs import Run
-from limbeck.teachers.journal import Journal, read_journal
+from limbeck.teachers.journal import Journal, read_records
 
 Scores = dict[str, NDArray[np.float32]]
 QUERIES_AT_ONCE = 16  # scored together, then kept: what a kill loses
+
+
+class ScorerRecord(BaseModel):
+    """Whose scores a file keeps, and of what."""
+
+    kind: Literal["scorer"]
+
+
+class ScoresRecord(BaseModel):
+    """Scores of a query's documents."""
+
+    model_config = ConfigDict(strict=True)
+
+    kind: Literal["scores"]
+    query: str
+    docids: list[str]
+    scores: list[Annotated[float, Field(allow_inf_nan=False)]]
+
+    @model_validator(mode="after")
+    def _as_many(self) -> "ScoresRecord":
+        if len(self.docids) != len(self.scores):
+            raise ValueError(f"{len(self.scores)} scores of {len(self.docids)} documents")
+        return self
+
+
+_SCHEMA: TypeAdapter[ScorerRecord | ScoresRecord] = TypeAdapter(
+    Annotated[ScorerRecord | ScoresRecord, Field(discriminator="kind")]
+)
 
 
 class Scorer(Protocol):
@@ -83,12 +112,9 @@ def kept_scores(
 
 def _read(path: Path) -> dict[str, dict[str, float]]:
     known: dict[str, dict[str, float]] = {}
-    for number, record in enumerate(read_journal(path), 1):
-        if record.get("kind") == "scores":
-            try:
-                known.setdefault(record["query"], {}).update(zip(record["docids"], record["scores"], strict=True))
-            except (KeyError, ValueError) as error:
-                raise DataError(f"{path}:{number}: no scores of a query ({error!r}); remove the line") from None
+    for record in read_records(path, _SCHEMA, "kept scores"):
+        if isinstance(record, ScoresRecord):
+            known.setdefault(record.query, {}).update(zip(record.docids, record.scores, strict=True))
     return known
 
 

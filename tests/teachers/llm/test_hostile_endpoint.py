@@ -117,15 +117,16 @@ def test_a_count_of_tokens_that_cannot_be_does_not_spend_the_budget(server, make
 
 
 DAMAGE = [
-    (b'"prompt_tokens":10', b'"prompt_tokens":1' + b"0" * 400, "usage.prompt_tokens"),
+    (b'"prompt_tokens":10', b'"prompt_tokens":1' + b"0" * 30, "usage.prompt_tokens"),
+    (b'"prompt_tokens":10', b'"prompt_tokens":1' + b"0" * 400, "a whole number of 401 digits"),
     (b'"lost_tries":0', b'"lost_tries":"0"', "lost_tries"),
     (b'"text":"', b'"text":["', "JSON"),
     (b'"usage":{', b'"usage":[{', "JSON"),
     (b'"key":', b'"kez":', "key: Field required"),
-    (b'"seconds":', b'"seconds":NaN,"s":', "seconds"),
+    (b'"seconds":', b'"seconds":NaN,"s":', "NaN is no JSON number"),
     (b'"kind":"call"', b'"kind":"cal"', "the record"),
-    (b'"messages":', b'"messages":' + b"[" * 5_000 + b'],"m":', "JSON"),
-    (b'"test-model"', b'"test-\xff"', "JSON"),
+    (b'"messages":', b'"messages":' + b"[" * 5_000 + b'],"m":', "not JSON|arrays and objects"),
+    (b'"test-model"', b'"test-\xff"', "UTF-8"),
 ]
 
 
