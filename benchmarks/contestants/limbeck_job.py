@@ -8,7 +8,7 @@ import numpy as np
 from job import Job, report
 
 from limbeck.collections import Collection
-from limbeck.lists import Lists, Sample
+from limbeck.lists import Lists
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import parse
 from limbeck.training import Backbone, Settings, Stage, TrainingPlan, train
@@ -38,10 +38,17 @@ def training(job: Job) -> None:
         teacher_scores=[np.asarray(row.scores, np.float32) for row in job.rows],
         teacher_order=[np.arange(len(row.scores), 0, -1, dtype=np.float32) for row in job.rows],
     )
+    stage = Stage(
+        objective=parse(job.objective),
+        lists=lists,
+        steps=job.rounds + 2,
+        lists_per_step=job.lists_per_step,
+        learning_rate=1e-5,
+    )
     plan = TrainingPlan(
-        Backbone(job.model, max_length=job.max_length, dropout=job.dropout),
-        (Stage(parse(job.objective), lists, Sample(), job.rounds + 2, job.lists_per_step, 1e-5),),
-        Collection("benchmark", documents, queries, {}, tuple(queries)),
+        backbone=Backbone(model=job.model, max_length=job.max_length, dropout=job.dropout),
+        stages=(stage,),
+        collection=Collection("benchmark", documents, queries, {}, tuple(queries)),
         settings=Settings(precision=job.precision, checkpoint_every=10**9),
     )
     with tempfile.TemporaryDirectory() as folder:

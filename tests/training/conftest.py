@@ -57,6 +57,11 @@ def make_lists() -> Lists:
     )
 
 
+def make_stage(objective: str, lists: Lists, **changes: Any) -> Stage:
+    """A stage at a rate at which a few steps of so small a model show."""
+    return Stage(**{"objective": parse(objective), "lists": lists, "learning_rate": 0.01, **changes})
+
+
 def make_plan(model: Path, **changes: Any) -> TrainingPlan:
     """Two stages of six and five steps, validated every third step, with a checkpoint every other one."""
     collection, lists = make_collection(), make_lists()
@@ -65,14 +70,14 @@ def make_plan(model: Path, **changes: Any) -> TrainingPlan:
         "first", {q: {f"d{m}": float(s) for m, s in enumerate(generator.normal(size=30))} for q in collection.query_ids}
     )
     values: dict[str, Any] = {
-        "backbone": Backbone(str(model), max_length=28),
+        "backbone": Backbone(model=str(model), max_length=28),
         "stages": (
-            Stage(parse("InfoNCE"), lists, Sample(positives=1, negatives=3), 6, 2, 0.01),
-            Stage(parse("RankNet + 0.1*MSE"), lists, Sample(), 5, 3, 0.005),
+            make_stage("InfoNCE", lists, sample=Sample(positives=1, negatives=3), steps=6, lists_per_step=2),
+            make_stage("RankNet + 0.1*MSE", lists, steps=5, lists_per_step=3, learning_rate=0.005),
         ),
         "collection": collection,
         "settings": Settings(token_budget=64, max_tokens_without_grad_cache=150, checkpoint_every=2),
-        "validation": Validation(((collection, run),), every=3, depth=10),
+        "validation": Validation(sets=((collection, run),), every=3, depth=10),
     }
     return TrainingPlan(**{**values, **changes})
 

@@ -26,7 +26,10 @@ def trained(plan: TrainingPlan, output: Path, prefixes: Mapping[int, Path] | Non
 
 def other_end(plan: TrainingPlan, lists: Lists) -> tuple[Stage, ...]:
     """The plan's first stage and another second one."""
-    return (plan.stages[0], Stage(parse("ADR-MSE"), lists, Sample(), 4, 2, 0.01))
+    return (
+        plan.stages[0],
+        Stage(objective=parse("ADR-MSE"), lists=lists, sample=Sample(), steps=4, lists_per_step=2, learning_rate=0.01),
+    )
 
 
 def test_a_training_that_goes_on_from_anothers_first_stage_ends_with_the_same_bytes(

@@ -40,7 +40,7 @@ def together(count: int, model: Path, output: Path) -> dict[str, Any]:
 def test_several_processes_train_stop_and_resume_as_one_does(
     model: Path, plan: Callable[..., TrainingPlan], tmp_path: Path
 ) -> None:
-    alone = train(plan(backbone=Backbone(str(model), max_length=28, dropout=0.0)), tmp_path / "alone")
+    alone = train(plan(backbone=Backbone(model=str(model), max_length=28, dropout=0.0)), tmp_path / "alone")
     two = together(2, model, tmp_path)
     assert two["trainings"] == ["stopped", "stopped"]
     for kind in ("whole", "sharded"):

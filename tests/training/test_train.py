@@ -148,7 +148,7 @@ def test_the_folder_of_another_plan_is_refused_by_what_differs(change: str, plan
 def test_the_same_weights_in_another_place_are_the_same_plan(plan: Plan, model: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.symlink_to(model)
-    assert plan(backbone=Backbone(str(copy), max_length=28)).fingerprint == plan().fingerprint
+    assert plan(backbone=Backbone(model=str(copy), max_length=28)).fingerprint == plan().fingerprint
 
 
 def test_a_folder_with_a_model_and_no_plan_is_refused(plan: Plan, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_an_objective_without_its_signal_is_refused_before_training(objective: s
         lambda lists: Settings(warmup=-1),
         lambda lists: Settings(clip=float("nan")),
         lambda lists: Settings(token_budget=0),
-        lambda lists: Validation(()),
+        lambda lists: Validation(sets=()),
     ],
 )
 def test_values_that_mean_nothing_are_refused(wrong: Callable[[Lists], object], lists: Lists) -> None:

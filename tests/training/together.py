@@ -73,7 +73,7 @@ def trained(sharded: bool) -> str:
 
     PROCESSES.gather(0)  # all have looked whether the folder is there
     loop.backward = signalled  # type: ignore[assignment]
-    plan = conftest.make_plan(Path(sys.argv[1]), backbone=Backbone(sys.argv[1], max_length=28, dropout=0.0))
+    plan = conftest.make_plan(Path(sys.argv[1]), backbone=Backbone(model=sys.argv[1], max_length=28, dropout=0.0))
     try:
         train(plan, output, processes=PROCESSES, sharded=sharded)
     except KeyboardInterrupt:

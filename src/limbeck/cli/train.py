@@ -1,16 +1,30 @@
 """The verb that trains one cross-encoder."""
 
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from limbeck.cli.output import CollectionName, Json, errors, load, print_json
+from limbeck.cli.output import Json, errors, print_json, warn
 from limbeck.core.errors import UsageError
+from limbeck.core.options import Options, settings_of, with_options
+from limbeck.training.config import Backbone, Recipe, RecipeStage, RecipeValidation, Settings
 
-if TYPE_CHECKING:
-    from limbeck.lists import Lists
-    from limbeck.training import Validation
+T = TypeVar("T")
+
+SECTIONS = {
+    "training": Options(declaration=Recipe, without=("backbone", "stages", "optimizer", "validation"), optional=True),
+    "backbone": Options(declaration=Backbone, names={"model": "--backbone"}, optional=True),
+    "stage": Options(declaration=RecipeStage, optional=True),
+    "optimizer": Options(declaration=Settings, names={"compiled": "--compile"}, optional=True),
+    "validation": Options(
+        declaration=RecipeValidation,
+        names={"collections": "--validation-collection", "runs": "--validation-run"},
+        prefix="validation-",
+        optional=True,
+    ),
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,83 +32,44 @@ def add_to(app: typer.Typer) -> None:
     app.command("train")(train)
 
 
+@with_options(**SECTIONS)
 def train(
-    backbone: Annotated[str, typer.Option(help="Folder, Hub id or package:NAME/PATH.")],
-    objective: Annotated[str, typer.Option(help='Such as BCE, "InfoNCE(temperature=0.5)" or "RankNet + 0.1*InfoNCE".')],
-    lists: Annotated[Path, typer.Option(help="Training lists (Parquet).")],
-    collection: CollectionName,
+    *,
+    training: dict[str, Any],
+    backbone: dict[str, Any],
+    stage: dict[str, Any],
     output: Annotated[Path, typer.Option(help="Folder for the model, log and checkpoints.")],
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Instead of steps: visits of every list.")] = None,
-    layers: Annotated[int | None, typer.Option(min=1, help="Keep only the first layers of the backbone.")] = None,
-    lists_per_step: Annotated[int, typer.Option(min=1)] = 8,
-    sample: Annotated[
-        str, typer.Option(help='Passages drawn from a list: "positives=1, negatives=7", "size=16", "depth=50" or all.')
-    ] = "all",
-    max_length: Annotated[int, typer.Option(min=8, help="Longest pair in tokens.")] = 256,
-    dropout: Annotated[float | None, typer.Option(help="Default: as the backbone's configuration says.")] = None,
-    learning_rate: Annotated[float, typer.Option()] = 2e-5,
-    warmup: Annotated[float, typer.Option(help="Share of the steps if below 1, else steps.")] = 0.1,
-    weight_decay: Annotated[float, typer.Option()] = 0.0,
-    clip: Annotated[float, typer.Option(help="Largest gradient norm; 0: no clipping.")] = 1.0,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
-    token_budget: Annotated[int, typer.Option(min=1, help="Most tokens of one micro-batch.")] = 2048,
-    max_tokens_without_grad_cache: Annotated[
-        int, typer.Option(min=1, help="A step of at most so many tokens keeps all graphs: faster, for more memory.")
-    ] = 12288,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the layers (torch.compile); for CUDA, slower on a CPU.")
-    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="Recipe in YAML: backbone, stages, optimizer, validation; options override it.")
+    ] = None,
+    optimizer: dict[str, Any],
+    validation: dict[str, Any],
     sharded: Annotated[
         bool, typer.Option("--sharded", help="Divide the weights among the processes that torchrun started (FSDP).")
     ] = False,
-    checkpoint_every: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 500,
-    seed: Annotated[int, typer.Option(min=0)] = 1,
-    validation_collection: Annotated[str | None, typer.Option(help="Held-out queries; needs --validation-run.")] = None,
-    validation_run: Annotated[Path | None, typer.Option(help="Their candidates.")] = None,
-    validation_measure: Annotated[str, typer.Option()] = "nDCG@10",
-    validation_every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 100,
-    validation_depth: Annotated[int, typer.Option(min=1)] = 100,
     json: Json = False,
 ) -> None:
     """Train a cross-encoder; the model is OUTPUT/model. The same command again resumes.
 
-    On several devices: torchrun --nproc-per-node N -m limbeck train …
+    --backbone, --objective, --lists, --collection and --steps (or --epochs, or --pairs) are needed, here or in a
+    recipe: `limbeck train --config recipe.yaml --output DIR`. On several devices:
+    torchrun --nproc-per-node N -m limbeck train …
     """
+    given = {
+        "training": training,
+        "backbone": backbone,
+        "stage": stage,
+        "optimizer": optimizer,
+        "validation": validation,
+    }
+    recipe = recipe_of(config, given)
+
     from limbeck.core.distributed import Processes
-    from limbeck.lists import Sample, read_lists
-    from limbeck.objectives import parse
-    from limbeck.training import Backbone, Settings, Stage, TrainingPlan
+    from limbeck.training import TrainingPlan
     from limbeck.training import train as run_training
 
-    if (steps is None) == (epochs is None):
-        raise UsageError("give either --steps or --epochs")
-    parsed, drawn, data = parse(objective), Sample.parse(sample), load(collection)
-    rows = read_lists(lists)
-    validation = _validation(
-        validation_collection, validation_run, validation_measure, validation_every, validation_depth
-    )
-    plan = TrainingPlan(
-        Backbone(backbone, layers, max_length, dropout=dropout),
-        (
-            Stage(
-                parsed, rows, drawn, steps or _steps(rows, drawn, lists_per_step, epochs), lists_per_step, learning_rate
-            ),
-        ),
-        data,
-        seed,
-        Settings(
-            warmup,
-            weight_decay,
-            clip,
-            precision,
-            token_budget,
-            max_tokens_without_grad_cache,
-            compiled,
-            checkpoint_every,
-        ),
-        validation,
-    )
+    plan = TrainingPlan.of(recipe)
+    warn(plan.collection.warnings)
     processes = Processes.joined()
     summary = run_training(plan, output, errors(), processes=processes, sharded=sharded)
     if not processes.is_first:
@@ -102,32 +77,70 @@ def train(
     if json:
         print_json({**summary, "backbone": summary["model"], "model": str(output / "model")})
         return
-    stage = summary["stages"][0]
-    skipped = ", ".join(f"{count} {reason}" for reason, count in stage["skipped"].items()) or "none"
     typer.echo(f"{output / 'model'}: {summary['steps']} steps, {summary['pairs']} pairs, {summary['seconds']:.0f} s")
-    typer.echo(f"  lists used: {stage['usable_lists']} of {stage['lists']} (left out: {skipped})")
+    for number, done in enumerate(summary["stages"], 1):
+        skipped = ", ".join(f"{count} {reason}" for reason, count in done["skipped"].items()) or "none"
+        of_stage = f" of stage {number} ({done['objective']})" if len(summary["stages"]) > 1 else ""
+        typer.echo(f"  lists used{of_stage}: {done['usable_lists']} of {done['lists']} (left out: {skipped})")
+    max_length = recipe.backbone.max_length
     typer.echo(f"  pairs cut to {max_length} tokens: {summary['cut_pairs']}; padding {summary['padding']:.1%}")
     typer.echo(f"  computed as {summary['attention']}")
     if summary["best_value"] is not None:
         typer.echo(f"  best {summary['measure']} {summary['best_value']:.4f} at step {summary['best_step']}")
 
 
-def _steps(lists: "Lists", sample: object, lists_per_step: int, epochs: float | None) -> int:
-    from limbeck.lists import Sample, Sampler
+def recipe_of(config: Path | None, given: dict[str, dict[str, Any]]) -> Recipe:
+    """The recipe of a file, if there is one, with the options that were given in place of what it says.
 
-    assert isinstance(sample, Sample)
-    assert epochs is not None
-    if epochs <= 0:
-        raise UsageError(f"--epochs is {epochs}, expected a number above 0")
-    return Sampler(lists, sample, lists_per_step, seed=0).steps(epochs)
+    Args:
+        given: section → field → value, for the sections of `SECTIONS`.
+
+    Raises:
+        UsageError: all options that are missing, or options of one stage where the recipe has several.
+    """
+    read: Recipe | None = None
+    if config is not None:
+        from limbeck.core.schema import read_section
+
+        found, warnings = read_section(Recipe, config)
+        warn(warnings)
+        read = found.relative_to(config.parent)
+    stages = read.stages if read else ()
+    if given["stage"] and len(stages) > 1:
+        flags = ", ".join(parameter_flag("stage", field) for field in given["stage"])
+        raise UsageError(f"{flags}: {config} has {len(stages)} stages; change them there")
+    if {"steps", "epochs", "pairs"} & set(given["stage"]):
+        stages = tuple(dataclasses.replace(stage, steps=1, epochs=None, pairs=None) for stage in stages)
+        given = {**given, "stage": {"steps": None, **given["stage"]}}
+    missing = [
+        parameter_flag(section, setting.name)
+        for section, there in (("training", read), ("backbone", read), ("stage", stages))
+        for setting in settings_of(SECTIONS[section].declaration)
+        if setting.default is dataclasses.MISSING
+        and setting.name not in (*given[section], *SECTIONS[section].without)
+        and not there
+    ]
+    if missing:
+        raise UsageError(f"{', '.join(missing)} missing; expected here or in a recipe (--config recipe.yaml)")
+    if len(stages) <= 1:
+        stages = (_replaced(RecipeStage, next(iter(stages), None), given["stage"]),)
+    validation = read.validation if read else None
+    if validation or given["validation"]:
+        validation = _replaced(RecipeValidation, validation, given["validation"])
+    values = {
+        "backbone": _replaced(Backbone, read and read.backbone, given["backbone"]),
+        "stages": stages,
+        "optimizer": _replaced(Settings, read and read.optimizer, given["optimizer"]),
+        "validation": validation,
+        **given["training"],
+    }
+    return _replaced(Recipe, read, values)
 
 
-def _validation(name: str | None, run: Path | None, measure: str, every: int, depth: int) -> "Validation | None":
-    from limbeck.runs import read_run
-    from limbeck.training import Validation
+def parameter_flag(section: str, field: str) -> str:
+    """The option of a field."""
+    return "--" + SECTIONS[section].parameters()[field].name.replace("_", "-")
 
-    if (name is None) != (run is None):
-        raise UsageError("validation needs both --validation-collection and --validation-run")
-    if name is None or run is None:
-        return None
-    return Validation(((load(name), read_run(run)),), measure, every, depth)
+
+def _replaced(declaration: type[T], before: T | None, given: dict[str, Any]) -> T:
+    return declaration(**given) if before is None else dataclasses.replace(before, **given)  # type: ignore[type-var]

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import replace_folder, wrap_write_errors, write_json
-from limbeck.training.config import TrainingPlan
+from limbeck.training.plan import TrainingPlan
 
 
 def check_output_dir(output: Path, plan: TrainingPlan, write: bool = True) -> None:

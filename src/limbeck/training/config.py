@@ -1,215 +1,164 @@
-"""What a training is to do: backbone, stages, settings, validation and seed."""
+"""What a user says of a training: each setting declared once. `limbeck train` and study files derive from it."""
 
-import dataclasses
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from limbeck.collections import Collection
+from annotated_types import Ge, Lt
+
 from limbeck.core.errors import UsageError
-from limbeck.core.hashing import key_of
-from limbeck.lists import Lists, Sample, Sampler
-from limbeck.models.sources import resolve
-from limbeck.objectives import Objective
-from limbeck.runs import Run
-from limbeck.training.schedule import SCHEDULES
+from limbeck.core.options import Amount, Count, Declared, Doc, Rate, Was, check_settings
+
+LISTS_PER_STEP = 8
+LEARNING_RATE = 2e-5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """The model that training starts from, and how it reads a pair.
+    """The model that training starts from, and how it reads a pair."""
 
-    Attributes:
-        model: folder, Hub id or `package:NAME/PATH`.
-        layers: keep only the first `layers` transformer layers.
-        max_length: longest pair in tokens.
-        query_tokens: longest query in tokens.
-        dropout: share of activations dropped in training, everywhere in the model; None: as its configuration says.
-        sha256: refuse local weights whose digest does not begin with this.
-        single_separator: put one separator between query and passage where the tokeniser would put two.
-    """
-
-    model: str
-    layers: int | None = None
-    max_length: int = 256
-    query_tokens: int = 64
-    dropout: float | None = None
-    sha256: str | None = None
-    single_separator: bool = False
+    model: Annotated[str, Doc("Folder, Hub id or package:NAME/PATH.")]
+    layers: Annotated[Count | None, Doc("Keep only the first so many transformer layers.")] = None
+    max_length: Annotated[int, Ge(8), Doc("Maximum length of a pair in tokens; the passage is cut to fit.")] = 256
+    query_tokens: Annotated[Count, Doc("Maximum length of a query in tokens.")] = 64
+    dropout: Annotated[
+        Annotated[float, Ge(0), Lt(1)] | None, Doc("Dropout everywhere in the model (default: its configuration's).")
+    ] = None
+    single_separator: Annotated[
+        bool, Doc("One separator between query and passage where the tokeniser has two (RoBERTa).")
+    ] = False
+    sha256: Annotated[str | None, Doc("Refuse local weights whose SHA-256 does not begin with this.")] = None
 
     def __post_init__(self) -> None:
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}, expected a number from 0 to below 1")
+        check_settings(self)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One objective on one list source.
+@dataclass(frozen=True, kw_only=True)
+class StageSettings:
+    """One objective on one list source, for a number of optimiser steps given in one of three ways."""
 
-    Raises:
-        UsageError: no steps, a learning rate that is not above 0, or lists without a signal that the objective needs.
-    """
-
-    objective: Objective
-    lists: Lists = field(repr=False)
-    sample: Sample
-    steps: int
-    lists_per_step: int
-    learning_rate: float
+    objective: Annotated[str, Doc('Such as BCE, "InfoNCE(temperature=0.5)" or "RankNet + 0.1*InfoNCE".')]
+    lists: Annotated[str, Doc("Training lists (Parquet).")]
+    steps: Annotated[Count | None, Doc("Number of optimiser steps.")] = None
+    epochs: Annotated[Rate | None, Doc("Instead of steps: number of epochs.")] = None
+    pairs: Annotated[Count | None, Doc("Instead of steps: number of query-passage pairs to train on.")] = None
+    lists_per_step: Annotated[Count | None, Doc(f"Batch size in lists (default: {LISTS_PER_STEP}).")] = None
+    learning_rate: Annotated[Rate | None, Doc(f"Peak learning rate (default: {LEARNING_RATE:g}).")] = None
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UsageError(f"steps is {self.steps}, expected a whole number ≥ 1")
-        if not 0 < self.learning_rate < float("inf"):
-            raise UsageError(f"learning_rate is {self.learning_rate}, expected a number above 0")
-        absent = sorted(self.objective.signals - self.lists.signals)
-        if absent:
+        check_settings(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the weights are optimised: AdamW, linear warm-up, a schedule, gradients clipped by their norm."""
+
+    warmup: Annotated[Amount, Doc("Share of a stage's steps if below 1, else a number of steps.")] = 0.1
+    schedule: Annotated[Literal["linear", "constant"], Doc("Decay to zero at a stage's end, or none.")] = "linear"
+    clip: Annotated[Amount, Doc("Maximum gradient norm (0 = no clipping).")] = 1.0
+    weight_decay: Annotated[Amount, Doc("AdamW's weight decay.")] = 0.0
+    precision: Annotated[Literal["fp32", "bf16"], Doc("Number format of matrix products; weights stay fp32.")] = "fp32"
+    token_budget: Annotated[Count, Doc("Most tokens of one micro-batch, padding included.")] = 2048
+    max_tokens_without_grad_cache: Annotated[
+        Count,
+        Was("single_pass_tokens"),
+        Doc("Steps of at most so many tokens keep all graphs (faster, more memory); larger ones use gradient caching."),
+    ] = 12288
+    compiled: Annotated[bool, Doc("Compile the layers (torch.compile): for CUDA; slower on a CPU.")] = False
+    checkpoint_every: Annotated[Count, Doc("Steps between checkpoints.")] = 500
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationSettings:
+    """Held-out queries, re-ranked every so many steps; the checkpoint with the best mean over collections is kept."""
+
+    measure: Annotated[str, Doc("Measure that chooses the checkpoint.")] = "nDCG@10"
+    every: Annotated[Count, Doc("Steps between validations; the end of a stage is always validated.")] = 500
+    depth: Annotated[Count, Doc("Candidates re-ranked for each query.")] = 100
+    best_so_far: Annotated[
+        bool, Doc("Mean over each collection's best value so far, which can only rise (arXiv 2603.03010's code).")
+    ] = False
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeStage(StageSettings):
+    """A stage of a recipe file."""
+
+    sample: Annotated[
+        str | dict[str, Any],
+        Doc('Passages drawn from a list: "positives=1, negatives=7", "size=16", "depth=50" or all.'),
+    ] = "all"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        lengths = [name for name in ("steps", "epochs", "pairs") if getattr(self, name) is not None]
+        if len(lengths) != 1:
+            found = " and ".join(lengths) or "no length"
+            raise UsageError(f"the stage has {found}; expected one of steps, epochs and pairs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeValidation(ValidationSettings):
+    """The validation of a recipe file."""
+
+    collections: Annotated[tuple[str, ...], Doc("Collection with held-out queries; once for each.")] = ()
+    runs: Annotated[tuple[str, ...], Doc("Run file with its candidates; once for each, in the same order.")] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.collections) != len(self.runs) or not self.collections:
             raise UsageError(
-                f"{self.objective} needs {' and '.join(absent)}; the lists carry "
-                f"{', '.join(sorted(self.lists.signals)) or 'no signal'}: add that signal or choose another objective"
+                f"validation has {len(self.collections)} collections and {len(self.runs)} runs; expected a run for each"
             )
 
-    def sampler(self, seed: int, number: int) -> Sampler:
-        """The sampler of this stage, the `number`-th of its recipe."""
-        return Sampler(self.lists, self.sample, self.lists_per_step, seed, number)
 
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole training, in names and numbers: what a file for `limbeck train --config` holds.
 
-@dataclass(frozen=True)
-class Settings:
-    """How the weights are optimised: AdamW, linear warm-up, a schedule, gradients clipped by their norm.
-
-    Attributes:
-        warmup: share of a stage's steps when below 1, else a number of steps.
-        clip: largest gradient norm; 0 leaves gradients as they are.
-        precision: `fp32`, or `bf16` for products in bfloat16 with fp32 weights.
-        token_budget: most tokens of one micro-batch, padding included.
-        max_tokens_without_grad_cache: a step of at most this many tokens keeps all its graphs alive and needs one
-            forward only; a larger one is scored without graphs first and replayed, in memory that does not grow with
-            the step.
-        compiled: whether the backbone's layers go through torch.compile: for CUDA; on a CPU it is slower (docs/LOG.md).
-            Dropout then drops other elements.
-        checkpoint_every: steps between checkpoints.
-        schedule: `linear` decay to zero at a stage's end, or `constant`.
+    Names of files and folders are relative to the folder of the file.
     """
 
-    warmup: float = 0.1
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    precision: str = "fp32"
-    token_budget: int = 2048
-    max_tokens_without_grad_cache: int = 12288
-    compiled: bool = False
-    checkpoint_every: int = 500
-    schedule: str = "linear"
+    collection: Annotated[str, Doc("Texts of the lists.")]
+    backbone: Annotated[Declared[Backbone], Doc("The model that training starts from.")]
+    stages: Annotated[tuple[Declared[RecipeStage], ...], Doc("Trained one after another.")]
+    optimizer: Annotated[Declared[Settings], Doc("How the weights are optimised.")] = Settings()
+    validation: Annotated[Declared[RecipeValidation] | None, Doc("What chooses the checkpoint.")] = None
+    seed: Annotated[int, Ge(0), Lt(2**32), Doc("Seed of the head, of sampling and of dropout.")] = 1
 
     def __post_init__(self) -> None:
-        if self.precision not in ("fp32", "bf16"):
-            raise UsageError(f"precision is {self.precision!r}, expected fp32 or bf16")
-        if self.schedule not in SCHEDULES:
-            raise UsageError(f"schedule is {self.schedule!r}, expected {' or '.join(SCHEDULES)}")
-        for name in ("warmup", "weight_decay", "clip"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UsageError(f"{name} is {getattr(self, name)}, expected a number ≥ 0")
-        for name in ("token_budget", "max_tokens_without_grad_cache", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected a whole number ≥ 1")
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Held-out queries, re-ranked every so many steps; the checkpoint with the best mean over `sets` is kept.
-
-    Attributes:
-        best_so_far: the mean is taken over each set's best value so far, which can only rise: a checkpoint is kept
-            whenever one set is at its best, however the others fare. As arXiv 2603.03010's code does.
-    """
-
-    sets: tuple[tuple[Collection, Run], ...] = field(repr=False)
-    measure: str = "nDCG@10"
-    every: int = 500
-    depth: int = 100
-    best_so_far: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.sets:
-            raise UsageError("validation has no collections, expected at least one")
-        names = [collection.name for collection, _ in self.sets]
-        if len(set(names)) < len(names):
-            raise UsageError(f"validation names a collection twice ({', '.join(names)}), expected each once")
-        for name in ("every", "depth"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"validation: {name} is {getattr(self, name)}, expected a whole number ≥ 1")
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """Everything that can change a trained model."""
-
-    backbone: Backbone
-    stages: tuple[Stage, ...]
-    collection: Collection = field(repr=False)
-    seed: int = 1
-    settings: Settings = Settings()
-    validation: Validation | None = None
-
-    def __post_init__(self) -> None:
+        check_settings(self)
         if not self.stages:
-            raise UsageError("a training needs at least one stage")
+            raise UsageError("stages is empty, expected at least one")
 
-    @property
-    def steps(self) -> int:
-        """Optimiser steps of all stages together."""
-        return sum(stage.steps for stage in self.stages)
+    def relative_to(self, folder: Path) -> "Recipe":
+        """The same recipe with the files and folders that it names found from `folder`."""
 
-    def prefix(self, stages: int) -> "TrainingPlan":
-        """The same training up to the end of its `stages`-th stage."""
-        return dataclasses.replace(self, stages=self.stages[:stages])
+        from limbeck.collections.beir import is_collection_folder
+        from limbeck.collections.load import without_suffixes
 
-    def place(self, step: int) -> tuple[int, int]:
-        """(stage, step within it), both from 0, of the `step`-th optimiser step, from 0."""
-        for number, stage in enumerate(self.stages):
-            if step < stage.steps:
-                return number, step
-            step -= stage.steps
-        raise UsageError(f"step {step} lies beyond the plan's {self.steps} steps")
+        def found(name: str) -> str:
+            return str(folder / name) if (folder / name).exists() else name
 
-    def describe(self) -> dict[str, Any]:
-        """The plan as plain JSON values: what must be equal for a training to be resumed."""
-        sha256 = resolve(self.backbone.model).sha256
-        backbone = dataclasses.asdict(self.backbone) | {"sha256": sha256}
-        if sha256:
-            del backbone["model"]  # the same weights in another place are the same model
-        settings = dataclasses.asdict(self.settings)
-        del settings["checkpoint_every"]  # changes no outcome
-        validation = self.validation and {
-            "sets": [
-                {"collection": collection.fingerprint, "run": run.fingerprint}
-                for collection, run in self.validation.sets
-            ],
-            "measure": self.validation.measure,
-            "every": self.validation.every,
-            "depth": self.validation.depth,
-            "best_so_far": self.validation.best_so_far,
-        }
-        return {
-            "backbone": backbone,
-            "stages": [
-                {
-                    "objective": str(stage.objective),
-                    "lists": stage.lists.fingerprint,
-                    "sample": str(stage.sample),
-                    "steps": stage.steps,
-                    "lists_per_step": stage.lists_per_step,
-                    "learning_rate": stage.learning_rate,
-                }
-                for stage in self.stages
-            ],
-            "collection": self.collection.fingerprint,
-            "seed": self.seed,
-            "settings": settings,
-            "validation": validation,
-        }
+        def collection(name: str) -> str:
+            base = folder / without_suffixes(name)
+            is_folder = base.is_dir() or is_collection_folder(base.parent)
+            return str(folder / name) if is_folder and name.split("/")[0] != "demo" else name
 
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits that stand for `describe()`."""
-        return key_of(self.describe(), 16)
+        validation = self.validation
+        if validation:
+            collections, runs = map(collection, validation.collections), map(found, validation.runs)
+            validation = replace(validation, collections=tuple(collections), runs=tuple(runs))
+        return replace(
+            self,
+            collection=collection(self.collection),
+            backbone=replace(self.backbone, model=found(self.backbone.model)),
+            stages=tuple(replace(stage, lists=found(stage.lists)) for stage in self.stages),
+            validation=validation,
+        )

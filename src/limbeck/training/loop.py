@@ -20,9 +20,9 @@ from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.flops import product_rate, training_flops
 from limbeck.tokens.collection_tokens import collection_pairs
 from limbeck.training.checkpoint import Checkpoint, check_output_dir, load_checkpoint, save_checkpoint
-from limbeck.training.config import TrainingPlan, Validation
 from limbeck.training.log import TrainingLog
 from limbeck.training.metrics import AsyncScalars, DivergenceMonitor, StepMetrics, score_spread
+from limbeck.training.plan import TrainingPlan, Validation
 from limbeck.training.schedule import learning_rate, warmup_steps
 from limbeck.training.signals import SignalHandler
 from limbeck.training.state import State, Student

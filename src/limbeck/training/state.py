@@ -10,8 +10,8 @@ import torch
 from limbeck.core.errors import DataError
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.sharding import part_like, whole
-from limbeck.training.config import TrainingPlan
 from limbeck.training.metrics import DivergenceMonitor
+from limbeck.training.plan import TrainingPlan
 from limbeck.training.step import StepResult
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from limbeck.lists import Sampler
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.sources import resolve
-from limbeck.training.config import TrainingPlan
+from limbeck.training.plan import TrainingPlan
 from limbeck.training.state import State
 
 

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from limbeck.collections import expand_suites
-from limbeck.core.yaml_file import Key
+from limbeck.core.options import Declared
+from limbeck.core.schema import Section
 from limbeck.study.config.backbones import with_known
+from limbeck.training.config import Settings
 
 
 def listed(value: Any) -> Any:
@@ -19,12 +21,6 @@ Count = Annotated[int, Field(ge=1)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Precision = Literal["fp32", "bf16"]
-
-
-class Section(BaseModel):
-    """A mapping of known keys with values of the right type: nothing is converted, nothing unknown is let pass."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def _or_none(value: Any) -> Any:
@@ -240,20 +236,6 @@ class Stage(Section):
     learning_rate: Rate | None = None
 
 
-class Optimizer(Section):
-    """As of `limbeck.training.Settings`."""
-
-    warmup: Amount = 0.1
-    schedule: Literal["linear", "constant"] = "linear"
-    clip: Amount = 1.0
-    weight_decay: Amount = 0.0
-    precision: Precision = "fp32"
-    token_budget: Count = 2048
-    max_tokens_without_grad_cache: Count = 12288
-    compiled: bool = False
-    checkpoint_every: Count = 500
-
-
 class Validation(Section):
     """What chooses the checkpoint.
 
@@ -297,32 +279,6 @@ class StudyConfig(Section):
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], BeforeValidator(_counted), Field(min_length=1)] = (
         Field(default_factory=lambda: [1])
     )
-    optimizer: Optimizer = Optimizer()
+    optimizer: Declared[Settings] = Settings()
     validation: Validation | None = None
     evaluation: Evaluation = Evaluation()
-
-
-SECTIONS: dict[tuple[str, ...], type[Section]] = {
-    (): StudyConfig,
-    ("collections",): Collections,
-    ("first_stages", "*"): FirstStage,
-    ("first_stages", "*", "bm25"): BM25Parameters,
-    ("first_stages", "*", "splade"): SpladeParameters,
-    ("first_stages", "*", "dense"): DenseParameters,
-    ("first_stages", "*", "fuse"): FusionParameters,
-    ("teachers", "*"): Teacher,
-    ("backbones", "*"): Backbone,
-    ("lists", "*"): ListSource,
-    ("recipes", "*", "*"): Stage,
-    ("optimizer",): Optimizer,
-    ("validation",): Validation,
-    ("evaluation",): Evaluation,
-}
-
-
-def known_keys(section: Key) -> list[str]:
-    """The keys that the section at `section` may hold; none for one whose keys are the user's own names."""
-    for pattern, model in SECTIONS.items():
-        if len(pattern) == len(section) and all(p in ("*", k) for p, k in zip(pattern, section, strict=True)):
-            return list(model.model_fields)
-    return []

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from limbeck.core.errors import MissingError, UsageError
-from limbeck.core.yaml_file import Document, Problem, read_yaml, show
+from limbeck.core.errors import UsageError
+from limbeck.core.schema import placed, read_text, rename_old_keys
+from limbeck.core.yaml_file import read_yaml
 from limbeck.study.config.checks import check_references
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import StudyConfig
@@ -32,12 +33,14 @@ class Study:
         path: its file; relative names in it are relative to its folder.
         text: the file's content.
         sources: what its names stand for, loaded when asked for.
+        warnings: about keys that have another name today.
     """
 
     config: StudyConfig
     path: Path
     text: str = field(repr=False)
     sources: Sources = field(repr=False, compare=False)
+    warnings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,18 +59,12 @@ def load_study(path: str | Path, with_files: bool = True) -> Study:
         StudyError: all that is wrong, together.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise MissingError(f"{path}: no such study file") from None
-    except IsADirectoryError:
-        raise UsageError(f"{path}: is a folder; expected a study file in YAML") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}:1: not UTF-8 text ({error.reason}); convert the file to UTF-8") from None
+    text = read_text(path, "study file")
     document = read_yaml(text)
     problems = list(document.problems)
     config = None
     sources = None
+    warnings = rename_old_keys(StudyConfig, document.values)
     if document.values is not None or not problems:
         config, faults = check_shape(document.values)
         problems += faults
@@ -79,14 +76,5 @@ def load_study(path: str | Path, with_files: bool = True) -> Study:
         found = [problem for problem in found if with_files or not problem.absent]
         problems += [p for p in found if p.key not in known and p.key[:2] in document.lines]
     if problems or config is None or sources is None:
-        raise StudyError(path, _placed(path, document, problems))
-    return Study(config, path, text, sources)
-
-
-def _placed(path: Path, document: Document, problems: list[Problem]) -> list[str]:
-    lines = [(problem.line or document.line(problem.key), problem) for problem in problems]
-    lines.sort(key=lambda placed: placed[0])
-    texts = [
-        f"{path.name}:{line}: {show(problem.key)}{': ' if problem.key else ''}{problem.text}" for line, problem in lines
-    ]
-    return list(dict.fromkeys(texts))
+        raise StudyError(path, placed(path, document, problems))
+    return Study(config, path, text, sources, tuple(f"{path.name}: {warning}" for warning in warnings))

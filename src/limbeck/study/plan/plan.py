@@ -74,7 +74,7 @@ def plan_study(study: Study) -> StudyPlan:
         LimbeckError: a collection or file that cannot be read.
     """
     config, sources = study.config, study.sources
-    warnings = tuple(_check_queries(study))
+    warnings = (*study.warnings, *_check_queries(study))
     cells = []
     for backbone in config.backbones:
         for recipe, stages in config.recipes.items():
@@ -115,7 +115,7 @@ def stated_steps(study: Study, backbone: str, stage: Stage) -> int | None:
 
 def settings(study: Study) -> Settings:
     """How all cells are optimised."""
-    return Settings(**study.config.optimizer.model_dump())
+    return study.config.optimizer
 
 
 def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:

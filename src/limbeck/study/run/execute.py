@@ -121,21 +121,21 @@ def training_plan(cell: Cell, study: Study, materials: Materials) -> TrainingPla
             for name in config.validation.collections
         )
         validation = Validation(
-            sets,
-            config.validation.measure,
-            config.validation.every,
-            config.validation.depth,
-            config.validation.best_so_far,
+            sets=sets,
+            measure=config.validation.measure,
+            every=config.validation.every,
+            depth=config.validation.depth,
+            best_so_far=config.validation.best_so_far,
         )
     return TrainingPlan(
         backbone=Backbone(
-            sources.model_name(backbone.model),
-            backbone.layers,
-            backbone.max_length,
-            backbone.query_tokens,
-            backbone.dropout,
-            backbone.sha256,
-            backbone.single_separator,
+            model=sources.model_name(backbone.model),
+            layers=backbone.layers,
+            max_length=backbone.max_length,
+            query_tokens=backbone.query_tokens,
+            dropout=backbone.dropout,
+            sha256=backbone.sha256,
+            single_separator=backbone.single_separator,
         ),
         stages=tuple(
             _stage(cell, study, materials, stage, number) for number, stage in enumerate(config.recipes[cell.recipe])
@@ -158,7 +158,14 @@ def _stage(cell: Cell, study: Study, materials: Materials, stage: StageConfig, n
     if steps is None:
         steps = Sampler(lists, sample, count, cell.seed, number).steps(stage.epochs or 1)
     rate = learning_rate(study, cell.backbone, stage)
-    return Stage(parse(stage.objective), lists, sample, steps, count, rate)
+    return Stage(
+        objective=parse(stage.objective),
+        lists=lists,
+        sample=sample,
+        steps=steps,
+        lists_per_step=count,
+        learning_rate=rate,
+    )
 
 
 def _attempt(cell: Cell, plan: StudyPlan, materials: Materials, console: Console, label: str) -> str:
