@@ -105,12 +105,12 @@ def test_limbeck_json_sets_how_a_folder_is_measured(tmp_path: Path) -> None:
     ("settings", "message"),
     [
         ("{", "limbeck.json:1: not JSON"),
-        ("[]", "limbeck.json:1: expected a JSON object"),
+        ("[]", "limbeck.json: an array, expected an object; such as"),
         ('{"relevance_lvl": 2}', 'unknown key "relevance_lvl".*did you mean "relevance_level"'),
-        ('{"relevance_level": "2"}', '"relevance_level" is "2"; expected a whole number'),
-        ('{"relevance_level": true}', '"relevance_level" is true; expected a whole number'),
+        ('{"relevance_level": "2"}', '"relevance_level": a string, expected a whole number'),
+        ('{"relevance_level": true}', '"relevance_level": true or false, expected a whole number'),
         ('{"relevance_level": 0}', '"relevance_level" is 0; expected 1 or more'),
-        ('{"drop_query_document": 1}', '"drop_query_document" is 1; expected true or false'),
+        ('{"drop_query_document": 1}', '"drop_query_document": a whole number, expected true or false'),
     ],
 )
 def test_a_faulty_limbeck_json_is_refused(tmp_path: Path, settings: str, message: str) -> None:
@@ -140,16 +140,16 @@ def test_the_only_split_is_taken_and_several_are_listed(tmp_path: Path) -> None:
     [
         ('{"_id": "d9", "title": "t"}', 'no "text"; expected an object like .*found "_id", "title"'),
         ('{"text": "t"}', 'no "_id"'),
-        ('{"_id": "d9", "text": null}', 'the "text" is a JSON null; expected a string'),
-        ('{"_id": "d9", "text": "t", "title": []}', 'the "title" is a JSON array'),
-        ('{"_id": 1.5, "text": "t"}', 'the "_id" is a JSON number; expected a string'),
-        ('{"_id": true, "text": "t"}', 'the "_id" is a JSON true or false'),
+        ('{"_id": "d9", "text": null}', 'the "text" is null; expected a string'),
+        ('{"_id": "d9", "text": "t", "title": []}', 'the "title" is an array'),
+        ('{"_id": 1.5, "text": "t"}', 'the "_id" is a number; expected a string'),
+        ('{"_id": true, "text": "t"}', 'the "_id" is true or false'),
         ('{"_id": "", "text": "t"}', "the id is empty"),
         ('{"_id": "d 9", "text": "t"}', "the id 'd 9' holds whitespace"),
         ('{"_id": "d2", "text": "t"}', 'the document "d2" stands on line 2 already'),
-        ('{"_id": "d9", "text": "t"', "not JSON .*expected one object a line"),
-        ('["d9", "t"]', "a JSON array; expected an object"),
-        ('{"_id": "d9", "text": "\\ud800"}', "the document .* holds half a surrogate pair"),
+        ('{"_id": "d9", "text": "t"', "not JSON .*expected `{.*}` on each line"),
+        ('["d9", "t"]', "an array, expected an object"),
+        ('{"_id": "d9", "text": "\\ud800"}', "half a surrogate pair"),
     ],
 )
 def test_a_bad_line_of_the_corpus_is_named(tmp_path: Path, line: str, message: str) -> None:
@@ -265,3 +265,78 @@ def test_real_folders_hold_what_is_published(
     assert sum(len(grades) for grades in collection.qrels.values()) == judgments
     assert len(collection.warnings) == (warning is not None)
     assert warning is None or warning in collection.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("queries", "corpus"),
+    [
+        ("qid\tquery\n", "docno\ttext\n"),
+        ("query_id\ttext\n", "doc_id\tbody\n"),
+        ("topic\tquestion\n", "pid\tpassage\n"),
+        ("Query-ID\tText\n", "ID\tContents\n"),
+        ("", ""),
+    ],
+)
+def test_headers_of_other_tools_are_no_data(tmp_path: Path, queries: str, corpus: str) -> None:
+    files = {"queries.tsv": queries + "q1\twhat\n", "corpus.tsv": corpus + "d1\tpots\n", "qrels.tsv": "q1 d1 1\n"}
+    collection = load(tmp_path, files)
+    assert (dict(collection.queries), dict(collection.documents)) == ({"q1": "what"}, {"d1": "pots"})
+
+
+def test_a_header_without_one_id_and_one_text_is_refused(tmp_path: Path) -> None:
+    message = refused(tmp_path, {"queries.jsonl": None, "queries.tsv": "qid\ttitle\nq1\twhat\n"})
+    assert "queries.tsv:1: `qid\ttitle` names columns, but not one id and one text" in message
+
+
+def test_one_array_is_read_like_lines(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in CORPUS.splitlines()]
+    plain = load(tmp_path / "lines", BASE)
+    for number, text in enumerate(
+        (json.dumps(rows), json.dumps(rows, indent=1), "\ufeff\n " + json.dumps(rows) + "\n")
+    ):
+        assert load(tmp_path / str(number), {**BASE, "corpus.jsonl": text}).documents == plain.documents
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        ('[{"_id": "d1", "text": "a"},\n{"_id": "d2"', ":2: an array of JSON values that breaks off here"),
+        ('[{"_id": "d1", "text": "a"}\n', "an array of JSON values that breaks off here (expected a comma or `]`)"),
+        ('[{"_id": "d1", "text": "a"},\n\n{"_id": "d2"}]', ':3: no "text"'),
+        ('[{"_id": "d1", "text": "a"}]\n{}', ":1: text behind the end of the array"),
+        ("[" * 5000, ":1: an array of JSON values that breaks off here"),
+        ("[]", ":1: the file is empty"),
+    ],
+)
+def test_a_fault_in_an_array_is_named_by_its_line(tmp_path: Path, array: str, message: str) -> None:
+    assert message in refused(tmp_path, {"corpus.jsonl": array})
+
+
+def test_a_folder_that_looks_like_a_fold_or_like_sentences_is_a_folder(tmp_path: Path) -> None:
+    for name in ("x@2024", "y@1", "z~sentences"):
+        assert load(tmp_path / name, BASE).query_ids == ("q1", "q2")
+        assert load(tmp_path / name, BASE, "/test").query_ids == ("q1", "q2")
+    assert len(load(tmp_path / "x@2024", BASE, "/test@1/2").query_ids) == 1
+    corpus = CORPUS.replace("copper pots", "Copper pots boil well.")
+    assert load(tmp_path / "z~sentences", {**BASE, "corpus.jsonl": corpus}, "~sentences").query_ids == ("d1~1",)
+
+
+def test_files_beside_the_ones_read_that_look_meant_are_named(tmp_path: Path) -> None:
+    files = {**BASE, "qrels/dev.csv": "q,d,1", "qrels/README.md": "about"}
+    with pytest.raises(
+        UsageError, match=r'no split "dev"; there are: test; qrels/dev\.csv may be meant, but is not read'
+    ):
+        load(tmp_path / "a", files, "/dev")
+    unjudged = {name: text for name, text in BASE.items() if not name.startswith("qrels")}
+    [warning] = load(tmp_path / "b", {**unjudged, "qrels/test.csv": "q,d,1"}).warnings
+    assert "no judgments are read; qrels/test.csv may be meant" in warning
+    message = refused(tmp_path / "c", {"corpus.jsonl": None, "corpus.csv": "x"}, MissingError)
+    assert "there is corpus.csv, which is not read" in message
+
+
+def test_a_split_without_judgments_can_be_trained_on_and_is_told(tmp_path: Path) -> None:
+    collection = load(tmp_path, {**BASE, "qrels/train.tsv": HEADER}, "/train")
+    assert collection.query_ids == ("q1", "q2", "q3")
+    assert collection.warnings == (
+        f"{tmp_path}/qrels/train.tsv: holds no judgments, so no run can be measured on them",
+    )

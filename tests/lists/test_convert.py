@@ -149,7 +149,7 @@ def test_a_file_under_a_published_name_must_be_the_published_one(scores, tmp_pat
     ("line", "words"),
     [
         ("1\t2\tq\tp\tp", 'passage "p" occurs twice'),
-        ("1\t2\tq\tp 1\tn", "the id 'p 1' is empty or holds whitespace"),
+        ("1\t2\tq\tp 1\tn", "the id 'p 1' is empty, or holds whitespace or a control character"),
         ("1\t2\t\tp\tn", "the id '' is empty"),
         ("1e300\t2\tq\tp\tn", "teacher_scores holds inf"),
     ],

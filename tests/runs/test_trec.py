@@ -10,9 +10,9 @@ from limbeck.core.errors import DataError, MissingError
 from limbeck.runs import Run, read_run, write_run
 from limbeck.runs.trec import run_name
 
-ids = st.text(st.characters(codec="utf-8", exclude_characters="\ufeff"), min_size=1, max_size=6).filter(
-    lambda text: text.split() == [text]
-)
+ids = st.text(
+    st.characters(codec="utf-8", exclude_characters="\ufeff", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=6
+).filter(lambda text: text.split() == [text])
 scores = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([0.0, -0.0, 1.0, 0.1]))
 runs = st.dictionaries(ids, st.dictionaries(ids, scores, min_size=1, max_size=8), max_size=4, min_size=1)
 
@@ -62,7 +62,10 @@ def test_lines_of_one_query_may_stand_apart(tmp_path: Path) -> None:
         ("q Q0 b c 2 1.5 t", "x.run:2: 7 columns; expected six"),
         ("q Q0 b\u00a0c 2 1.5 t", "x.run:2: 7 columns; expected six"),
         ("q Q0 a 2 1.5 t", 'x.run:2: document "a" is ranked a second time for query "q"'),
-        ("q Q0 a\ufeff 2 1.5 t", "x.run: query q: .*whitespace"),
+        ("q Q0 b 2 １.5 t", 'x.run:2: the score "１.5" is not'),
+        ("q Q0 b\x00 2 1.5 t", r"x.run:2: the id 'b\\x00' holds a control character"),
+        ("q\x1b[2J Q0 b 2 1.5 t", r"x.run:2: the id 'q\\x1b\[2J' holds a control character"),
+        ("q Q0 a\ufeff 2 1.5 t", "x.run:2: .*whitespace"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
@@ -98,6 +101,13 @@ def test_a_truncated_gzip_is_refused(tmp_path: Path) -> None:
         read_run(path)
     path.write_bytes(b"q Q0 a 1 2 t\n")
     with pytest.raises(DataError, match=r"x.run.gz:1: broken gzip"):
+        read_run(path)
+
+
+def test_gzip_under_another_name_is_told_by_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "x.run"
+    path.write_bytes(gzip.compress(b"q Q0 a 1 2 t\n"))
+    with pytest.raises(DataError, match=r"x.run:1: is gzip data .*1f 8b.*rename it to x.run.gz"):
         read_run(path)
 
 

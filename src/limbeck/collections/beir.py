@@ -10,15 +10,18 @@ from limbeck.collections.qrels import Judgments, read_qrels, write_qrels
 from limbeck.collections.texts import line_of, read_texts
 from limbeck.core.errors import DataError, MissingError, UsageError, nearest
 from limbeck.core.files import replace_folder, sync, temporary_folder, wrap_write_errors, write_json
+from limbeck.core.json_files import fault_of, read_json
 
 CORPUS = ("corpus.jsonl", "corpus.tsv", "collection.tsv")
 QUERIES = ("queries.jsonl", "queries.tsv")
 QRELS_SUFFIXES = (".tsv", ".txt", ".qrels")
+UNREAD_SUFFIXES = ("", ".csv", ".json", ".jsonl", ".parquet", ".qrel", ".trec", ".zip", ".bz2", ".xz", ".zst")
+"""Of files among the judgments that look meant, and are named where judgments are not found."""
 SETTINGS = "limbeck.json"
 
 
 class Settings(NamedTuple):
-    """What a folder's `limbeck.json` may say."""
+    """What a folder's `limbeck.json` may say; the names and meanings are those of `Collection`."""
 
     relevance_level: int = 1
     drop_query_document: bool = False
@@ -55,8 +58,14 @@ def load_folder(name: str, folder: Path, split: str | None) -> Collection:
     """
     corpus = _only(folder, CORPUS, "corpus")
     settings = _settings(folder / SETTINGS)
-    qrels_file = _choose(name, _splits(folder), split)
+    splits, unread = _splits(folder)
+    qrels_file = _choose(name, splits, split, unread)
     judgments = read_qrels(qrels_file) if qrels_file else None
+    warnings: tuple[str, ...] = ()
+    if judgments and not judgments.grades:
+        warnings, judgments = (f"{judgments.path}: holds no judgments, so no run can be measured on them",), None
+    elif not judgments and unread:
+        warnings = (f"{name}: no judgments are read{_unread(unread)}",)
     queries: dict[str, str] = {}
     if judgments or _present(folder, QUERIES):
         queries_file = _only(folder, QUERIES, "queries")
@@ -65,7 +74,7 @@ def load_folder(name: str, folder: Path, split: str | None) -> Collection:
         if judgments:
             _check_queries(judgments, queries, queries_file)
     documents = read_texts(corpus, "document")
-    warnings = _empty_warnings(documents, corpus)
+    warnings += _empty_warnings(documents, corpus)
     if judgments:
         warnings += _unknown_warnings(judgments, documents, corpus)
     return Collection(
@@ -88,20 +97,28 @@ def _only(folder: Path, names: tuple[str, ...], what: str) -> Path:
     found = _present(folder, names)
     if not found:
         options = ", ".join(names)
-        raise MissingError(f"{folder}: no {what} in this folder; expected one of {options}, with or without .gz")
+        stems = {name.split(".")[0] for name in names} | {f"{what}s", "documents" if what == "corpus" else "topics"}
+        meant = [path.name for path in sorted(folder.iterdir()) if path.name.split(".")[0].lower() in stems]
+        hint = f" (there is {', '.join(meant[:4])}, which is not read under that name)" if meant else ""
+        raise MissingError(f"{folder}: no {what} in this folder; expected one of {options}, with or without .gz{hint}")
     if len(found) > 1:
         raise DataError(f"{folder}: {_names(found)} all claim to be the {what}; keep one of them")
     return found[0]
 
 
-def _splits(folder: Path) -> dict[str, Path]:
+def _splits(folder: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Split → judgment file; and the files beside them that look meant but have another ending."""
     found: dict[str, Path] = {}
+    unread: list[Path] = []
     beside = [path for path in folder.iterdir() if path.name.startswith("qrels.")]
     inside = list((folder / "qrels").iterdir()) if (folder / "qrels").is_dir() else []
     for path in sorted(beside + inside):
+        if not path.is_file() or path.name.startswith("."):
+            continue
         stem = path.name.removesuffix(".gz")
         suffix = next((end for end in QRELS_SUFFIXES if stem.endswith(end)), None)
-        if suffix is None or not path.is_file() or path.name.startswith("."):
+        if suffix is None:
+            unread += [path] if path.suffix.lower() in UNREAD_SUFFIXES else []
             continue
         split = stem.removesuffix(suffix)
         if path.parent == folder:
@@ -110,14 +127,22 @@ def _splits(folder: Path) -> dict[str, Path]:
             both = _names([found[split], path], folder)
             raise DataError(f'{folder}: {both} all claim to be the judgments of "{split}"; keep one of them')
         found[split] = path
-    return found
+    return found, unread
 
 
-def _choose(name: str, splits: dict[str, Path], split: str | None) -> Path | None:
+def _unread(paths: list[Path]) -> str:
+    if not paths:
+        return ""
+    names = " and ".join(f"qrels/{path.name}" if path.parent.name == "qrels" else path.name for path in paths[:4])
+    return f"; {names} may be meant, but is not read: columns of tabs or spaces in {', '.join(QRELS_SUFFIXES)} are"
+
+
+def _choose(name: str, splits: dict[str, Path], split: str | None, unread: list[Path]) -> Path | None:
     known = ", ".join(splits) or "none"
     if split is not None:
         if split not in splits:
-            raise UsageError(f'{name}: no split "{split}"; there are: {known}{nearest(split, splits)}')
+            meant = _unread([path for path in unread if split in path.name])
+            raise UsageError(f'{name}: no split "{split}"; there are: {known}{nearest(split, splits)}{meant}')
         return splits[split]
     if "test" in splits or len(splits) < 2:
         return splits.get("test") or next(iter(splits.values()), None)
@@ -128,21 +153,13 @@ def _choose(name: str, splits: dict[str, Path], split: str | None) -> Path | Non
 def _settings(path: Path) -> Settings:
     if not path.exists():
         return Settings()
-    try:
-        given: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
-        raise DataError(f"{path}:{line}: not JSON ({error})") from None
-    if not isinstance(given, dict):
-        raise DataError(f'{path}:1: expected a JSON object, such as {{"relevance_level": 2}}')
+    given = read_json(path, dict, 'such as {"relevance_level": 2}')
     for key, value in given.items():
         if key not in Settings._fields:
             known = ", ".join(Settings._fields)
             raise DataError(f'{path}:1: unknown key "{key}"; known are {known}{nearest(key, Settings._fields)}')
-        expected = type(Settings._field_defaults[key])
-        if type(value) is not expected:
-            form = "true or false" if expected is bool else "a whole number"
-            raise DataError(f'{path}:1: "{key}" is {json.dumps(value)}; expected {form}')
+        if fault := fault_of(value, type(Settings._field_defaults[key]), key):
+            raise DataError(f"{path}: {fault}")
     settings = Settings(**given)
     if settings.relevance_level < 1:
         raise DataError(f'{path}:1: "relevance_level" is {settings.relevance_level}; expected 1 or more')

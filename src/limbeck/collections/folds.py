@@ -1,6 +1,7 @@
 """Folds of a split's queries: the `@1/5` that may end a collection's name."""
 
 import hashlib
+import os.path
 import re
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ class Folds:
 
 
 def split_folds(name: str) -> tuple[str, Folds | None]:
-    """A collection's name without its folds, and the folds.
+    """A collection's name without its folds, and the folds. A folder that is there, such as `trec@2024`, has none.
 
     >>> split_folds("scifact/train@2-3/3")[0]
     'scifact/train'
@@ -30,12 +31,14 @@ def split_folds(name: str) -> tuple[str, Folds | None]:
     match = SUFFIX.fullmatch(name)
     if match is None or not re.match(r"[0-9,-]", match["folds"]):
         return name, None
-    if not match["count"].isdecimal() or int(match["count"]) < 1:
+    if any(os.path.isdir(os.path.expanduser(path)) for path in (name, f"{match['base']}@{match['folds']}")):
+        return name, None
+    if not re.fullmatch(r"[0-9]{1,9}", match["count"]) or int(match["count"]) < 1:
         raise UsageError(f'{name}: "{match["count"]}" is no number of folds; {FORM}')
     count = int(match["count"])
     chosen: set[int] = set()
     for part in match["folds"].split(","):
-        bounds = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", part)
+        bounds = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part)
         first, last = (int(bounds[1]), int(bounds[2] or bounds[1])) if bounds else (0, 0)
         if not 1 <= first <= last <= count:
             raise UsageError(f'{name}: "{part}" names no folds of {count}; {FORM}')

@@ -1,15 +1,20 @@
 """Numbered lines of plain or gzipped UTF-8 text, and the one rule for ids. Every reader of text files starts here."""
 
 import gzip
+import json
+import math
 import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from limbeck.core.errors import DataError, MissingError
+from limbeck.core.json_files import parse_json
 
-UNFIT_IN_ID = re.compile(r"[\s\ufeff]")
+UNFIT_IN_ID = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff]")
+LONGEST_LINE = 1 << 28
+"""Bytes: what is longer is no file of lines, and would be read into memory whole."""
 
 
 class Position(NamedTuple):
@@ -20,6 +25,7 @@ class Position(NamedTuple):
 
 
 START = Position()
+GZIP_BYTES = b"\x1f\x8b"
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -33,14 +39,23 @@ def placed_lines(path: Path, start: Position = START) -> Iterator[tuple[Position
 
     Lines end at `\\n` or `\\r\\n` only, never at the rarer separators of Unicode. A leading byte order mark is dropped.
     Offsets count bytes after gunzipping. Raises MissingError for an absent file, DataError (`path:line: …`) for bytes
-    that are not UTF-8 or not gzip.
+    that are not UTF-8, gzip data under a name without `.gz` or the reverse, and a line longer than `LONGEST_LINE`.
     """
     number, offset = start.number - 1, start.offset
     try:
         with open_bytes(path) as file:
             if offset:
                 file.seek(offset)
-            for number, raw in enumerate(file, start.number):
+            for number, raw in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start.number):
+                if len(raw) == LONGEST_LINE:
+                    raise DataError(
+                        f"{path}:{number}: a line of {LONGEST_LINE >> 20} MiB or more; expected short lines"
+                    )
+                if number == 1 and raw.startswith(GZIP_BYTES):
+                    raise DataError(
+                        f"{path}:1: is gzip data (its first bytes are 1f 8b) under a name without .gz; "
+                        f"rename it to {path.name}.gz, or gunzip it"
+                    )
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 yield Position(number, offset), line.rstrip("\r\n")
                 offset += len(raw)
@@ -62,12 +77,77 @@ def open_bytes(path: Path) -> BinaryIO:
         raise MissingError(f"{path}: may not be read by this user; change its permissions") from None
 
 
+def json_values(path: Path, start: Position, expected: str, kind: type = dict) -> Iterator[tuple[Position, Any]]:
+    """(place, value) of each line from `start` on that is not blank; of each element where the file is one JSON array.
+
+    Args:
+        expected: one line as it should be, for messages.
+        kind: what each value must be. Only objects are looked for inside an array.
+
+    Raises DataError (`path:line: …`) for what is no JSON, beyond the bounds of `parse_json`, or not of that kind.
+    """
+    remedy = f"expected `{expected}` on each line"
+    if kind is dict and _is_array(path):
+        yield from _array_elements(path, start, remedy)
+        return
+    for place, line in placed_lines(path, start):
+        if line.strip():
+            yield place, parse_json(line, f"{path}:{place.number}", kind, remedy=remedy, one_line=True)
+
+
+def _is_array(path: Path) -> bool:
+    with open_bytes(path) as file:
+        try:
+            return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            return False  # told with its line by who reads the lines
+
+
+def _array_elements(path: Path, start: Position, remedy: str) -> Iterator[tuple[Position, Any]]:
+    """The elements of a file that is one JSON array. Their positions count characters, not bytes."""
+    text = "\n".join(line for _, line in placed_lines(path))
+    decoder, at, line, last = json.JSONDecoder(), text.index("[") + 1, 1, 0
+    while True:
+        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        line, last = line + text.count("\n", last, at), at
+        if text.startswith("]", at):
+            break
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else "a number or nesting without bound"
+            raise DataError(f"{path}:{line}: an array of JSON values that breaks off here ({reason})") from None
+        if at >= start.offset:
+            yield Position(line, at), parse_json(text[at:end], f"{path}:{line}", dict, remedy=remedy, one_line=True)
+        at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+        if text.startswith(",", at):
+            at += 1
+        elif not text.startswith("]", at):
+            line += text.count("\n", last, at)
+            raise DataError(f"{path}:{line}: an array of JSON values that breaks off here (expected a comma or `]`)")
+    if text[at + 1 :].strip():
+        raise DataError(f"{path}:{line}: text behind the end of the array; expected one array, or one object a line")
+
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def finite_number(text: str) -> float | None:
+    """The finite number that a text writes in ASCII, or None: Python alone reads 1_000 and digits of other scripts."""
+    try:
+        value = float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def id_fault(text: str) -> str | None:
     """What makes `text` no id, or None. Ids stand in whitespace-separated files, so they can hold no whitespace."""
     if not text:
         return "the id is empty"
-    if UNFIT_IN_ID.search(text):
-        return f"the id {text!r} holds whitespace, which run and judgment files cannot carry"
+    if unfit := UNFIT_IN_ID.search(text):
+        what = "whitespace" if unfit[0].isspace() or unfit[0] == "\ufeff" else f"a control character ({unfit[0]!r})"
+        return f"the id {text!r} holds {what}, which run and judgment files cannot carry"
     return None
 
 

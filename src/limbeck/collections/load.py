@@ -10,8 +10,9 @@ from limbeck.collections.collection import Collection
 from limbeck.collections.folds import keep_folds, split_folds
 from limbeck.collections.inverse_cloze import SUFFIX, sentence_queries
 from limbeck.collections.irds import load_irds
+from limbeck.collections.qrels import EXPECTED, read_qrels
 from limbeck.collections.suites import suites
-from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.errors import DataError, MissingError, UsageError
 
 DEMO = "demo"
 
@@ -21,6 +22,17 @@ def load_demo(name: str, split: str | None) -> Collection:
     return load_folder(name, Path(str(files("limbeck.collections"))) / "demo_collection", split)
 
 
+def load_qrels(path: str | Path) -> Collection:
+    """Judgments alone as a collection without documents or texts: all that measuring a run needs.
+
+    Raises MissingError for an absent file, DataError (`path:line: …`) for one that holds no judgments or is malformed.
+    """
+    judgments = read_qrels(Path(path)).grades
+    if not judgments:
+        raise DataError(f"{path}:1: no judgments in this file; {EXPECTED}")
+    return Collection(str(path), {}, {}, judgments, tuple(judgments))
+
+
 def load_collection(name: str) -> Collection:
     """Load a collection by name.
 
@@ -28,7 +40,7 @@ def load_collection(name: str) -> Collection:
         name: `demo`, `demo/train`, `demo/valid` or `demo/test`; FOLDER or FOLDER/SPLIT; or an ir_datasets id. Any of
             them may end in `~sentences`, for the documents' own sentences as queries, and then in folds, as in `@1/5`
             or `@2-5/5`. `demo` is always the built-in one: a folder of that name is `./demo`. A folder that exists is
-            never taken for an ir_datasets id.
+            never taken for an ir_datasets id, nor the end of its name for folds or sentences.
 
     Raises:
         MissingError: nothing of that name, or it could not be fetched; no queries.
@@ -52,7 +64,7 @@ def load_documents(name: str) -> Collection:
     if not name:
         raise UsageError("the collection's name is empty; expected demo, FOLDER, FOLDER/SPLIT or an ir_datasets id")
     whole, folds = split_folds(name)
-    base = whole.removesuffix(SUFFIX)
+    base = _without_sentences(whole)
     collection = _load(base)
     if base != whole:
         collection = sentence_queries(replace(collection, name=whole))
@@ -71,7 +83,11 @@ def without_suffixes(name: str) -> str:
         whole = split_folds(name)[0]
     except UsageError:
         whole = name.rpartition("@")[0]
-    return whole.removesuffix(SUFFIX)
+    return _without_sentences(whole)
+
+
+def _without_sentences(name: str) -> str:
+    return name if os.path.isdir(os.path.expanduser(name)) else name.removesuffix(SUFFIX)
 
 
 def _load(name: str) -> Collection:

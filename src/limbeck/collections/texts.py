@@ -1,15 +1,20 @@
 """Files of texts by id: JSON lines as BEIR has them, and tab-separated tables as MS MARCO has them."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from limbeck.collections.lines import id_fault, is_encodable, numbered_lines
+from limbeck.collections.lines import START, id_fault, is_encodable, json_values, numbered_lines
 from limbeck.core.errors import DataError
+from limbeck.core.json_files import kind_of
 from limbeck.core.progress import with_progress
 
-ID_COLUMNS = ("id", "_id", "docid", "doc_id", "pid", "qid", "query_id")
+ID_COLUMNS = (
+    "id", "_id", "docid", "doc_id", "doc-id", "docno", "doc_no", "did", "pid", "passage_id", "passage-id", "corpus-id",
+    "corpus_id", "qid", "q_id", "query_id", "query-id", "queryid", "topic", "topic_id", "topic-id",
+)  # fmt: skip
+TEXT_COLUMNS = ("text", "query", "contents", "content", "body", "passage", "document", "doc", "question", "query_text")
+"""What tables of other tools call their columns: of PyTerrier, Anserini, ir_datasets, MTEB."""
 
 
 class Record(NamedTuple):
@@ -25,10 +30,10 @@ def read_texts(path: Path, what: str) -> dict[str, str]:
     """Id → `title text`, joined and stripped as BEIR does, in the file's order.
 
     Args:
-        path: `.jsonl` with `_id`, `text` and perhaps `title` on each line, or `.tsv`: `id<TAB>text` on each line. A
-            table of any other shape needs a first line that names its columns: an id (`id`, `_id`, `docid`, `pid`,
-            `qid`), `text`, and perhaps `title`, in any order; further columns are passed over. Either may end in
-            `.gz`. Blank lines are skipped.
+        path: `.jsonl` with `_id`, `text` and perhaps `title` on each line or in each object of one array, or `.tsv`:
+            `id<TAB>text` on each line. A table of any other shape needs a first line that names its columns: an id
+            (`ID_COLUMNS`), a text (`TEXT_COLUMNS`), and perhaps `title`, in any order; further columns are passed over.
+            Either may end in `.gz`. Blank lines are skipped.
         what: "document" or "query", for messages.
 
     Raises DataError (`path:line: …`) for a line that is not of that form, an id twice, or an empty file. Texts may be
@@ -51,20 +56,11 @@ def read_texts(path: Path, what: str) -> dict[str, str]:
 
 
 def _json_records(path: Path) -> Iterator[Record]:
-    for number, line in numbered_lines(path):
-        if not line.strip():
-            continue
-        place = f"{path}:{number}"
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"
-            raise DataError(
-                f'{place}: not JSON ({reason}); expected one object a line, like {{"_id": "d1", "text": "…"}}'
-            ) from None
-        if not isinstance(row, dict):
-            raise DataError(f'{place}: a JSON {_kind(row)}; expected an object like {{"_id": "d1", "text": "…"}}')
-        yield Record(number, _json_id(row, place), _json_text(row, "title", place), _json_text(row, "text", place))
+    for position, row in json_values(path, START, '{"_id": "d1", "text": "…"}'):
+        place = f"{path}:{position.number}"
+        yield Record(
+            position.number, _json_id(row, place), _json_text(row, "title", place), _json_text(row, "text", place)
+        )
 
 
 def _json_id(row: dict[str, Any], place: str) -> str:
@@ -73,7 +69,7 @@ def _json_id(row: dict[str, Any], place: str) -> str:
     value = row["_id"]
     # A whole number has one way to be written, and qrels files write it that way.
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise DataError(f'{place}: the "_id" is a JSON {_kind(value)}; expected a string')
+        raise DataError(f'{place}: the "_id" is {kind_of(value)}; expected a string')
     return str(value)
 
 
@@ -84,7 +80,7 @@ def _json_text(row: dict[str, Any], key: str, place: str) -> str:
     if key not in row:
         raise DataError(f'{place}: no "text"; expected an object like {{"_id": "d1", "text": "…"}}, found {_keys(row)}')
     if not isinstance(value, str):
-        raise DataError(f'{place}: the "{key}" is a JSON {_kind(value)}; expected a string')
+        raise DataError(f'{place}: the "{key}" is {kind_of(value)}; expected a string')
     return value
 
 
@@ -99,6 +95,11 @@ def _table_records(path: Path) -> Iterator[Record]:
             names = header or ["id", "text"]
             if header:
                 continue
+            if all(cell.strip().lower() in {*ID_COLUMNS, *TEXT_COLUMNS, "title"} for cell in cells):
+                raise DataError(
+                    f"{path}:{number}: `{line.strip()}` names columns, but not one id and one text; "
+                    f"expected a header such as id<TAB>text or docid<TAB>title<TAB>text"
+                )
         if len(cells) != len(names):
             raise DataError(
                 f"{path}:{number}: {len(cells)} tab-separated columns; expected {len(names)}: {'<TAB>'.join(names)}"
@@ -109,7 +110,10 @@ def _table_records(path: Path) -> Iterator[Record]:
 
 
 def _header(cells: list[str]) -> list[str]:
-    names = ["id" if cell.strip().lower() in ID_COLUMNS else cell.strip().lower() for cell in cells]
+    """What the columns hold, if these cells name them: one an id and one a text; nothing if they are data."""
+    names = [cell.strip().lower() for cell in cells]
+    texts = ["text"] if "text" in names else [name for name in names if name in TEXT_COLUMNS]
+    names = ["id" if name in ID_COLUMNS else "text" if name in texts else name for name in names]
     named = names.count("id") == 1 and names.count("text") == 1 and names.count("title") <= 1
     return names if named else []
 
@@ -125,8 +129,3 @@ def _records(path: Path) -> Iterator[Record]:
 
 def _keys(row: dict[str, Any]) -> str:
     return ", ".join(f'"{key}"' for key in list(row)[:6]) or "no keys"
-
-
-def _kind(value: object) -> str:
-    kinds = {"dict": "object", "list": "array", "str": "string", "bool": "true or false", "NoneType": "null"}
-    return kinds.get(type(value).__name__, "number")

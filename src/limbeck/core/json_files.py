@@ -88,7 +88,7 @@ def parse_json(
         raise DataError(f"{place}: {len(text):,} bytes of JSON; expected at most {max_bytes:,}{end}")
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
-        value = json.loads(decoded, parse_int=_whole, parse_float=_number, parse_constant=_refuse_constant)
+        value = _DECODER.decode(decoded)
         _check_depth(value, decoded)
         if not lone_surrogates and "\\u" in decoded:
             json.dumps(value, ensure_ascii=False).encode()
@@ -236,3 +236,6 @@ def _number(digits: str) -> float:
 
 def _refuse_constant(name: str) -> Any:
     raise _Fault(f"{name} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole, parse_float=_number, parse_constant=_refuse_constant)

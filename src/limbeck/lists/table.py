@@ -12,7 +12,7 @@ from limbeck.lists.checks import unfit
 from limbeck.lists.formats import RawList
 from limbeck.lists.lists import SIGNALS
 
-_UNFIT_IN_ID = r"^$|[\s\p{Z}\x{85}\x{1c}-\x{1f}\x{feff}]"
+_UNFIT_IN_ID = r"^$|[\s\p{Z}\x{00}-\x{1f}\x{7f}-\x{9f}\x{feff}]"
 
 
 def signals_of(row: RawList) -> tuple[str, ...]:
@@ -54,7 +54,9 @@ def _check_ids(path: Path, rows: list[RawList], ids: pa.Array, owner: np.ndarray
         place = pc.index(unfit, True).as_py()
         text = ids[place].as_py()
         raise _error(
-            path, rows[owner[place]], f"the id {text!r} is empty or holds whitespace; expected an id of one word"
+            path,
+            rows[owner[place]],
+            f"the id {text!r} is empty, or holds whitespace or a control character; expected an id of one word",
         )
 
 

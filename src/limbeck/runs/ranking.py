@@ -84,8 +84,8 @@ def _check(docids: tuple[str, ...], scores: Floats) -> None:
         raise DataError(f'document "{twice}" is ranked twice for one query; keep one of the two')
     if id_fault("".join(docids)) or "" in docids or not is_encodable("".join(docids)):
         _refuse_ids(docids)
-    step = np.diff(scores)
-    if (step > 0).any() or any(docids[i] < docids[i + 1] for i in np.flatnonzero(step == 0)):
+    later, earlier = scores[1:], scores[:-1]
+    if (later > earlier).any() or any(docids[i] < docids[i + 1] for i in np.flatnonzero(later == earlier)):
         raise DataError("the ranking is not ordered by score, then docid, both descending; build it with rank()")
 
 

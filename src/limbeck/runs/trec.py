@@ -1,10 +1,9 @@
 """TREC run files: six columns `qid Q0 docid rank score tag`, separated by spaces or tabs, plain or gzipped."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from limbeck.collections.lines import START, Position, placed_lines
+from limbeck.collections.lines import START, Position, finite_number, id_fault, placed_lines
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
 from limbeck.runs.ranking import rank
@@ -42,6 +41,9 @@ def read_run(path: str | Path) -> Run:
             rankings[query_id] = rank(list(of_query), list(of_query.values()))
         return Run(run_name(path), rankings, tag)
     except DataError as error:
+        for place, *ids in (line[:3] for line in candidate_lines(path)):
+            if fault := next(filter(None, map(id_fault, ids)), None):
+                raise DataError(f"{path}:{place.number}: {fault}") from None
         raise DataError(f"{path}: query {query_id}: {error}") from None
 
 
@@ -95,11 +97,7 @@ def trec_lines(run: Run) -> Iterator[str]:
 
 
 def _score(text: str, path: Path, number: int) -> float:
-    try:
-        # Python alone reads 1_000 as a number.
-        score = math.nan if "_" in text else float(text)
-    except ValueError:
-        score = math.nan
-    if not math.isfinite(score):
+    score = finite_number(text)
+    if score is None:
         raise DataError(f'{path}:{number}: the score "{text}" is not a finite number; expected one such as 12.5')
     return score

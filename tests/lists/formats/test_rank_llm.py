@@ -21,7 +21,7 @@ def test_what_is_of_another_shape_is_named(write, refusal):
         ({**LINE, "query": "what boils"}, "no query with qid"),
         ({**LINE, "candidates": [{"doc": {}}]}, "no candidates with docid"),
         ({**LINE, "query": {"text": "what boils"}}, "qid is null, expected an id"),
-        ([LINE], "a list; expected"),
+        ([LINE], "an array, expected an object; expected"),
     ):
         path = write("reranked.jsonl", json.dumps(LINE), json.dumps(value))
         assert f"{path}:2: " in refusal("rank-llm", path)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from limbeck.collections.lines import Position, is_encodable, placed_lines
+from limbeck.collections.lines import Position, finite_number, json_values, placed_lines
 from limbeck.core.errors import DataError, MissingError
-
-_SURROGATE = re.compile(r"\\u[dD]")
 
 
 def columns(path: Path, start: Position, names: tuple[str, ...]) -> Iterator[tuple[Position, list[str]]]:
@@ -30,29 +27,14 @@ def columns(path: Path, start: Position, names: tuple[str, ...]) -> Iterator[tup
 
 
 def json_lines(path: Path, start: Position, expected: str, kind: type = dict) -> Iterator[tuple[Position, Any]]:
-    """(place, value) of each line that is not blank; DataError for one that is no JSON, no text or not of `kind`."""
-    for place, line in placed_lines(path, start):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}:{place.number}: not JSON ({error}); expected `{expected}` on each line") from None
-        if not isinstance(value, kind):
-            raise DataError(f"{path}:{place.number}: a {type(value).__name__}; expected `{expected}` on each line")
-        if _SURROGATE.search(line) and not is_encodable(json.dumps(value, ensure_ascii=False)):
-            raise DataError(f"{path}:{place.number}: half a surrogate pair (\\ud800 to \\udfff), which is no text")
-        yield place, value
+    """(place, value) of each line that is not blank, or of each object in one array; see `json_values`."""
+    return json_values(path, start, expected, kind)
 
 
 def number(text: str, what: str, path: Path, place: Position) -> float:
     """A finite number of a text. DataError names the place."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    # Python alone reads 1_000 as a number.
-    if not math.isfinite(value) or "_" in text:
+    value = finite_number(text)
+    if value is None:
         raise DataError(f'{path}:{place.number}: {what} is "{text}", expected a finite number such as 12.5')
     return value
 

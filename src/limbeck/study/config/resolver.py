@@ -41,7 +41,9 @@ class Sources:
 
     def place(self, name: str) -> str:
         """A collection's name with its folder made absolute, if it is one; what `load_collection` is to be given."""
-        base = without_suffixes(name)
+        whole = str(self.file(name))
+        # What ends the name is asked of the folder that it means, which may itself be called x@2024.
+        base = name[: len(name) - len(whole) + len(without_suffixes(whole))]
         if base == "demo" or base.startswith("demo/"):
             return name
         path = self.file(base)
