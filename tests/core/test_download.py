@@ -162,7 +162,9 @@ def test_a_server_without_ranges_or_with_wrong_ones_sends_the_whole(
     assert (tmp_path / "file.tsv").read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize(("status", "words"), [("403", "accept its terms"), ("404", "no such file"), ("400", "HTTP 400")])
+@pytest.mark.parametrize(
+    ("status", "words"), [("403", "accept its terms"), ("404", "no such file"), ("400", "HTTP 400")]
+)
 def test_a_refusal_is_not_tried_again(serve: Callable[..., Server], tmp_path: Path, status: str, words: str) -> None:
     server = serve(status)
     with pytest.raises(MissingError, match=words):

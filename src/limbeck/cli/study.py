@@ -1,4 +1,4 @@
-"""Verbs on studies: check, plan, rehearse, run, status, report, factors."""
+"""Verbs on studies: check, fetch, plan, rehearse, run, status, report, factors."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ RehearsalOutput = Annotated[Path | None, typer.Option(help="Folder; default: the
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command."""
     verbs = typer.Typer(help="Studies: backbones × recipes × seeds, trained and evaluated alike.", no_args_is_help=True)
-    for verb in (check, plan, rehearse, run, status, report, factors):
+    for verb in (check, fetch, plan, rehearse, run, status, report, factors):
         verbs.command(verb.__name__)(verb)
     app.add_typer(verbs, name="study")
 
@@ -37,6 +37,41 @@ def check(study: StudyFile, json: Json = False) -> None:
     else:
         print_audit(audit)
         typer.echo(f"{study}: valid; {cells} cells")
+
+
+def fetch(
+    study: StudyFile,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what is fetched, from where, and with what MD5; fetch nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Fetch the list files, models and collections of a study; verify and resume. What cannot be had is named."""
+    from dataclasses import asdict
+
+    from limbeck.cli.study_plan import print_downloads
+    from limbeck.study.config.study import load_study
+    from limbeck.study.plan.downloads import downloads
+    from limbeck.study.plan.fetch import fetch_study
+
+    loaded = load_study(study, with_files=False)
+    if dry_run:
+        facts = [asdict(each) for each in downloads(loaded)]
+        if json:
+            print_json({"downloads": facts})
+        else:
+            print_downloads(facts, sources=True)
+        return
+    outcomes = list(fetch_study(loaded, errors()))
+    missing = [each for each in outcomes if each.state == "missing"]
+    if json:
+        print_json({"fetched": [asdict(each) for each in outcomes], "missing": len(missing)})
+    else:
+        print_table(("what", "kind", "state"), [(each.name, each.kind, each.state) for each in outcomes])
+        for each in missing:
+            typer.echo(f"missing: {each.name}: {each.text}")
+    if missing:
+        raise typer.Exit(PARTLY_DONE)
 
 
 def plan(

@@ -19,14 +19,7 @@ def print_plan(facts: Mapping[str, Any]) -> None:
         title="Cells",
     )
     if facts["downloads"]:
-        rows = [
-            (
-                each["name"], each["kind"], "here" if each["here"] else "absent", _size(each["bytes"]),
-                each["terms"] or "unknown",
-            )
-            for each in facts["downloads"]
-        ]  # fmt: skip
-        print_table(("what", "kind", "state", "size", "terms"), rows, _fetching(facts["downloads"]), title="Downloads")
+        print_downloads(facts["downloads"])
     print_audit(facts["audit"])
     disk = facts["disk"]
     typer.echo(
@@ -42,6 +35,26 @@ def print_plan(facts: Mapping[str, Any]) -> None:
     )
     typer.echo(facts["summary"])
     warn(facts["warnings"])
+
+
+def print_downloads(downloads: Sequence[Mapping[str, Any]], sources: bool = False) -> None:
+    """Print what a study has to be fetched: with its URLs and sums if `sources`."""
+    rows = [
+        (
+            each["name"], each["kind"], "here" if each["here"] else "absent", _size(each["bytes"]),
+            each["terms"] or "unknown",
+        )
+        for each in downloads
+    ]  # fmt: skip
+    print_table(("what", "kind", "state", "size", "terms"), rows, _fetching(downloads), title="Downloads")
+    for each in downloads if sources else ():
+        client = {
+            "collection": "by ir_datasets, from where it says",
+            "model": f"https://huggingface.co/{each['name'].partition('@')[0]}",
+        }
+        place = each["url"] or client.get(each["kind"], "nowhere that limbeck knows of: put it there by hand")
+        known = f", {'md5' if len(each['checksum']) == 32 else 'sha256'} {each['checksum']}" if each["checksum"] else ""
+        typer.echo(f"{each['name']}: {place}{known}")
 
 
 def print_audit(audit: Sequence[Mapping[str, Any]]) -> None:
@@ -96,7 +109,7 @@ def _recipes(cells: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     ]
 
 
-def _fetching(downloads: list[dict[str, Any]]) -> str:
+def _fetching(downloads: Sequence[Mapping[str, Any]]) -> str:
     sizes = [each["bytes"] for each in downloads if not each["here"]]
     known = [size for size in sizes if size is not None]
     parts = [_size(sum(known))] if known else []

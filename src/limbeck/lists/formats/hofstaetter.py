@@ -45,6 +45,9 @@ def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
 FORMAT = Format(
     "teacher scores of triples by Hofstätter et al.: `pos_score neg_score query_id pos_passage_id neg_passage_id`",
     read,
-    md5={"bert_cat_ensemble_msmarcopassage_train_scores_ids.tsv": "4d99696386f96a7f1631076bcc53ac3c"},
+    md5={
+        "bert_cat_ensemble_msmarcopassage_train_scores_ids.tsv": "4d99696386f96a7f1631076bcc53ac3c",
+        "bertbase_cat_msmarcopassage_train_scores_ids.tsv": "a2575af08a19b47c2041e67c9efcd917",
+    },
     write=write,
 )

@@ -16,4 +16,8 @@ def read(path: Path, start: Position) -> Iterator[RawList]:
         yield RawList(place, query_id, [positive, negative], labels=[1.0, 0.0])
 
 
-FORMAT = Format("id triples `query_id positive_id negative_id`, as MS MARCO's qidpidtriples", read)
+FORMAT = Format(
+    "id triples `query_id positive_id negative_id`, as MS MARCO's qidpidtriples",
+    read,
+    md5={"qidpidtriples.train.full.2.tsv.gz": "4e58f45f82f3fe99e3239ecffd8ed371"},
+)

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from limbeck.core.errors import LimbeckError, UsageError, nearest
 from limbeck.core.yaml_file import Key, Problem
 from limbeck.lists import SIGNALS, format_names, provided_signals
+from limbeck.study.config.known_downloads import published_file
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import ListSource, StudyConfig
 from limbeck.study.config.schema_errors import attempt, unknown
@@ -38,9 +39,14 @@ def check_lists(
         if source.corpus_negatives and (source.signal or not source.labels):
             text = "have neither a run's signal nor a label without judgments; expected labels: qrels, and no signal"
             yield Problem((*key, "corpus_negatives"), text)
-        if source.checksum and len(source.path or ()) != 1:
-            text = f"is of one file, but path names {len(source.path or ())}; expected lists for each, or no checksum"
-            yield Problem((*key, "checksum"), text)
+        for field in ("checksum", "url"):
+            if getattr(source, field) and len(source.path or ()) != 1:
+                text = (
+                    f"is of one file, but path names {len(source.path or ())}; expected lists for each, or no {field}"
+                )
+                yield Problem((*key, field), text)
+        if source.url and not source.url.startswith(("https://", "http://")):
+            yield Problem((*key, "url"), f'is "{source.url}"; expected one that begins with https://')
         signals = None if key in broken else provided(name, sources)
         if signals is not None and _draws_by_label(name, sources) and "labels" not in signals:
             text = "draws positives and negatives, but the lists carry no labels; add labels: qrels, or draw by size"
@@ -115,7 +121,10 @@ def _check_files(name: str, config: StudyConfig, sources: Sources) -> Iterator[P
     for collection, path in paths.items():
         if not sources.file(path).is_file():
             place = (*key, collection) if collection else key
-            yield Problem(place, f'"{path}": no such file in {sources.folder}', absent=True)
+            published = published_file(path)
+            url = config.lists[name].url or (published and published.url)
+            how = f"; `limbeck study fetch` puts it there, from {url}" if url else ""
+            yield Problem(place, f'"{path}": no such file in {sources.folder}{how}', absent=True)
     train = sources.listed(name)
     if config.lists[name].format == "limbeck":
         return

@@ -200,6 +200,7 @@ class ListSource(Section):
         corpus_negatives: so many random passages of the collection behind each list's own, the same in each epoch;
             `sample: {depth: …, random: …}` draws from them. With labels of judgments as the only published signal; a
             teacher scores them too.
+        url: where `limbeck study fetch` gets the file; published ones are known by their names, and need none.
         checksum: MD5 or SHA-256 of the file.
         sample: how passages are drawn: keys of `limbeck.lists.Sample`, or the name of a published policy.
     """
@@ -214,6 +215,7 @@ class ListSource(Section):
     corpus_negatives: Count | None = None
     signal: Literal["order", "scores"] | None = None
     teacher: str | None = None
+    url: str | None = None
     checksum: str | None = None
     sample: dict[str, Any] | str = Field(default_factory=dict)
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
-
-import yaml
 
 from limbeck.collections.load import without_suffixes
 from limbeck.models.sources import WEIGHTS
 from limbeck.study.config.backbones import known_backbones
+from limbeck.study.config.known_downloads import known_downloads, published_file, published_md5
 from limbeck.study.config.study import Study
 
 
@@ -25,6 +24,8 @@ class Download:
         bytes: None where no source at hand states it.
         terms: its licence, or where it is stated; None where nothing is known.
         here: whether it is on this machine.
+        url: where a file is published; None where it has to be brought, and for models, which the Hub's client fetches.
+        checksum: the MD5 or SHA-256 that was published of a file, or that the study states.
     """
 
     kind: str
@@ -32,6 +33,8 @@ class Download:
     bytes: int | None
     terms: str | None
     here: bool
+    url: str | None = None
+    checksum: str | None = None
 
 
 def downloads(study: Study) -> list[Download]:
@@ -42,18 +45,12 @@ def downloads(study: Study) -> list[Download]:
 
 def pair_tokens(collection: str) -> int | None:
     """Tokens of a pair of this collection on average, where that was measured."""
-    values = data()["pair_tokens"].items()
+    values = known_downloads()["pair_tokens"].items()
     return next((int(tokens) for ids, tokens in values if fnmatchcase(collection, ids)), None)
 
 
 @cache
-def data() -> Any:
-    """What `downloads.yaml` holds."""
-    return yaml.safe_load((files("limbeck.study.plan") / "downloads.yaml").read_text(encoding="utf-8"))
-
-
-@cache
-def _published() -> Any:
+def _irds_downloads() -> Any:
     import json
 
     return json.loads((files("ir_datasets") / "etc" / "downloads.json").read_text(encoding="utf-8"))
@@ -68,9 +65,9 @@ def _collections(study: Study) -> Iterator[Download]:
         if study.sources.is_local(name):
             continue
         root, _, rest = name.partition("/")
-        known = data()["collections"].items()
+        known = known_downloads()["collections"].items()
         about: dict[str, Any] = next((value for ids, value in known if fnmatchcase(name, ids)), {})
-        entries = _published().get(root, {})
+        entries = _irds_downloads().get(root, {})
         keys = about.get("files")
         if keys == "dataset":
             # The longest: Touché has two versions.
@@ -80,18 +77,27 @@ def _collections(study: Study) -> Iterator[Download]:
             entry = entries.get(key, {})
             place = home / str(entry.get("cache_path") or rest)
             label = name if key is None else f"{root}/{key}"
-            yield Download("collection", label, entry.get("size_hint"), about.get("terms"), place.exists())
+            yield Download(
+                "collection", label, entry.get("size_hint"), about.get("terms"), place.exists(), entry.get("url"),
+                entry.get("expected_md5"),
+            )  # fmt: skip
 
 
 def _files(study: Study) -> Iterator[Download]:
     config, sources = study.config, study.sources
-    paths = [("lists", path) for source in config.lists.values() for path in (source.path or {}).values()]
-    paths += [("run", path) for stage in config.first_stages.values() for path in (stage.runs or {}).values()]
-    for kind, path in paths:
-        about = data()["lists"].get(PurePath(path).name, {})
-        place = sources.file(path)
-        size = place.stat().st_size if place.is_file() else about.get("bytes")
-        yield Download(kind, path, size, about.get("terms"), place.is_file())
+    paths = [
+        ("lists", path, source.url, source.checksum or published_md5(source.format, path))
+        for source in config.lists.values()
+        for path in (source.path or {}).values()
+    ]
+    paths += [
+        ("run", path, None, None) for stage in config.first_stages.values() for path in (stage.runs or {}).values()
+    ]
+    for kind, path, url, checksum in paths:
+        about, place = published_file(path), sources.file(path)
+        size = place.stat().st_size if place.is_file() else about.bytes if about else None
+        terms, published = (about.terms, about.url) if about else (None, None)
+        yield Download(kind, path, size, terms, place.is_file(), url or published, checksum)
 
 
 def _models(study: Study) -> Iterator[Download]:
@@ -108,5 +114,5 @@ def _models(study: Study) -> Iterator[Download]:
             continue
         hub, revision = source.path, source.revision
         here = any(isinstance(try_to_load_from_cache(hub, file, revision=revision), str) for file in WEIGHTS)
-        terms = known[hub].licence if hub in known else data()["models"].get(hub, {}).get("terms")
+        terms = known[hub].licence if hub in known else known_downloads()["models"].get(hub, {}).get("terms")
         yield Download("model", model, None, terms, here)

@@ -86,7 +86,8 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
     for backbone in values["backbones"].values():
         _reduce_backbone(backbone)
     for name, source in values["lists"].items():
-        source.pop("checksum", None)
+        for key in ("checksum", "url"):
+            source.pop(key, None)
         if "corpus_negatives" in source:
             source["corpus_negatives"] = min(source["corpus_negatives"], RANDOM)
         if "collections" in source:

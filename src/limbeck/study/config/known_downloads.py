@@ -1,0 +1,40 @@
+"""What is known of things that studies fetch, from `known_downloads.yaml`: from where, of what size, on what terms."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import PurePath
+from typing import Any
+
+import yaml
+
+from limbeck.lists.formats import find_format, format_names
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """Where a file is published under its name, its size in bytes where that is known, and its terms."""
+
+    url: str
+    bytes: int | None
+    terms: str
+
+
+def published_file(path: str) -> PublishedFile | None:
+    """What is known of a file by the name at the end of its path."""
+    name = PurePath(path).name
+    for source in known_downloads()["files"]:
+        if name in source["bytes"]:
+            return PublishedFile(source["url"].format(name=name), source["bytes"][name], source["terms"])
+    return None
+
+
+def published_md5(list_format: str, path: str) -> str | None:
+    """The published MD5 of a list file, by its format and the name at the end of its path."""
+    return find_format(list_format).md5.get(PurePath(path).name) if list_format in format_names() else None
+
+
+@cache
+def known_downloads() -> Any:
+    """What `known_downloads.yaml` holds."""
+    return yaml.safe_load((files("limbeck.study.config") / "known_downloads.yaml").read_text(encoding="utf-8"))
