@@ -60,9 +60,9 @@ def test_scores_that_collapse_for_long_stop_and_those_of_single_passages_do_not(
     monkeypatch.setattr(watch, "COLLAPSED_STEPS", 3)
     looker = DivergenceMonitor()
     for step, value in enumerate([0.0, 0.0, 0.1, 0.0, 0.0, math.nan, 0.0, 0.0]):
-        see(looker, step, spread=value)
+        see(looker, step, score_spread=value)
     with pytest.raises(TrainingStopped, match="same score"):
-        see(looker, 9, spread=0.0)
+        see(looker, 9, score_spread=0.0)
 
 
 def test_spread_counts_passages_only() -> None:
