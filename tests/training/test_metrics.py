@@ -8,7 +8,7 @@ from limbeck.training.metrics import DivergenceMonitor, TrainingStopped, score_s
 
 
 def see(looker: DivergenceMonitor, step: int = 1, **changes: float) -> None:
-    values = {"loss": 0.5, "equal_loss": math.log(8), "gradient_norm": 1.0, "spread": 0.2, "warm": True, **changes}
+    values = {"loss": 0.5, "equal_loss": math.log(8), "gradient_norm": 1.0, "score_spread": 0.2, "warm": True, **changes}
     looker.update(step, **values)  # type: ignore[arg-type]
 
 
