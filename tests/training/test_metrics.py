@@ -8,8 +8,8 @@ from limbeck.training.metrics import DivergenceMonitor, TrainingStopped, score_s
 
 
 def see(looker: DivergenceMonitor, step: int = 1, **changes: float) -> None:
-    values = {"loss": 0.5, "equal_loss": math.log(8), "gradient_norm": 1.0, "score_spread": 0.2, "warm": True, **changes}
-    looker.update(step, **values)  # type: ignore[arg-type]
+    values = {"loss": 0.5, "equal_loss": math.log(8), "gradient_norm": 1.0, "score_spread": 0.2, "warm": True}
+    looker.update(step, **values | changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["loss", "gradient_norm"])
