@@ -38,11 +38,23 @@ def test_large_sources_say_how_far_they_are_now_and_then_without_a_terminal(
     assert capsys.readouterr() == ("", "".join(f"{line}\n" for line in lines))
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_a_bar_is_shown_on_a_terminal_alone(terminal: bool) -> None:
-    console = Console(file=io.StringIO(), force_terminal=terminal)
-    with progress.bar(console, "Score", 3) as advance:
-        advance(2)
-    assert ("Score" in console.file.getvalue()) == terminal  # type: ignore[attr-defined]
+def test_a_bar_is_shown_on_a_terminal_and_lines_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    shown = {}
+    for terminal in (True, False):
+        console = Console(file=io.StringIO(), force_terminal=terminal)
+        with progress.bar(console, "Score", 1_500) as advance:
+            advance(1_000)
+            advance(500)
+        shown[terminal] = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Score" in shown[True]
+    assert shown[False] == "Score: 1,000 of 1,500, about 0 min left\n"
     with progress.bar(None, "Score", 3) as advance:
         advance(2)
+
+
+def test_what_is_done_soon_prints_no_line() -> None:
+    console = Console(file=io.StringIO())
+    with progress.bar(console, "Score", 3) as advance:
+        advance(2)
+    assert console.file.getvalue() == ""  # type: ignore[attr-defined]

@@ -59,8 +59,8 @@ def mine(
     Candidates that it scores too near the positive may be relevant too: --relative-margin, --absolute-margin or --skip
     leaves them out, and their number is printed. Scores and order of the teacher are kept beside the labels.
 
-    Interrupted, the same command goes on from the scores of cross-encoders; a bi-encoder begins anew. With many
-    documents rather have `limbeck retrieve dense` search with it, which goes on, and give its run as --teacher-run.
+    Interrupted, the same command goes on from the scores of cross-encoders and the embeddings of a bi-encoder, which
+    are kept.
 
     Documents without queries: `limbeck teach queries --endpoint URL` has an LLM write some (doc2query) and makes a
     collection for this verb; a collection's name with ~sentences takes the documents' own sentences.
@@ -124,12 +124,12 @@ def _candidates(data: Any, run: Path | None, depth: int | None) -> "Run":
 
 def _by_biencoder(model: str, data: Any, run: "Run", depth: int | None) -> "Lists":
     from limbeck.lists import candidates_to_mine, lists_from_scores
-    from limbeck.teachers import BiEncoder
+    from limbeck.teachers import BiEncoder, biencoder_scores
 
     candidates, part = candidates_to_mine(data, run, depth)
     teacher = BiEncoder.load(model)
     details = {"teacher_version": teacher.version}
-    return lists_from_scores(candidates, teacher.score(data, part), teacher.name, details)
+    return lists_from_scores(candidates, biencoder_scores(teacher, data, part, console=errors()), teacher.name, details)
 
 
 def _by_cross_encoders(

@@ -38,16 +38,17 @@ def biencoder(
     scale: Annotated[float, typer.Option(help="Factor of the cosine.")] = 1.0,
     json: Json = False,
 ) -> None:
-    """Score a run's candidates with a bi-encoder: cosine of query and passage."""
+    """Score a run's candidates with a bi-encoder: cosine of query and passage. Embeddings are kept in the cache."""
     from limbeck.lists import candidates_to_teach, lists_from_scores, write_lists
     from limbeck.runs import read_run
-    from limbeck.teachers import BiEncoder
+    from limbeck.teachers import BiEncoder, biencoder_scores
 
     data = load(collection)
     candidates, part = candidates_to_teach(data, read_run(run), depth)
     teacher = BiEncoder.load(model)
     details = {"teacher_version": teacher.version, "teacher_scale": repr(scale)}
-    lists = lists_from_scores(candidates, teacher.score(data, part, scale), teacher.name, details)
+    scores = biencoder_scores(teacher, data, part, scale, errors())
+    lists = lists_from_scores(candidates, scores, teacher.name, details)
     write_lists(lists, output)
     print_description(lists, output, json)
 

@@ -1,5 +1,6 @@
 """Progress of long work: a count while a large source is read, a bar where the end is known."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -62,14 +63,37 @@ def with_status(
 
 @contextmanager
 def bar(console: "Console | None", doing: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a console that is a terminal, nothing elsewhere; gives what is to be told how many more are done."""
+    """A bar on a console that is a terminal, elsewhere a line now and then; gives what is to be told how many more are
+    done. Threads may tell it at once. Without a console nothing is shown.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    if console is not None and not console.is_terminal:
+        yield _lines(console, doing, total)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    silent = console is None or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=silent) as progress:
+    with Progress(*columns, console=console, transient=True, disable=console is None) as progress:
         task = progress.add_task(doing, total=total)
         yield lambda done: progress.advance(task, done)
+
+
+def _lines(console: "Console", doing: str, total: int) -> Callable[[int], None]:
+    """What prints how far it is, and how long the rest may take, where nothing was printed for `QUIET_SECONDS`."""
+    began = said = time.monotonic()
+    so_far, lock = 0, threading.Lock()
+
+    def advance(done: int) -> None:
+        nonlocal said, so_far
+        with lock:
+            so_far += done
+            now = time.monotonic()
+            if now - said < QUIET_SECONDS or so_far >= total:
+                return
+            said = now
+            left = f", about {(now - began) / so_far * (total - so_far) / 60:.0f} min left" if so_far else ""
+            console.print(f"{doing}: {so_far:,} of {total:,}{left}", highlight=False, markup=False, soft_wrap=True)
+
+    return advance
 
 
 def with_total_progress(items: Iterable[Item], doing: str, noun: str, total: int, progress: bool) -> Iterator[Item]:

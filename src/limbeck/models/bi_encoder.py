@@ -1,7 +1,7 @@
 """A bi-encoder: texts are embedded one by one, a candidate's score is the cosine to its query."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,19 +78,27 @@ class BiEncoder(TextEncoder):
         return embeddings[[row[text] for text in texts]]
 
     def score(
-        self, collection: Collection, run: Run, scale: float = 1.0, progress: bool = True
+        self,
+        collection: Collection,
+        run: Run,
+        scale: float = 1.0,
+        progress: bool = True,
+        embed: Callable[[str, Sequence[str]], NDArray[np.float32]] | None = None,
     ) -> dict[str, NDArray[np.float32]]:
         """Cosine times `scale` of a run's candidates: query id → float32 [candidates], aligned with `run[id].docids`.
 
         Equal texts get equal scores. Queries and documents get the prompts that the checkpoint names for them.
         DataError for a query or a document whose text the collection lacks.
+
+        Args:
+            embed: embeddings of texts that are each a "query" or a "document"; None: by `encode`.
         """
         query_text = {query_id: _text(collection, "query", query_id) for query_id in run}
         docids = list(dict.fromkeys(docid for ranking in run.values() for docid in ranking.docids))
         document_text = [_text(collection, "document", docid) for docid in docids]
         prompts = self.layout.prompts
-        queries = self.encode(list(query_text.values()), prompt=prompts["query"])
-        documents = self.encode(document_text, prompt=prompts["document"], progress=progress)
+        embed = embed or (lambda kind, texts: self.encode(texts, prompt=prompts[kind], progress=progress))
+        queries, documents = embed("query", list(query_text.values())), embed("document", document_text)
         row = {docid: number for number, docid in enumerate(docids)}
         scores = {}
         for query, (query_id, ranking) in zip(queries, run.items(), strict=True):

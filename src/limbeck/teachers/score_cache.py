@@ -1,6 +1,6 @@
 """Scores of a model on disk, so that no pair is scored twice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -17,7 +17,8 @@ from limbeck.runs import Run
 from limbeck.teachers.journal import Journal, read_records
 
 Scores = dict[str, NDArray[np.float32]]
-QUERIES_AT_ONCE = 16  # scored together, then kept: what a kill loses
+PAIRS_AT_ONCE = 512
+"""Of some queries, scored together and then kept: what a kill loses, but for a query with more candidates."""
 
 
 class ScorerRecord(BaseModel):
@@ -93,8 +94,7 @@ def kept_scores(
         }
         wanted = {query_id: docids for query_id, docids in wanted.items() if docids}
         with bar(console, f"Score with {scorer.name}", sum(map(len, wanted.values()))) as advance:
-            for start in range(0, len(wanted), QUERIES_AT_ONCE):
-                part = {query_id: wanted[query_id] for query_id in list(wanted)[start : start + QUERIES_AT_ONCE]}
+            for part in _parts(wanted):
                 for query_id, scores in scorer.score(collection, part).items():
                     if not np.isfinite(scores).all():
                         raise DataError(
@@ -108,6 +108,18 @@ def kept_scores(
         query_id: np.array([known[query_id][docid] for docid in ranking.docids], dtype=np.float32)
         for query_id, ranking in run.items()
     }
+
+
+def _parts(wanted: Mapping[str, list[str]]) -> Iterator[dict[str, list[str]]]:
+    """Some queries after the other, with about `PAIRS_AT_ONCE` documents together."""
+    part: dict[str, list[str]] = {}
+    for query_id, docids in wanted.items():
+        if part and sum(map(len, part.values())) + len(docids) > PAIRS_AT_ONCE:
+            yield part
+            part = {}
+        part[query_id] = docids
+    if part:
+        yield part
 
 
 def _read(path: Path) -> dict[str, dict[str, float]]:

@@ -14,7 +14,7 @@ from limbeck.core.hashing import key_of
 from limbeck.runs import Run
 from limbeck.study.config.resolver import Sources
 from limbeck.study.run.store import Store
-from limbeck.teachers import BiEncoder, ensemble_scores
+from limbeck.teachers import BiEncoder, biencoder_scores, ensemble_scores
 from limbeck.teachers.llm import Reranker, described
 
 
@@ -44,7 +44,8 @@ def teacher_scores(
     if of.biencoder:
         encoder = BiEncoder.load(sources.model_name(of.biencoder))
         details = {"teacher_version": encoder.version, "teacher_scale": repr(of.scale)}
-        return Scored(encoder.score(collection, candidates, of.scale), encoder.name, details)
+        scores = biencoder_scores(encoder, collection, candidates, of.scale, console)
+        return Scored(scores, encoder.name, details)
     members = [sources.model_name(model) for model in of.ensemble]
     found = ensemble_scores(
         members, collection, candidates, store.teachers, of.combine, max_length=of.max_length, console=console
