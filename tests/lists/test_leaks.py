@@ -37,12 +37,12 @@ def test_planted_queries_are_found_and_no_other() -> None:
         ("q5", "t1", True),
         ("q2", "t2", False),
     ]
-    facts = found.facts(examples=1)
-    assert (facts["searched"], facts["against"], facts["without_text"]) == (5, 3, 1)
-    assert (facts["exact"], facts["near"], facts["leaking"]) == (1, 1, 3)
-    assert facts["share"] == pytest.approx(2 / 3)
-    assert [example["text"] for example in facts["examples"]] == [QUERIES["q1"], QUERIES["q2"]]
-    assert facts["examples"][0]["of_text"] == "what is a limbeck"
+    counts = found.counts(examples=1)
+    assert (counts.searched, counts.against, counts.without_text) == (5, 3, 1)
+    assert (counts.exact, counts.near, counts.leaking) == (1, 1, 3)
+    assert counts.share == pytest.approx(2 / 3)
+    assert [example.text for example in counts.examples] == [QUERIES["q1"], QUERIES["q2"]]
+    assert counts.examples[0].of_text == "what is a limbeck"
 
 
 def test_a_test_query_seen_both_ways_counts_as_the_same_once() -> None:
@@ -97,7 +97,7 @@ def test_a_test_without_judgments_is_searched_by_all_its_queries() -> None:
     [found] = query_leaks(QUERIES, QUERIES, [unjudged])
     assert found.exact == {"t1", "t4"}
     [found] = document_leaks(["p"], {"p": "text"}, [unjudged])
-    assert found.facts(1)["share"] == 0
+    assert found.counts(1).share == 0
 
 
 def test_tests_searched_together_have_each_its_own_leaks() -> None:

@@ -225,7 +225,7 @@ def _factors(a: str, b: str) -> list[dict[str, str]]:
 
 def _stages(recipe: str) -> list[dict[str, Any]]:
     objective, lists, signal, _ = OBJECTIVES[recipe]
-    sample = {"positives": 1, "negatives": 7} if lists == "judged" else {"size": 16}
+    sample = "1 positive, 7 negatives" if lists == "judged" else "16 passages"
     stage = {
         "objective": objective,
         "lists": lists,
@@ -237,7 +237,7 @@ def _stages(recipe: str) -> list[dict[str, Any]]:
     }
     if recipe != "Two-stage":
         return [stage]
-    second = {**stage, "objective": "RankNet", "lists": "taught", "signal": "teacher_order", "sample": {"size": 16}}
+    second = {**stage, "objective": "RankNet", "lists": "taught", "signal": "teacher_order", "sample": "16 passages"}
     return [{**stage, "steps": 200}, {**second, "steps": 200, "learning_rate": 2e-5}]
 
 

@@ -4,16 +4,19 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from typed_results import typed
 
 from limbeck.report import print_report, to_csv, to_html, to_latex, to_markdown
 from limbeck.report.audit import audit_sentences
 from limbeck.report.leaks import leak_cautions
 from limbeck.report.summary import summary_json
+from limbeck.study.analysis.results import StudyResults
+from limbeck.study.plan.audit import AuditedPair, Configuration, FactorDifference
 
 SENTENCE = "BCE and RankNet differ beside the objective in steps (1 / 2): …"
 
 
-def in_terminal(results: dict[str, Any]) -> str:
+def in_terminal(results: StudyResults) -> str:
     console = Console(width=200, record=True, file=io.StringIO())
     print_report(results, console)
     return console.export_text()
@@ -48,7 +51,7 @@ def audited(results: dict[str, Any]) -> dict[str, Any]:
 def test_every_table_marks_recipes_on_other_terms_and_says_what_it_means(
     render: Any, signed: str, plain: str, audited: dict[str, Any]
 ) -> None:
-    text = render(audited)
+    text = render(typed(audited))
     assert signed in text
     assert plain in text
     assert "cannot be put down to the objective alone" in " ".join(text.split())
@@ -57,52 +60,53 @@ def test_every_table_marks_recipes_on_other_terms_and_says_what_it_means(
 @pytest.mark.parametrize("render", [in_terminal, to_markdown, to_latex])
 def test_equal_terms_are_not_marked(render: Any, audited: dict[str, Any]) -> None:
     audited["terms"]["minilm-3"]["RankNet"] = ""
-    text = render(audited)
+    text = render(typed(audited))
     assert [sign for sign in ("†", r"\dag", "other terms") if sign in text] == []
 
 
 def test_data_for_programs_carry_the_sign(audited: dict[str, Any]) -> None:
-    rows = list(csv.DictReader(io.StringIO(to_csv(audited))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(typed(audited)))))
     assert {(row["recipe"], row["terms"]) for row in rows if row["kind"] == "recipe"} == {
         ("BCE", ""), ("InfoNCE", ""), ("RankNet", "†"),
     }  # fmt: skip
-    assert [recipe["terms"] for recipe in summary_json(audited)["recipes"]] == ["", "", "†"]
+    assert [recipe["terms"] for recipe in summary_json(typed(audited))["recipes"]] == ["", "", "†"]
 
 
 @pytest.mark.parametrize("render", [in_terminal, to_markdown, to_html])
 def test_test_queries_seen_before_stand_atop(render: Any, audited: dict[str, Any]) -> None:
-    text = render(audited)
+    text = render(typed(audited))
     caution = "2 of 60 test queries of demo/test in lists judged"
     assert 0 < text.index(caution) < text.index("nDCG@10")
 
 
 def test_near_ones_alone_are_no_warning(audited: dict[str, Any]) -> None:
     audited["leaks"][0]["queries"]["exact"] = 0
-    assert leak_cautions(audited) == []
+    assert leak_cautions(typed(audited)) == []
 
 
 @pytest.mark.parametrize("render", [to_markdown, to_html])
 def test_leaks_are_counted_with_examples_that_are_escaped(render: Any, audited: dict[str, Any]) -> None:
-    text = render(audited)
+    text = render(typed(audited))
     assert "2 the same, 1 nearly, of 60 (5.0 %)" in text
     assert "&lt;b&gt;Why?&lt;/b&gt;" in text
     assert "<b>Why" not in text
 
 
 def test_a_study_that_was_not_searched_says_so(results: dict[str, Any]) -> None:
-    assert "Nothing was searched for leaks." in to_html(results)
-    assert "## Leaks" not in to_markdown(results)
+    assert "Nothing was searched for leaks." in to_html(typed(results))
+    assert "## Leaks" not in to_markdown(typed(results))
 
 
 @pytest.mark.parametrize("render", [to_markdown, to_html])
 def test_the_audit_stands_in_words(render: Any, audited: dict[str, Any]) -> None:
-    assert SENTENCE in render(audited)
+    assert SENTENCE in render(typed(audited))
 
 
 def test_backbones_share_a_sentence_that_is_the_same() -> None:
-    def pair(backbone: str, sentence: str, factors: list[Any]) -> dict[str, Any]:
-        return {"a": {"backbone": backbone}, "b": {"backbone": backbone}, "factors": factors, "sentence": sentence}
+    def pair(backbone: str, sentence: str, *factors: FactorDifference) -> AuditedPair:
+        return AuditedPair(Configuration(backbone, "a"), Configuration(backbone, "b"), factors, not factors, sentence)
 
-    audit = [pair("x", "A", [1]), pair("x", "B", []), pair("y", "A", [1])]
-    assert audit_sentences({"audit": audit}) == ["x: B", "x and y: A"]
-    assert audit_sentences({"audit": audit[:2]}) == ["B", "A"]
+    steps = FactorDifference("steps", "1", "2")
+    audit = [pair("x", "A", steps), pair("x", "B"), pair("y", "A", steps)]
+    assert audit_sentences(audit) == ["x: B", "x and y: A"]
+    assert audit_sentences(audit[:2]) == ["B", "A"]

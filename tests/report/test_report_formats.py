@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from typed_results import typed
 
 from limbeck.core.errors import MissingError
 from limbeck.report import build_table, print_report, to_csv, to_html, to_latex, to_markdown, write_report
@@ -18,7 +19,7 @@ Results = dict[str, Any]
 
 def printed(results: Results, width: int = 200) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
-    print_report(results, console)
+    print_report(typed(results), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -31,9 +32,9 @@ def visible(html: str) -> str:
 
 WRITERS: dict[str, Callable[[Results], str]] = {
     "terminal": printed,
-    "markdown": to_markdown,
-    "latex": to_latex,
-    "html": lambda results: visible(to_html(results)),
+    "markdown": lambda results: to_markdown(typed(results)),
+    "latex": lambda results: to_latex(typed(results)),
+    "html": lambda results: visible(to_html(typed(results))),
 }
 
 
@@ -66,7 +67,7 @@ def test_no_format_averages_over_fewer_seeds_without_saying_so(
 
 def test_csv_parses_back_into_every_value_in_full_precision(results: Results, lose_cell: Callable[..., None]) -> None:
     lose_cell(results, "BCE", 1)
-    rows = list(csv.DictReader(io.StringIO(to_csv(results))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(typed(results)))))
     found = {
         tuple(row[key] for key in ("kind", "backbone", "recipe", "collection", "measure", "seed")): row for row in rows
     }
@@ -93,7 +94,7 @@ def test_latex_escapes_what_it_would_read_as_a_command(results: Results) -> None
     results["backbones"][0]["name"] = "a_b"
     for each in (*results["cells"], *results["comparisons"]):
         each["backbone"] = "[a_b*]"
-    text = to_latex(results)
+    text = to_latex(typed(results))
     assert r"50\% of a\_b \& c \#1 \textbackslash{}x \{y\} \textasciitilde{} \textasciicircum{} \$: nDCG@10" in text
     assert r"{[}a\_b{*}] & BCE & " in text
     body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
@@ -102,7 +103,7 @@ def test_latex_escapes_what_it_would_read_as_a_command(results: Results) -> None
 
 
 def test_latex_tables_are_whole_and_their_rows_equally_wide(results: Results) -> None:
-    text = to_latex(results)
+    text = to_latex(typed(results))
     for name in ("table", "tabular"):
         assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 2
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
@@ -111,8 +112,8 @@ def test_latex_tables_are_whole_and_their_rows_equally_wide(results: Results) ->
 
 
 def test_latex_marks_are_superscripts_where_the_table_has_marks(results: Results) -> None:
-    text = to_latex(results)
-    entries = [entry for row in build_table(results).rows for entry in row.entries.values()]
+    text = to_latex(typed(results))
+    entries = [entry for row in build_table(typed(results)).rows for entry in row.entries.values()]
     assert text.count(r"$^{\blacktriangle}$") == sum(entry.mark == "▲" for entry in entries) + 2  # captions
     assert r"\usepackage{booktabs}" in text
 
@@ -121,13 +122,13 @@ def test_markdown_tables_survive_bars_and_stars_in_names(results: Results) -> No
     results["recipes"][0]["name"] = "a|b*"
     for each in (*results["cells"], *results["comparisons"]):
         each["recipe"] = "a|b*" if each["recipe"] == "BCE" else each["recipe"]
-    lines = [line for line in to_markdown(results).splitlines() if line.startswith(r"| a\|b\* |")]
+    lines = [line for line in to_markdown(typed(results)).splitlines() if line.startswith(r"| a\|b\* |")]
     assert len(lines) == 2
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {5}
 
 
 def test_the_audit_stands_beside_the_p_value_of_a_pair(results: Results) -> None:
-    text = to_markdown(results)
+    text = to_markdown(typed(results))
     assert "differs also in: candidates, signal, passages per step, tokens seen" in text
     assert "differs in nothing but the objective" in text
 
@@ -143,13 +144,16 @@ def test_a_narrow_terminal_cuts_no_number(width: int, make_results: Callable[...
 
 def test_a_report_is_five_files_with_equal_bytes_for_equal_results(results: Results, tmp_path: Path) -> None:
     results["cells"][0]["training"]["best_value"] = float("nan")
-    paths = write_report(results, tmp_path / "new" / "report")
+    paths = write_report(typed(results), tmp_path / "new" / "report")
     assert [path.name for path in paths] == ["report.html", "report.md", "results.csv", "table.tex", "results.json"]
     assert sorted(path.name for path in paths[0].parent.iterdir()) == sorted(path.name for path in paths)
     before = [path.read_bytes() for path in paths]
-    assert [path.read_bytes() for path in write_report(results, paths[0].parent)] == before
-    results["cells"][0]["training"]["best_value"] = None
-    assert json.loads(before[-1]) == results
+    assert [path.read_bytes() for path in write_report(typed(results), paths[0].parent)] == before
+    written = json.loads(before[-1])
+    assert set(written) >= set(results)
+    assert written["cells"][0]["training"]["best_value"] is None
+    assert [cell["values"] for cell in written["cells"]] == [cell["values"] for cell in results["cells"]]
+    assert {key: written["pairwise"][0][key] for key in results["pairwise"][0]} == results["pairwise"][0]
 
 
 def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_no_other(
@@ -162,5 +166,5 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_no_other(
 
     monkeypatch.setattr(folder_module.os, "fsync", full)
     with pytest.raises(MissingError, match="No space left"):
-        write_report(results, tmp_path)
+        write_report(typed(results), tmp_path)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.html", "old")]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import vl_convert
+from typed_results import typed
 
 from limbeck.evaluation import mean_ranks
 from limbeck.report import (
@@ -56,7 +57,7 @@ class Page(HTMLParser):
 
 
 def test_the_page_asks_for_nothing_from_outside(results: Results) -> None:
-    text = to_html(results)
+    text = to_html(typed(results))
     page = Page(text)
     links = page.values("src", "href", "xlink:href", "srcset", "action", "data", "poster")
     assert links
@@ -68,7 +69,7 @@ def test_the_page_asks_for_nothing_from_outside(results: Results) -> None:
 
 
 def test_the_policy_lets_the_pages_own_scripts_run_and_no_other(results: Results) -> None:
-    text = to_html(results)
+    text = to_html(typed(results))
     [policy] = [value for value in Page(text).values("content") if value.startswith("default")]
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe-inline" not in policy.split("style-src")[0]
@@ -81,7 +82,7 @@ def test_the_policy_lets_the_pages_own_scripts_run_and_no_other(results: Results
 
 def test_every_link_refers_to_one_place_on_the_page(results: Results) -> None:
     results["warnings"] = ["one"]
-    text = to_html(results)
+    text = to_html(typed(results))
     page = Page(text)
     ids = page.values("id")
     assert len(ids) == len(set(ids))
@@ -103,7 +104,7 @@ def test_whatever_comes_from_the_results_is_escaped(
         each["name"] = renamed.get(each["name"], each["name"])
     for claim in results["over_backbones"]:
         claim.update(a=renamed.get(claim["a"], claim["a"]), differs=[evil])
-    text = to_html(results, make_queries(evil))
+    text = to_html(typed(results), make_queries(evil))
     assert len(re.findall(r"<script type=\"(?:text/plain|module)\"", text)) == 3 + 3, "what is packed, and what runs"
     assert text.count("alert(&#34;x") > 5
     assert "<script>alert" not in text
@@ -112,7 +113,7 @@ def test_whatever_comes_from_the_results_is_escaped(
 def test_what_is_packed_is_what_was_given_and_equal_results_give_equal_pages(
     results: Results, make_queries: Callable[..., dict[str, Any]]
 ) -> None:
-    text = to_html(results, make_queries())
+    text = to_html(typed(results), make_queries())
     packed = dict(re.findall(r'<script type="text/plain" id="packed-(\w+)">([A-Za-z0-9+/=]*)</script>', text))
     unpacked = {name: json.loads(gzip.decompress(base64.b64decode(data))) for name, data in packed.items()}
     assert unpacked["queries"] == make_queries()
@@ -120,15 +121,15 @@ def test_what_is_packed_is_what_was_given_and_equal_results_give_equal_pages(
     given = next(c for c in results["comparisons"] if c["collection"] == "scifact" and c["measure"] == "nDCG@10")
     assert entry[0] == pytest.approx(given["mean"], rel=1e-5)
     assert entry[6][3] == pytest.approx(given["corrected_seeds_p"], rel=1e-5)
-    assert to_html(results, make_queries()) == text
+    assert to_html(typed(results), make_queries()) == text
 
 
 @pytest.mark.filterwarnings("error")
 def test_every_chart_is_one_that_vega_lite_understands(make_results: Callable[..., Results]) -> None:
     results = make_results(backbones=("minilm-3", "minilm-6"))
-    table = build_table(results)
+    table = build_table(typed(results))
     names, ranks = ["a", "b", "c"], mean_ranks([[0.3, 0.2, 0.1], [0.3, 0.1, 0.2]])
-    charts = [*_charts(results, table), rank_chart(names, ranks)]
+    charts = [*_charts(typed(results), table), rank_chart(names, ranks)]
     assert [chart.name for chart in charts] == ["heat", "differences", "scaling", "cost", "loss", "validation", "ranks"]
     for chart in charts:
         assert vl_convert.vegalite_to_vega({**chart.spec, "width": 400, "autosize": "pad"})["marks"]
@@ -140,7 +141,7 @@ def test_a_claim_counts_backbones_and_says_what_else_differs(make_results: Calla
     row.update(
         difference=-0.03, ci=[-0.04, -0.02], ahead=[], behind=row["backbones"], corrected_p=0.9, corrected_seeds_p=0.004
     )
-    [claim] = state_claims(results)
+    [claim] = state_claims(typed(results))
     assert claim.sentence == "RankNet beats BCE on 2 of 2 backbones, +0.030 [+0.020, +0.040] nDCG@10, p = 0.004."
     assert claim.caution.startswith("They differ also in candidates, signal")
     row.update(
@@ -151,18 +152,18 @@ def test_a_claim_counts_backbones_and_says_what_else_differs(make_results: Calla
         corrected_p=0.001,
         corrected_seeds_p=0.7,
     )
-    [claim] = state_claims(results)
+    [claim] = state_claims(typed(results))
     assert claim.sentence.startswith("BCE and RankNet cannot be told apart: BCE is ahead on 1 of 2 backbones, +0.001")
     assert not claim.firm
     results["margin"] = 0.02
     row.update(detectable=0.0346, corrected_equivalence_p=0.06)
-    [claim] = state_claims(results)
+    [claim] = state_claims(typed(results))
     assert claim.sentence.endswith("p = 0.700; 0.035 or more would show.")
     row.update(detectable=2.38)
-    [claim] = state_claims(results)
+    [claim] = state_claims(typed(results))
     assert claim.sentence.endswith("p = 0.700; with so few seeds and queries no difference would show.")
     row.update(corrected_equivalence_p=0.03)
-    [claim] = state_claims(results)
+    [claim] = state_claims(typed(results))
     assert claim.sentence.startswith("BCE and RankNet are equivalent within ±0.02, p = 0.030: BCE is ahead on 1 of 2")
     assert claim.firm
 
@@ -170,21 +171,21 @@ def test_a_claim_counts_backbones_and_says_what_else_differs(make_results: Calla
 def test_the_mark_rests_on_queries_and_seeds_in_every_format_and_the_note_says_so(results: Results) -> None:
     for row in (*results["comparisons"], *results["pairwise"], *results["over_backbones"]):
         row.update(corrected_p=0.001, corrected_seeds_p=0.2, difference=0.1)
-    for text in (to_html(results), to_markdown(results), to_latex(results)):
+    for text in (to_html(typed(results)), to_markdown(typed(results)), to_latex(typed(results))):
         assert "paired t-test over queries and seeds" in text
     # Of the marks there are only those in the note.
-    assert to_markdown(results).count("▲") == 1
-    assert r"$^{\blacktriangle}$ " not in to_latex(results).split(r"\begin{tabular}")[1]
-    assert ",above" not in to_csv(results)
-    assert "Nothing beats the first stage" in str(state_finding(results, build_table(results)))
-    assert "no difference is significant" in str(state_finding(results, build_table(results)))
+    assert to_markdown(typed(results)).count("▲") == 1
+    assert r"$^{\blacktriangle}$ " not in to_latex(typed(results)).split(r"\begin{tabular}")[1]
+    assert ",above" not in to_csv(typed(results))
+    assert "Nothing beats the first stage" in str(state_finding(typed(results), build_table(typed(results))))
+    assert "no difference is significant" in str(state_finding(typed(results), build_table(typed(results))))
 
 
 def test_a_rehearsal_says_so_above_everything(results: Results) -> None:
-    assert "Rehearsal" not in to_html(results)
-    text = to_html({**results, "rehearsal": True})
+    assert "Rehearsal" not in to_html(typed(results))
+    text = to_html(typed({**results, "rehearsal": True}))
     assert text.index('<p class="banner"') < text.index("<h1>")
-    assert to_markdown({**results, "rehearsal": True}).index("Rehearsal") < 40
+    assert to_markdown(typed({**results, "rehearsal": True})).index("Rehearsal") < 40
 
 
 def test_suites_that_are_complete_stand_before_collections(results: Results) -> None:
@@ -194,16 +195,16 @@ def test_suites_that_are_complete_stand_before_collections(results: Results) -> 
     given = next(c for c in results["comparisons"] if c["recipe"] == "BCE")
     row = {**given, "collection": "pair", "mean": 0.715, "difference": 0.075, "corrected_seeds_p": 0.01}
     results["suite_comparisons"] = [row]
-    table = build_table(results)
+    table = build_table(typed(results))
     assert table.columns == ("pair", "demo/test", "scifact")
     entries = [row.entry("pair", "nDCG@10") for row in table.rows]
     assert [entry.mean for entry in entries] == [0.64, None, 0.715, 0.715, 0.715]
     assert [entry.mark for entry in entries] == ["", "", "▲", "", ""]
-    assert "| recipe | backbone | pair | demo/test | scifact |" in to_markdown(results)
+    assert "| recipe | backbone | pair | demo/test | scifact |" in to_markdown(typed(results))
 
 
 def test_the_counts_of_queries_stand_on_the_page(results: Results) -> None:
-    text = re.sub(r"<[^>]*>", " ", to_html(results))
+    text = re.sub(r"<[^>]*>", " ", to_html(typed(results)))
     assert re.search(r"scifact\s+5,183\s+160\s+159\s+1\s+2\s", text)
 
 
@@ -220,12 +221,11 @@ def _nothing_finished(results: Results) -> None:
 
 
 def _odd(results: Results) -> None:
-    results["first_stage"].update(values={}, counts={}, depth=None)
+    results["first_stage"].update(values={})
     results["backbones"][0].update(layers=None, parameters=None)
-    results["recipes"][0]["stages"][0].update(steps=None, sample=None)
+    results["recipes"][0]["stages"][0].update(steps=None, lists_per_step=None)
     results["cells"][0]["values"]["scifact"]["RR@10"] = float("nan")
-    results["cells"][0].update(curve=[[10, None], [20, float("nan")]], validation=[[10, 0.5]])
-    results["seconds"] = None
+    results["cells"][0].update(curve=[[10, float("inf")], [20, float("nan")]], validation=[[10, 0.5]])
 
 
 @pytest.mark.parametrize("impair", [_bare, _nothing_finished, _odd])
@@ -237,11 +237,11 @@ def test_what_is_missing_is_stated_and_never_an_error(
 
     results = make_results(seeds=seeds, collections=("scifact",), recipes=("BCE", "RankNet"))
     impair(results)
-    text = re.sub(r"<script.*?</script>", "", to_html(results), flags=re.DOTALL)
+    text = re.sub(r"<script.*?</script>", "", to_html(typed(results)), flags=re.DOTALL)
     assert Page(text).open == []
     for write in (to_markdown, to_csv, to_latex, summary_json):
-        assert write(results)
-    print_report(results, Console(quiet=True))
+        assert write(typed(results))
+    print_report(typed(results), Console(quiet=True))
     expected = {
         _bare: ["No teacher was measured", "No validation was recorded", "There are no rankings to explore"],
         _nothing_finished: ["There is no finding yet", "No recipe could be compared", "Cells that did not finish"],

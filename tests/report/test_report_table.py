@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from typed_results import typed
 
 from limbeck.report import build_table, state_finding, summary_json
 from limbeck.report.audit import audit_matrices
@@ -20,7 +21,7 @@ def test_a_mark_follows_from_the_sign_and_the_corrected_p(difference: float, p: 
 
 
 def test_every_entry_carries_the_numbers_and_the_mark_of_its_comparison(results: Results) -> None:
-    table = build_table(results)
+    table = build_table(typed(results))
     rows = {(row.backbone, row.recipe): row for row in table.of_kind("recipe")}
     marks = set()
     for comparison in results["comparisons"]:
@@ -38,7 +39,7 @@ def test_every_entry_carries_the_numbers_and_the_mark_of_its_comparison(results:
 
 
 def test_rows_are_the_first_stage_then_teachers_then_recipes_in_the_order_of_the_study(results: Results) -> None:
-    assert [(row.kind, row.recipe) for row in build_table(results).rows] == [
+    assert [(row.kind, row.recipe) for row in build_table(typed(results)).rows] == [
         ("first stage", "bm25"),
         ("teacher", "minilm"),
         ("recipe", "BCE"),
@@ -48,7 +49,7 @@ def test_rows_are_the_first_stage_then_teachers_then_recipes_in_the_order_of_the
 
 
 def test_the_highest_complete_mean_of_a_column_is_best_and_neither_teacher_nor_first_stage_is(results: Results) -> None:
-    for row in build_table(results).rows:
+    for row in build_table(typed(results)).rows:
         assert row.entry("demo/test", "nDCG@10").best == (row.recipe == "RankNet")
 
 
@@ -56,7 +57,7 @@ def test_a_recipe_that_lacks_a_seed_says_so_and_cannot_be_best(
     results: Results, lose_cell: Callable[..., None]
 ) -> None:
     lose_cell(results, "RankNet", 2)
-    table = build_table(results)
+    table = build_table(typed(results))
     row = table.of_kind("recipe")[2]
     entry = row.entry("demo/test", "nDCG@10")
     left = results["cells"][4]["values"]["demo/test"]["nDCG@10"]
@@ -68,7 +69,7 @@ def test_a_recipe_that_lacks_a_seed_says_so_and_cannot_be_best(
 
 def test_without_a_comparison_the_mean_is_over_the_finished_cells(results: Results) -> None:
     results["comparisons"] = []
-    entry = build_table(results).of_kind("recipe")[0].entry("scifact", "nDCG@10")
+    entry = build_table(typed(results)).of_kind("recipe")[0].entry("scifact", "nDCG@10")
     values = [cell["values"]["scifact"]["nDCG@10"] for cell in results["cells"][:2]]
     assert entry.mean == pytest.approx(statistics.fmean(values))
     assert entry.std == pytest.approx(statistics.stdev(values))
@@ -77,26 +78,28 @@ def test_without_a_comparison_the_mean_is_over_the_finished_cells(results: Resul
 
 def test_a_single_seed_has_no_standard_deviation(make_results: Callable[..., Results]) -> None:
     results = make_results(seeds=1)
-    table = build_table(results)
+    table = build_table(typed(results))
     assert all(entry.std is None for row in table.rows for entry in row.entries.values())
-    assert "With a single seed, the variation between trainings is unknown." in str(state_finding(results, table))
+    assert "With a single seed, the variation between trainings is unknown." in str(
+        state_finding(typed(results), table)
+    )
 
 
 @pytest.mark.parametrize(("p", "sign"), [(0.9, 1), (0.9, -1), (0.01, -1)])
 def test_the_finding_says_that_nothing_beats_the_first_stage(results: Results, p: float, sign: int) -> None:
     for comparison in results["comparisons"]:
         comparison.update(corrected_seeds_p=p, difference=sign * 0.05)
-    headline = state_finding(results, build_table(results)).headline
+    headline = state_finding(typed(results), build_table(typed(results))).headline
     assert headline.startswith("Nothing beats the first stage (bm25)")
     assert ("6 are significantly below" in headline) == (p < 0.05)
 
 
 def test_the_finding_counts_comparisons_of_the_primary_measure(results: Results) -> None:
-    table = build_table(results)
+    table = build_table(typed(results))
     primary = [c for c in results["comparisons"] if c["measure"] == "nDCG@10"]
     above = sum(c["corrected_seeds_p"] < 0.05 and c["difference"] > 0 for c in primary)
     assert 1 < above < len(primary) == 6
-    assert state_finding(results, table).headline.startswith(
+    assert state_finding(typed(results), table).headline.startswith(
         f"Of 6 comparisons with the first stage (bm25), {above} are significantly above"
     )
 
@@ -105,7 +108,7 @@ def test_the_finding_warns_where_significant_pairs_differ_in_more_than_the_objec
     for pair in results["pairwise"]:
         pair.update(corrected_seeds_p=0.001, difference=0.1)
     confounded = sum(bool(pair["differs"]) for pair in results["pairwise"])
-    finding = str(state_finding(results, build_table(results)))
+    finding = str(state_finding(typed(results), build_table(typed(results))))
     assert f"6 differ significantly; {confounded} of these differ in more than the objective" in finding
 
 
@@ -113,7 +116,7 @@ def test_the_summary_holds_means_seeds_differences_and_corrected_p(
     results: Results, lose_cell: Callable[..., None]
 ) -> None:
     lose_cell(results, "BCE", 1)
-    summary = summary_json(results)
+    summary = summary_json(typed(results))
     for recipe in summary["recipes"]:
         for comparison in results["comparisons"]:
             if comparison["recipe"] != recipe["recipe"]:
@@ -131,7 +134,7 @@ def test_the_summary_holds_means_seeds_differences_and_corrected_p(
 
 
 def test_the_audit_matrix_knows_each_recipes_value_of_each_differing_factor(results: Results) -> None:
-    (matrix,) = audit_matrices(results)
+    (matrix,) = audit_matrices(typed(results).audit)
     assert matrix.factors == ("candidates", "signal", "passages per step", "tokens seen")
     values = {recipe: row[matrix.factors.index("passages per step")] for recipe, row in matrix.rows}
     assert values == {"BCE": "32", "InfoNCE": "32", "RankNet": "64"}

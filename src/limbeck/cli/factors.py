@@ -37,9 +37,13 @@ def factors(
     from limbeck.evaluation import analyse_factors
     from limbeck.report.formats import plural
     from limbeck.study.analysis.factors import figures, read_table, select, study_table
-    from limbeck.study.analysis.results import gather
+    from limbeck.study.analysis.gather import gather
 
-    table = study_table(gather(source)) if source.is_dir() else read_table(source)
+    if source.is_dir():
+        results = gather(source)
+        table = study_table(results.recipes, results.cells)
+    else:
+        table = read_table(source)
     if source.is_dir() and measure is None:
         measure = table.rows[0][1]["measure"]
     conditions = [*(where or ()), *([f"measure={measure}"] if measure else [])]

@@ -1,8 +1,7 @@
 """Verbs on training lists: show, convert, mix, export; `mine` and `leaks` have files of their own."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +9,9 @@ from limbeck.cli import mine
 from limbeck.cli.list_options import CorpusNegatives, Output, print_description
 from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table
 from limbeck.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from limbeck.lists import LeakCounts, LeakExample
 
 
 def add_to(app: typer.Typer) -> None:
@@ -182,7 +184,7 @@ def leaks(
     of_documents = document_leaks(passages, texts.documents, tests)
     leaking = {query_id for overlap in of_queries for query_id in overlap.leaking}
     searches = [
-        {"against": test.name, "queries": one.facts(examples), "documents": other.facts(examples)}
+        {"against": test.name, "queries": one.counts(examples), "documents": other.counts(examples)}
         for test, one, other in zip(tests, of_queries, of_documents, strict=True)
     ]
     written: dict[str, Any] | None = None
@@ -207,22 +209,22 @@ def print_searches(searches: list[dict[str, Any]]) -> None:
     rows = []
     for search in searches:
         for kind, noun in (("queries", "queries"), ("documents", "relevant documents")):
-            facts = search[kind]
-            counts = [f"{facts[key]:,}" for key in ("against", "exact", "near")]
-            rows.append((f"{search['against']} {noun}", *counts, f"{facts['share']:.1%}", f"{facts['searched']:,}"))
+            found: LeakCounts = search[kind]
+            counts = [f"{count:,}" for count in (found.against, found.exact, found.near)]
+            rows.append((f"{search['against']} {noun}", *counts, f"{found.share:.1%}", f"{found.searched:,}"))
     print_table(("test", "of it", "the same", "nearly", "share", "searched"), rows)
     for search in searches:
         for kind in ("queries", "documents"):
-            for example in search[kind]["examples"]:
+            for example in search[kind].examples:
                 typer.echo(_shown(search["against"], kind, example))
-            if lacking := search[kind]["without_text"]:
+            if lacking := search[kind].without_text:
                 typer.echo(f"{search['against']}: {kind} without text, which could not be searched for: {lacking:,}")
 
 
-def _shown(test: str, kind: str, example: Mapping[str, Any]) -> str:
-    alike = "the same" if example["same"] else f"{example['likeness']:.2f}"
-    lines = [f"\n{test} {kind}, {alike}", f"  lists  {example['id']}: {_cut(example['text'])}"]
-    return "\n".join([*lines, f"  test   {example['of']}: {_cut(example['of_text'])}"])
+def _shown(test: str, kind: str, example: "LeakExample") -> str:
+    alike = "the same" if example.same else f"{example.likeness:.2f}"
+    lines = [f"\n{test} {kind}, {alike}", f"  lists  {example.id}: {_cut(example.text)}"]
+    return "\n".join([*lines, f"  test   {example.of}: {_cut(example.of_text)}"])
 
 
 def _cut(text: str) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from limbeck.core.files import plain
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -37,8 +39,8 @@ def console() -> "Console":
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object on standard output."""
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    """Print one JSON object on standard output; dataclasses are objects too."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=plain))
 
 
 def print_table(

@@ -160,8 +160,8 @@ def report(folder: StudyFolder, json: Json = False) -> None:
     from limbeck.report import print_report, summary_json, write_report
     from limbeck.report.paper import write_paper
     from limbeck.study.analysis.explorer import explore
+    from limbeck.study.analysis.gather import gather
     from limbeck.study.analysis.provenance import write_provenance
-    from limbeck.study.analysis.results import gather
     from limbeck.study.analysis.values import write_values
 
     results = gather(folder)

@@ -1,12 +1,15 @@
 """The plan of a study as tables."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from limbeck.cli.output import print_table, warn
 from limbeck.report.formats import enumerate_words
+
+if TYPE_CHECKING:
+    from limbeck.study.plan.audit import AuditedPair
 
 
 def print_plan(facts: Mapping[str, Any]) -> None:
@@ -57,12 +60,12 @@ def print_downloads(downloads: Sequence[Mapping[str, Any]], sources: bool = Fals
         typer.echo(f"{each['name']}: {place}{known}")
 
 
-def print_audit(audit: Sequence[Mapping[str, Any]]) -> None:
+def print_audit(audit: "Sequence[AuditedPair]") -> None:
     """Print in what recipes differ beside their objectives, and which of them in nothing."""
     from limbeck.report.audit import audit_matrices
     from limbeck.study.plan.audit import PLANNED
 
-    for matrix in audit_matrices({"audit": audit}):
+    for matrix in audit_matrices(audit):
         typer.echo(f"Audit: {', '.join(matrix.backbones)}")
         equal = _grouped([(recipe, " | ".join(values)) for recipe, values in matrix.rows])
         for recipes in equal.values():

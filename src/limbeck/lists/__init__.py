@@ -16,6 +16,8 @@ from limbeck.lists.from_teacher import (
     run_in_order,
 )
 from limbeck.lists.leaks import (
+    LeakCounts,
+    LeakExample,
     Overlap,
     distinct_queries,
     document_leaks,
@@ -36,6 +38,8 @@ __all__ = [
     "SIGNALS",
     "Conversion",
     "Exported",
+    "LeakCounts",
+    "LeakExample",
     "Lists",
     "NegativeFilter",
     "Overlap",

@@ -34,6 +34,42 @@ class Leak:
 
 
 @dataclass(frozen=True)
+class LeakExample:
+    """A leak with both its texts."""
+
+    id: str
+    text: str
+    of: str
+    of_text: str
+    likeness: float
+    same: bool
+
+
+@dataclass(frozen=True)
+class LeakCounts:
+    """What a search found, in numbers.
+
+    Attributes:
+        searched, against: texts of the lists and of the test.
+        without_text: ids of either that have no text, and could not be searched for.
+        exact, near: texts of the test whose very words the lists hold, and of which they hold a near-duplicate only.
+        share: of the test's texts that are either.
+        leaking: texts of the lists that are, or are nearly, one of the test.
+        alike: the share of 3-grams from which two texts are near-duplicates.
+    """
+
+    searched: int
+    against: int
+    without_text: int
+    exact: int
+    near: int
+    share: float
+    leaking: int
+    alike: float
+    examples: tuple[LeakExample, ...]
+
+
+@dataclass(frozen=True)
 class Overlap:
     """What two sets of texts have in common.
 
@@ -63,32 +99,25 @@ class Overlap:
         """Ids of the lists that are, or are nearly, a text of the test."""
         return frozenset(leak.id for leak in self.leaks)
 
-    def facts(self, examples: int) -> dict[str, Any]:
-        """Counts as plain values, with so many exact and so many near leaks as examples."""
+    def counts(self, examples: int) -> LeakCounts:
+        """Counts, with so many exact and so many near leaks as examples."""
         shown = [
             leak for same in (True, False) for leak in [leak for leak in self.leaks if leak.same == same][:examples]
         ]
-        return {
-            "searched": len(self.searched),
-            "against": len(self.against),
-            "without_text": self.without_text,
-            "exact": len(self.exact),
-            "near": len(self.near),
-            "share": len(self.exact | self.near) / len(self.against) if self.against else 0.0,
-            "leaking": len(self.leaking),
-            "alike": ALIKE,
-            "examples": [
-                {
-                    "id": leak.id,
-                    "text": self.searched[leak.id],
-                    "of": leak.of,
-                    "of_text": self.against[leak.of],
-                    "likeness": leak.likeness,
-                    "same": leak.same,
-                }
+        return LeakCounts(
+            searched=len(self.searched),
+            against=len(self.against),
+            without_text=self.without_text,
+            exact=len(self.exact),
+            near=len(self.near),
+            share=len(self.exact | self.near) / len(self.against) if self.against else 0.0,
+            leaking=len(self.leaking),
+            alike=ALIKE,
+            examples=tuple(
+                LeakExample(leak.id, self.searched[leak.id], leak.of, self.against[leak.of], leak.likeness, leak.same)
                 for leak in shown
-            ],
-        }
+            ),
+        )
 
 
 def query_leaks(query_ids: Iterable[str], texts: Texts, tests: Sequence[Collection]) -> list[Overlap]:

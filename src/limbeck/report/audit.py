@@ -1,9 +1,10 @@
 """The audit as a matrix: what each recipe had, for every factor in which any two recipes differ."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from limbeck.report.formats import ABSENT, enumerate_words
-from limbeck.report.table import Results
+from limbeck.study.plan.audit import AuditedPair
 
 
 @dataclass(frozen=True)
@@ -15,17 +16,16 @@ class AuditMatrix:
     rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def audit_sentences(results: Results) -> list[str]:
+def audit_sentences(audit: Sequence[AuditedPair]) -> list[str]:
     """What tells every two recipes apart, a sentence for each pair; backbones where it is the same share one.
 
     Pairs that differ in nothing but the objective come first.
     """
     found: dict[str, list[str]] = {}
     alone: dict[str, bool] = {}
-    for pair in results.get("audit") or ():
-        if sentence := pair.get("sentence"):
-            found.setdefault(sentence, []).append(pair["a"]["backbone"])
-            alone[sentence] = not pair["factors"]
+    for pair in audit:
+        found.setdefault(pair.sentence, []).append(pair.a.backbone)
+        alone[pair.sentence] = not pair.factors
     several = len({backbone for backbones in found.values() for backbone in backbones}) > 1
     return [
         f"{enumerate_words(found[sentence])}: {sentence}" if several else sentence
@@ -33,18 +33,17 @@ def audit_sentences(results: Results) -> list[str]:
     ]
 
 
-def audit_matrices(results: Results) -> list[AuditMatrix]:
+def audit_matrices(audit: Sequence[AuditedPair]) -> list[AuditMatrix]:
     """One matrix per backbone; backbones with equal matrices share one.
 
     Pairs list only the factors in which they differ. Where any pair differs in a factor, every recipe differs in it
     from one of the two, so that its value is known.
     """
     values: dict[str, dict[str, dict[str, str]]] = {}
-    for pair in results.get("audit") or ():
-        for side in ("a", "b"):
-            recipe = values.setdefault(pair[side]["backbone"], {}).setdefault(pair[side]["recipe"], {})
-            for factor in pair["factors"]:
-                recipe[factor["factor"]] = str(factor[side])
+    for pair in audit:
+        for side in (pair.a, pair.b):
+            recipe = values.setdefault(side.backbone, {}).setdefault(side.recipe, {})
+            recipe |= {each.factor: each.a if side is pair.a else each.b for each in pair.factors}
     shared: dict[tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]], list[str]] = {}
     for backbone, recipes in values.items():
         factors = tuple(dict.fromkeys(factor for recipe in recipes.values() for factor in recipe))

@@ -1,10 +1,12 @@
 """The charts of a page as Vega-Lite: what recipes and backbones reach, at which cost."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from limbeck.report.table import Results, Row, Table
+from limbeck.report.table import Row, Table
+from limbeck.study.analysis.results import StudyResults
+from limbeck.training.summary import TrainingSummary
 
 Spec = dict[str, Any]
 
@@ -126,13 +128,13 @@ def differences(table: Table) -> Chart | None:
     )
 
 
-def scaling(results: Results, table: Table) -> Chart | None:
+def scaling(results: StudyResults, table: Table) -> Chart | None:
     """Means over the number of weights, a line per recipe through the mean of equal sizes; None for a single size."""
-    sizes = {each["name"]: each.get("parameters") for each in results["backbones"]}
+    sizes = {each.name: each.parameters for each in results.backbones}
     rows = [
-        {**facts, "v": entry.mean, "x": sizes[row.backbone] / 1e6}
+        {**facts, "v": entry.mean, "x": size / 1e6}
         for row, facts, entry in _entries(table)
-        if sizes.get(row.backbone)
+        if (size := sizes[row.backbone])
     ]
     if len({row["x"] for row in rows}) < 2:
         return None
@@ -161,21 +163,21 @@ def scaling(results: Results, table: Table) -> Chart | None:
     )
 
 
-COSTS = {
-    "training minutes": ("seconds", 1 / 60),
-    "million weights": ("parameters", 1e-6),
-    "million tokens trained on": ("tokens", 1e-6),
+COSTS: dict[str, Callable[[TrainingSummary], float]] = {
+    "training minutes": lambda training: training.seconds / 60,
+    "million weights": lambda training: training.parameters / 1e6,
+    "million tokens trained on": lambda training: training.tokens / 1e6,
 }
-"""What is spent → the field of a training's summary that says so, and its factor."""
+"""What is spent, and how a training's summary says so."""
 
 
-def cost(results: Results, table: Table) -> Chart | None:
+def cost(results: StudyResults, table: Table) -> Chart | None:
     """Means over what they cost, with the Pareto front: the systems that no cheaper one equals."""
     spent: dict[tuple[str, str, str], list[float]] = {}
-    for cell in results["cells"]:
-        for name, (field, factor) in COSTS.items():
-            if value := (cell.get("training") or {}).get(field):
-                spent.setdefault((cell["backbone"], cell["recipe"], name), []).append(value * factor)
+    for cell in results.cells:
+        for name, cost_of in COSTS.items():
+            if cell.training:
+                spent.setdefault((cell.backbone, cell.recipe, name), []).append(cost_of(cell.training))
     rows = []
     for row, facts, entry in _entries(table, table.measures[:1]):
         for name in COSTS:

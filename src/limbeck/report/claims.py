@@ -1,12 +1,12 @@
 """What a study says of its recipes, a sentence for each two of them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from limbeck.report.formats import enumerate_words, number, p_is, plural, signed
 from limbeck.report.phrases import test_name
-from limbeck.report.table import ALPHA, Results, decisive_p, mark
+from limbeck.report.table import ALPHA, mark
+from limbeck.study.analysis.comparisons import MeanDifference
+from limbeck.study.analysis.results import StudyResults
 
 
 @dataclass(frozen=True)
@@ -21,26 +21,26 @@ class Claim:
     firm: bool
 
 
-def state_claims(results: Results) -> list[Claim]:
+def state_claims(results: StudyResults) -> list[Claim]:
     """Every two recipes over all backbones and collections: significant differences, equivalences, others; by size."""
-    margin = results.get("margin")
+    margin = results.margin
     rows = sorted(
-        results.get("over_backbones") or (),
-        key=lambda row: (not _significant(row), not _equivalent(row), -abs(row["difference"])),
+        results.over_backbones,
+        key=lambda row: (not _significant(row), not _equivalent(row), -abs(row.difference)),
     )
     return [Claim(_sentence(row, margin), _caution(row), _significant(row) or _equivalent(row)) for row in rows]
 
 
-def claims_note(results: Results) -> str:
+def claims_note(results: StudyResults) -> str:
     """What the numbers in the claims are."""
-    rows = results.get("over_backbones") or ()
-    names = [collection["name"] for collection in results["collections"]]
+    rows = results.over_backbones
+    names = [collection.name for collection in results.collections]
     where = f"on {names[0]}" if len(names) == 1 else f"over {plural(len(names), 'collection')}"
     note = (
         f"Mean differences {where}, averaged over backbones; in brackets the 95 % interval over queries and seeds; "
         f"{test_name(results)}, Holm-corrected over {plural(len(rows), 'pair')}. "
     )
-    if margin := results.get("margin"):
+    if margin := results.margin:
         note += (
             f"Equivalent: two one-sided t-tests that the difference is within ±{margin:g}, corrected alike; the margin "
             "is the study file's. "
@@ -48,35 +48,33 @@ def claims_note(results: Results) -> str:
     return f"{note}What would show is found with a power of 0.8. Backbones and collections are those at hand."
 
 
-def _significant(row: Mapping[str, Any]) -> bool:
-    return bool(mark(row["difference"], decisive_p(row)))
+def _significant(row: MeanDifference) -> bool:
+    return bool(mark(row.difference, row.decisive_p))
 
 
-def _equivalent(row: Mapping[str, Any]) -> bool:
-    p = row.get("corrected_equivalence_p")
+def _equivalent(row: MeanDifference) -> bool:
+    p = row.corrected_equivalence_p
     return p is not None and p < ALPHA
 
 
-def _sentence(row: Mapping[str, Any], margin: float | None) -> str:
-    backbones = row["backbones"]
-    turn = row["difference"] < 0
-    better, other = (row["b"], row["a"]) if turn else (row["a"], row["b"])
-    low, high = sorted(-end if turn else end for end in row["ci"])
-    ahead = len(row["behind" if turn else "ahead"])
-    numbers = (
-        f"{signed(abs(row['difference']))} [{signed(low)}, {signed(high)}] {row['measure']}, {p_is(decisive_p(row))}"
-    )
-    if row.get("collections_ci"):
-        ends = sorted(-end if turn else end for end in row["collections_ci"])
+def _sentence(row: MeanDifference, margin: float | None) -> str:
+    backbones = row.backbones
+    turn = row.difference < 0
+    better, other = (row.b, row.a) if turn else (row.a, row.b)
+    low, high = sorted(-end if turn else end for end in row.ci)
+    ahead = len(row.behind if turn else row.ahead)
+    numbers = f"{signed(abs(row.difference))} [{signed(low)}, {signed(high)}] {row.measure}, {p_is(row.decisive_p)}"
+    if row.collections_ci:
+        ends = sorted(-end if turn else end for end in row.collections_ci)
         numbers += f"; [{signed(ends[0])}, {signed(ends[1])}] over collections too"
     count = f"{ahead} of {plural(len(backbones), 'backbone')}" if len(backbones) > 1 else backbones[0]
-    within = f"within ±{margin:g}, {p_is(row['corrected_equivalence_p'])}" if _equivalent(row) else ""
+    within = f"within ±{margin:g}, {p_is(row.corrected_equivalence_p)}" if _equivalent(row) else ""
     if _significant(row):
         return f"{better} beats {other} on {count}, {numbers}{f'; yet {within}' if within else ''}."
-    lead = f"{better} is ahead on {count}" if row["difference"] else "their means are equal"
+    lead = f"{better} is ahead on {count}" if row.difference else "their means are equal"
     if within:
         return f"{better} and {other} are equivalent {within}: {lead}, {numbers}."
-    return f"{better} and {other} cannot be told apart: {lead}, {numbers}{_would_show(row.get('detectable'))}."
+    return f"{better} and {other} cannot be told apart: {lead}, {numbers}{_would_show(row.detectable)}."
 
 
 def _would_show(detectable: float | None) -> str:
@@ -87,7 +85,7 @@ def _would_show(detectable: float | None) -> str:
     return f"; {number(detectable)} or more would show"
 
 
-def _caution(row: Mapping[str, Any]) -> str:
-    if not row.get("differs"):
+def _caution(row: MeanDifference) -> str:
+    if not row.differs:
         return ""
-    return f"They differ also in {enumerate_words(row['differs'])}."
+    return f"They differ also in {enumerate_words(row.differs)}."

@@ -4,7 +4,8 @@ import csv
 import io
 from typing import Any
 
-from limbeck.report.table import Entry, Results, build_table, value_of
+from limbeck.report.table import Entry, build_table, value_of
+from limbeck.study.analysis.results import StudyResults
 
 COLUMNS = (
     "kind",
@@ -29,14 +30,14 @@ COLUMNS = (
 _MARKS = {"▲": "above", "▼": "below"}
 
 
-def to_csv(results: Results) -> str:
+def to_csv(results: StudyResults) -> str:
     """One row per backbone, recipe, collection, measure and seed, then one over the seeds (seed `mean`).
 
     The first stage and the teachers have one row per collection and measure; `kind` tells them apart and their name
     stands in `recipe`. A value that is not there is empty, and `state` says why.
     """
     table = build_table(results)
-    cells = {(cell["backbone"], cell["recipe"], cell["seed"]): cell for cell in results["cells"]}
+    cells = {(cell.backbone, cell.recipe, cell.seed): cell for cell in results.cells}
     file = io.StringIO()
     writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -56,7 +57,7 @@ def to_csv(results: Results) -> str:
             for seed, _ in entry.seeds:
                 cell = cells[row.backbone, row.recipe, seed]
                 value = value_of(cell, collection, measure)
-                writer.writerow({**facts, "seed": seed, "state": cell["state"], "value": value})
+                writer.writerow({**facts, "seed": seed, "state": cell.state, "value": value})
             writer.writerow({**facts, "seed": "mean", **_aggregate(entry)})
     return file.getvalue()
 

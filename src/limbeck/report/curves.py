@@ -1,21 +1,21 @@
 """Training curves as data: smoothing within a stage, means over seeds."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from limbeck.report.charts import Chart, Spec, colour
-from limbeck.report.table import Results
+from limbeck.study.analysis.results import Recipe, StudyResults
 
 Curve = tuple[np.ndarray, np.ndarray]
 """Steps [points], ascending, and values [points]."""
 
 
-def curve(points: Sequence[Sequence[float | None]] | None) -> Curve | None:
-    """A recorded curve without its gaps and non-finite values; None where nothing is left."""
-    kept = sorted((p[0], p[1]) for p in points or () if p[0] is not None and p[1] is not None and math.isfinite(p[1]))
+def curve(points: Sequence[tuple[float, float]]) -> Curve | None:
+    """A recorded curve without its non-finite values; None where nothing is left."""
+    kept = sorted((step, value) for step, value in points if math.isfinite(value))
     if not kept:
         return None
     steps, values = zip(*kept, strict=True)
@@ -48,50 +48,48 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
     return steps, np.mean([np.interp(steps, *one) for one in curves], axis=0) if len(steps) else steps
 
 
-def stage_boundaries(recipe: Mapping[str, Any]) -> list[float]:
+def stage_boundaries(recipe: Recipe) -> list[float]:
     """The last step of every stage but the last; none where the number of steps is unknown."""
-    steps = [stage.get("steps") for stage in recipe.get("stages") or ()]
-    if not all(isinstance(count, int) for count in steps):
-        return []
-    return [float(end) for end in np.cumsum(steps)[:-1]]
+    steps = [stage.steps for stage in recipe.stages if stage.steps is not None]
+    return [float(end) for end in np.cumsum(steps)[:-1]] if len(steps) == len(recipe.stages) else []
 
 
 POINTS = 60
 """Of a curve on a page: beyond that a panel of 300 pixels shows no more."""
 
 
-def loss(results: Results) -> Chart | None:
+def loss(results: StudyResults) -> Chart | None:
     """One panel per recipe, since losses of different objectives share no scale; a colour per backbone."""
-    boundaries = {recipe["name"]: stage_boundaries(recipe) for recipe in results["recipes"]}
+    boundaries = {recipe.name: stage_boundaries(recipe) for recipe in results.recipes}
     rows = []
     for recipe, backbone, seed, one in _curves(results, "curve", boundaries):
         rows += [{"p": recipe, "n": backbone, "k": seed, **point} for point in _points(one)]
     ends = [{"p": name, "x": end, "e": True} for name, found in boundaries.items() for end in found]
-    names = [each["name"] for each in results["backbones"]]
+    names = [each.name for each in results.backbones]
     return _panels("loss", "Training loss over steps, smoothed, a panel per recipe", rows, names, "backbone", ends)
 
 
-def validation(results: Results) -> Chart | None:
+def validation(results: StudyResults) -> Chart | None:
     """One panel per backbone, all on one scale; a colour per recipe."""
     rows = []
     for recipe, backbone, seed, one in _curves(results, "validation", {}):
         rows += [{"p": backbone, "n": recipe, "k": seed, **point} for point in _points(one)]
-    names = [each["name"] for each in results["recipes"]]
+    names = [each.name for each in results.recipes]
     description = "Validation measure over steps, a panel per backbone"
     return _panels("validation", description, rows, names, "recipe", [])
 
 
 def _curves(
-    results: Results, kind: str, boundaries: dict[str, list[float]]
+    results: StudyResults, kind: Literal["curve", "validation"], boundaries: dict[str, list[float]]
 ) -> Iterator[tuple[str, str, int | str, Curve]]:
     """Every seed's curve, and as seed `mean` that of the finished ones: one that broke off would cut it short."""
     found: dict[tuple[str, str], list[tuple[int, bool, Curve]]] = {}
-    for cell in results["cells"]:
-        if (one := curve(cell.get(kind))) is not None:
+    for cell in results.cells:
+        if (one := curve(getattr(cell, kind))) is not None:
             if kind == "curve":
-                one = smooth(one, boundaries.get(cell["recipe"], ()))
-            kept = found.setdefault((cell["recipe"], cell["backbone"]), [])
-            kept.append((cell["seed"], cell["state"] == "done", one))
+                one = smooth(one, boundaries.get(cell.recipe, ()))
+            kept = found.setdefault((cell.recipe, cell.backbone), [])
+            kept.append((cell.seed, cell.state == "done", one))
     for (recipe, backbone), seeds in found.items():
         for seed, _, one in seeds if len(seeds) > 1 else ():
             yield recipe, backbone, seed, one

@@ -3,13 +3,14 @@
 import base64
 import gzip
 import json
-from collections.abc import Mapping
 from typing import Any
 
+from limbeck.core.files import plain
 from limbeck.report.phrases import pair_note
-from limbeck.report.summary import plain
-from limbeck.report.table import ABOVE, BELOW, Entry, Results, Table, decisive_p, mark
+from limbeck.report.table import ABOVE, BELOW, Entry, Table, mark
 from limbeck.report.terms import signed_recipe
+from limbeck.study.analysis.comparisons import RecipeDifference
+from limbeck.study.analysis.results import Cell, StudyResults
 
 _SIGNS = {ABOVE: 1, BELOW: -1, "": 0}
 
@@ -20,21 +21,21 @@ def pack(data: Any) -> str:
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
 
-def table_data(results: Results, table: Table) -> dict[str, Any]:
+def table_data(results: StudyResults, table: Table) -> dict[str, Any]:
     """Systems, their values by measure and column, pairs of recipes and cells, in the order of `page.js`."""
     return {
         "measures": list(table.measures),
-        "margin": results.get("margin"),
+        "margin": results.margin,
         "suites": list(table.suites),
         "collections": list(table.collections),
-        "seeds": sorted({cell["seed"] for cell in results["cells"]}),
+        "seeds": sorted({cell.seed for cell in results.cells}),
         "systems": [[row.kind, row.signed_recipe, row.backbone] for row in table.rows],
         "values": {
             measure: {column: [_entry(row.entry(column, measure)) for row in table.rows] for column in table.columns}
             for measure in table.measures
         },
-        "pairs": [_pair(results, pair) for pair in results.get("pairwise") or ()],
-        "cells": [_cell(cell) for cell in results["cells"]],
+        "pairs": [_pair(results, pair) for pair in results.pairwise],
+        "cells": [_cell(cell) for cell in results.cells],
     }
 
 
@@ -54,23 +55,22 @@ def _entry(entry: Entry) -> list[Any] | None:
     ]
 
 
-def _pair(results: Results, pair: Mapping[str, Any]) -> list[Any]:
-    p = decisive_p(pair)
+def _pair(results: StudyResults, pair: RecipeDifference) -> list[Any]:
     return [
-        pair["collection"],
-        *(signed_recipe(results, **pair[side]) for side in ("a", "b")),
-        pair["a"]["backbone"],
-        *map(_short, (pair["difference"], *pair["ci"], p)),
-        _SIGNS[mark(pair["difference"], p)],
-        pair_note(pair.get("differs")),
-        _short(pair.get("corrected_equivalence_p")),
+        pair.collection,
+        *(signed_recipe(results, side.backbone, side.recipe) for side in (pair.a, pair.b)),
+        pair.a.backbone,
+        *map(_short, (pair.difference, *pair.ci, pair.decisive_p)),
+        _SIGNS[mark(pair.difference, pair.decisive_p)],
+        pair_note(pair.differs),
+        _short(pair.corrected_equivalence_p),
     ]
 
 
-def _cell(cell: Mapping[str, Any]) -> list[Any]:
-    training = cell.get("training") or {}
-    facts = [training.get(key) for key in ("best_step", "steps", "pairs", "tokens", "seconds", "parameters")]
-    return [cell["recipe"], cell["backbone"], cell["seed"], cell["state"], *facts, cell.get("error")]
+def _cell(cell: Cell) -> list[Any]:
+    one = cell.training
+    facts = [one.best_step, one.steps, one.pairs, one.tokens, one.seconds, one.parameters] if one else [None] * 6
+    return [cell.recipe, cell.backbone, cell.seed, cell.state, *facts, cell.error]
 
 
 def _short(value: float | None) -> float | None:

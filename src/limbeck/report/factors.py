@@ -1,11 +1,11 @@
 """The analysis of factors in words: what the variance of a study's figures is due to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from limbeck.evaluation.statistics.factors import Ratio
 from limbeck.report.formats import enumerate_words, number, signed
-from limbeck.report.table import Results
+from limbeck.study.analysis.factors import FactorsOfStudy, NoFactors
 
 Interval = Sequence[float] | None
 
@@ -19,29 +19,28 @@ class Factors:
     sentences: tuple[str, ...] = ()
 
 
-def state_factors(results: Results) -> Factors:
-    found = results.get("factors") or {"absent": "the results hold none"}
-    if "absent" in found:
-        return Factors(found["absent"])
-    shares = tuple((one["term"], _percent(one["share"]), _percents(one["interval"])) for one in found["shares"])
-    sentences = [_ratio(one) for one in found["ratios"]]
-    if found["drawn"]:
-        drawn = enumerate_words(found["drawn"])
+def state_factors(found: FactorsOfStudy | NoFactors) -> Factors:
+    if isinstance(found, NoFactors):
+        return Factors(found.absent)
+    shares = tuple((one.term, _percent(one.share), _percents(one.interval)) for one in found.shares)
+    sentences = [_ratio(one) for one in found.ratios]
+    if found.drawn:
+        drawn = enumerate_words(found.drawn)
         sentences.append(f"Intervals: 95 %, bootstrap over {drawn}; the levels of factors are those at hand.")
-    return Factors("", shares, (*sentences, *(f"Note: {note}." for note in found["notes"])))
+    return Factors("", shares, (*sentences, *(f"Note: {note}." for note in found.notes)))
 
 
-def _ratio(ratio: Mapping[str, Any]) -> str:
+def _ratio(ratio: Ratio) -> str:
     """The two factors against each other: the paper's claim that one can be worth as much as the other."""
     spans = [
         f"{name} {signed(span)}{_bracket(bounds)}"
-        for name, span, bounds in zip((ratio["a"], ratio["b"]), ratio["spans"], ratio["span_intervals"], strict=True)
+        for name, span, bounds in zip((ratio.a, ratio.b), ratio.spans, ratio.span_intervals, strict=True)
     ]
     ends = f"highest less lowest: {enumerate_words(spans)}."
-    if ratio["ratio"] is None:
-        return f"The figures do not differ over {ratio['b']}; {ends}"
-    times = f"{number(ratio['ratio'], 2)}{_bracket(ratio['interval'], 2)}"
-    return f"The figures spread {times} times as far over {ratio['a']} as over {ratio['b']}; {ends}"
+    if ratio.ratio is None:
+        return f"The figures do not differ over {ratio.b}; {ends}"
+    times = f"{number(ratio.ratio, 2)}{_bracket(ratio.interval, 2)}"
+    return f"The figures spread {times} times as far over {ratio.a} as over {ratio.b}; {ends}"
 
 
 def _bracket(bounds: Interval, digits: int = 3) -> str:

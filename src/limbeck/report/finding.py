@@ -1,13 +1,12 @@
 """What a study found, in words that follow from its numbers alone."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from limbeck.report.formats import ABSENT, enumerate_words, interval, number, p_is, plural, signed
 from limbeck.report.leaks import leak_cautions
 from limbeck.report.phrases import test_name
-from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Results, Table, decisive_p, mark
+from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Table, mark
+from limbeck.study.analysis.results import StudyResults
 
 _NAMED_COLLECTIONS = 3
 
@@ -23,7 +22,7 @@ class Finding:
         return " ".join((self.headline, *self.details))
 
 
-def state_finding(results: Results, table: Table) -> Finding:
+def state_finding(results: StudyResults, table: Table) -> Finding:
     """The finding on the primary measure. It says so when nothing beats the first stage."""
     entries = [
         entry
@@ -67,16 +66,14 @@ def _headline(entries: list[Entry], table: Table) -> str:
     return f"Of {total} with the first stage ({stage}), {enumerate_words(parts)}."
 
 
-def _scope(results: Results, table: Table) -> list[str]:
+def _scope(results: StudyResults, table: Table) -> list[str]:
     recipes = len({row.recipe for row in table.of_kind("recipe")})
     backbones = len({row.backbone for row in table.of_kind("recipe")})
-    seeds = len({cell["seed"] for cell in results["cells"]})
-    depth = (results.get("first_stage") or {}).get("depth")
-    candidates = f"the first {depth} candidates" if depth else "the candidates"
+    seeds = len({cell.seed for cell in results.cells})
     return [
         f"{plural(recipes, 'recipe')} on {plural(backbones, 'backbone')}, {plural(seeds, 'seed')} each, re-ranked "
-        f"{candidates} on {plural(len(table.collections), 'test collection')}; the measure is {table.measures[0]}, "
-        f"the test is a {test_name(results)}, Holm-corrected (α = {ALPHA})."
+        f"the first {results.first_stage.depth} candidates on {plural(len(table.collections), 'test collection')}; "
+        f"the measure is {table.measures[0]}, the test is a {test_name(results)}, Holm-corrected (α = {ALPHA})."
     ]
 
 
@@ -115,12 +112,12 @@ def _teachers(table: Table) -> list[str]:
     return sentences
 
 
-def _pairs(results: Results) -> list[str]:
-    pairs = results.get("pairwise") or ()
+def _pairs(results: StudyResults) -> list[str]:
+    pairs = results.pairwise
     if not pairs:
         return []
-    apart = [pair for pair in pairs if mark(pair["difference"], decisive_p(pair))]
-    where = "" if len(results["collections"]) == 1 else " (each pair on each collection)"
+    apart = [pair for pair in pairs if mark(pair.difference, pair.decisive_p)]
+    where = "" if len(results.collections) == 1 else " (each pair on each collection)"
     if not apart and len(pairs) == 1:
         return ["The two recipes do not differ significantly."]
     if not apart:
@@ -129,7 +126,7 @@ def _pairs(results: Results) -> list[str]:
         f"Among {plural(len(pairs), 'pair')} of recipes{where}, {len(apart):,} "
         f"{'differs' if len(apart) == 1 else 'differ'} significantly"
     )
-    confounded = sum(bool(pair.get("differs")) for pair in apart)
+    confounded = sum(bool(pair.differs) for pair in apart)
     if not confounded:
         return [f"{sentence}, with nothing but the objective between them."]
     which = "it differs"
@@ -138,12 +135,12 @@ def _pairs(results: Results) -> list[str]:
     return [f"{sentence}; {which} in more than the objective, which alone therefore does not explain the difference."]
 
 
-def _cautions(results: Results) -> list[str]:
-    cells: list[Mapping[str, Any]] = list(results["cells"])
-    done = sum(cell["state"] == "done" for cell in cells)
+def _cautions(results: StudyResults) -> list[str]:
+    cells = results.cells
+    done = sum(cell.state == "done" for cell in cells)
     cautions = []
     if done < len(cells):
         cautions.append(f"Incomplete: {done} of {plural(len(cells), 'cell')} finished.")
-    if len({cell["seed"] for cell in cells}) == 1:
+    if len({cell.seed for cell in cells}) == 1:
         cautions.append("With a single seed, the variation between trainings is unknown.")
     return cautions

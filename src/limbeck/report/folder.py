@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from limbeck.core.files import write_text
+from limbeck.core.files import plain, write_text
 from limbeck.report.csv import to_csv
 from limbeck.report.latex import to_latex
 from limbeck.report.markdown import to_markdown
 from limbeck.report.page import to_html
-from limbeck.report.summary import plain
-from limbeck.report.table import Results
+from limbeck.study.analysis.results import StudyResults
 
 
 def write_report(
-    results: Results, folder: str | os.PathLike[str], queries: Mapping[str, Any] | None = None
+    results: StudyResults, folder: str | os.PathLike[str], queries: Mapping[str, Any] | None = None
 ) -> list[Path]:
     """Write `report.html`, `report.md`, `results.csv`, `table.tex` and `results.json` into `folder`; their paths.
 

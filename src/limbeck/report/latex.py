@@ -2,7 +2,8 @@
 
 from limbeck.report.formats import MINUS, plural
 from limbeck.report.phrases import REHEARSAL, test_name
-from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Results, Row, Table, build_table
+from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Row, Table, build_table
+from limbeck.study.analysis.results import StudyResults
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -35,7 +36,7 @@ _SPECIAL = {
 _MARKS = {ABOVE: r"\blacktriangle", BELOW: r"\blacktriangledown"}
 
 
-def to_latex(results: Results) -> str:
+def to_latex(results: StudyResults) -> str:
     """One table environment per measure, with booktabs rules; marks are superscripts.
 
     The text goes into a document by `\\input`; its first lines name the packages it needs.
@@ -57,7 +58,7 @@ def escape(text: object) -> str:
     return "".join(_SPECIAL.get(character, character) for character in " ".join(str(text).split()))
 
 
-def _environment(table: Table, measure: str, results: Results) -> str:
+def _environment(table: Table, measure: str, results: StudyResults) -> str:
     header = ["Backbone", "Recipe", *map(escape, table.columns)]
     lines = [
         r"\begin{table}",
@@ -77,11 +78,11 @@ def _environment(table: Table, measure: str, results: Results) -> str:
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
-def _caption(table: Table, measure: str, results: Results) -> str:
-    seeds = len({cell["seed"] for cell in results["cells"]})
+def _caption(table: Table, measure: str, results: StudyResults) -> str:
+    seeds = len({cell.seed for cell in results.cells})
     parts = [
-        *([rf"\textbf{{{escape(REHEARSAL)}}}"] if results.get("rehearsal") else []),
-        f"{escape(results['name'])}: {escape(measure)}, mean over {plural(seeds, 'seed')}"
+        *([rf"\textbf{{{escape(REHEARSAL)}}}"] if results.rehearsal else []),
+        f"{escape(results.name)}: {escape(measure)}, mean over {plural(seeds, 'seed')}"
         + (r" $\pm$ standard deviation." if seeds > 1 else "."),
         rf"$^{{{_MARKS[ABOVE]}}}$/$^{{{_MARKS[BELOW]}}}$: significantly above/below the first stage "
         f"({escape(test_name(results))}, Holm-corrected $p < {ALPHA}$).",

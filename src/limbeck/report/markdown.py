@@ -2,8 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from limbeck.report.audit import audit_sentences
 from limbeck.report.claims import claims_note, state_claims
@@ -21,31 +20,32 @@ from limbeck.report.phrases import (
     test_name,
     unfinished_cells,
 )
-from limbeck.report.table import Results, Table, build_table, decisive_p, mark
+from limbeck.report.table import Table, build_table, mark
 from limbeck.report.terms import signed_recipe
+from limbeck.study.analysis.results import Cell, StudyResults
 
 _SHOWN = 3  # leaks of each search
 
 
-def to_markdown(results: Results) -> str:
+def to_markdown(results: StudyResults) -> str:
     """The finding, a table per measure, the pairs of recipes with their audit, and what is missing."""
     table = build_table(results)
     finding = state_finding(results, table)
-    cells = results["cells"]
-    done = sum(cell["state"] == "done" for cell in cells)
+    cells = results.cells
+    done = sum(cell.state == "done" for cell in cells)
     blocks = [
-        f"# {escape(results['name'])}",
-        f"**{REHEARSAL}**" if results.get("rehearsal") else "",
+        f"# {escape(results.name)}",
+        f"**{REHEARSAL}**" if results.rehearsal else "",
         f"**{escape(finding.headline)}** {escape(' '.join(finding.details))}",
-        f"{done} of {plural(len(cells), 'cell')} finished · {duration(results.get('seconds'))} of training and "
-        f"evaluation · limbeck {escape(results['limbeck_version'])} · {escape(moment(results['created']))}",
+        f"{done} of {plural(len(cells), 'cell')} finished · {duration(results.seconds)} of training and "
+        f"evaluation · limbeck {escape(results.limbeck_version)} · {escape(moment(results.created))}",
         *(f"## {escape(measure)}\n\n{measure_table(table, measure)}" for measure in table.measures),
         escape(legend(results)),
         _claims(results),
         _bullets(table.notes),
         _recipes(results),
         _pairs(results),
-        _section("Audit", audit_sentences(results)),
+        _section("Audit", audit_sentences(results.audit)),
         _leaks(results),
         _section("Unfinished cells", [_cell(cell) for cell in unfinished_cells(results)]),
         _section("Warnings", other_warnings(results)),
@@ -84,52 +84,50 @@ def _pipe_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
 
 
-def _claims(results: Results) -> str:
+def _claims(results: StudyResults) -> str:
     claims = _section("Claims", [f"{one.sentence} {one.caution}".strip() for one in state_claims(results)])
     return f"{claims}\n\n{escape(claims_note(results))}" if claims else ""
 
 
-def _recipes(results: Results) -> str:
+def _recipes(results: StudyResults) -> str:
     lines = [
-        f"{escape(recipe['name'])}: {escape('; then '.join(stage_text(stage) for stage in recipe['stages']))}"
-        for recipe in results["recipes"]
+        f"{escape(recipe.name)}: {escape('; then '.join(map(stage_text, recipe.stages)))}" for recipe in results.recipes
     ]
     return "## Recipes\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
-def _pairs(results: Results) -> str:
-    pairs = results.get("pairwise") or ()
-    if not pairs:
+def _pairs(results: StudyResults) -> str:
+    if not results.pairwise:
         return ""
     rows = [
         [
-            escape(pair["collection"]),
-            escape(pair["a"]["backbone"]),
-            escape(" − ".join(signed_recipe(results, **pair[side]) for side in ("a", "b"))),
-            escape(pair_note(pair.get("differs"))),
-            signed(pair["difference"]),
-            interval(*pair["ci"]),
-            p_value(decisive_p(pair)) + (" \\*" if mark(pair["difference"], decisive_p(pair)) else ""),
+            escape(pair.collection),
+            escape(pair.a.backbone),
+            escape(" − ".join(signed_recipe(results, side.backbone, side.recipe) for side in (pair.a, pair.b))),
+            escape(pair_note(pair.differs)),
+            signed(pair.difference),
+            interval(*pair.ci),
+            p_value(pair.decisive_p) + (" \\*" if mark(pair.difference, pair.decisive_p) else ""),
         ]
-        for pair in pairs
+        for pair in results.pairwise
     ]
     header = ["collection", "backbone", "recipes", "audit", "difference", "95 % interval", "corrected p"]
     return f"## Pairs of recipes\n\n{_pipe_table(header, rows, left=4)}\n\n\\* significant ({test_name(results)})"
 
 
-def _leaks(results: Results) -> str:
+def _leaks(results: StudyResults) -> str:
     searches = [(row, noun, found) for row in leak_rows(results) for noun, found in row.parts]
     if not searches:
         return ""
     rows = [[escape(row.where), escape(row.test), noun, escape(leak_text(found))] for row, noun, found in searches]
     table = _pipe_table(["searched", "test", "for its", "found"], rows, left=4)
-    examples = [example_text(example) for _, _, found in searches for example in found["examples"][:_SHOWN]]
+    examples = [example_text(example) for _, _, found in searches for example in found.examples[:_SHOWN]]
     return "\n\n".join(filter(None, ["## Leaks", table, escape(LEAK_NOTE), _bullets(examples)]))
 
 
-def _cell(cell: Mapping[str, Any]) -> str:
-    error = f": {cell['error']}" if cell.get("error") else ""
-    return f"{cell['recipe']} on {cell['backbone']}, seed {cell['seed']}: {cell['state']}{error}"
+def _cell(cell: Cell) -> str:
+    error = f": {cell.error}" if cell.error else ""
+    return f"{cell.recipe} on {cell.backbone}, seed {cell.seed}: {cell.state}{error}"
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

@@ -22,20 +22,21 @@ from limbeck.report.js_assets import bundle
 from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
 from limbeck.report.phrases import REHEARSAL, legend, other_warnings, stage_text, statements, unfinished_cells
 from limbeck.report.rank_chart import rank_chart, rank_recipes, ranks_note
-from limbeck.report.table import Results, Table, build_table
+from limbeck.report.table import Table, build_table
 from limbeck.report.terms import signed_recipe, terms_notes
+from limbeck.study.analysis.results import StudyResults
 
 _SCRIPTS = ("data.js", "tables.js", "charts.js", "explorer.js", "page.js")
 
 
-def to_html(results: Results, queries: Mapping[str, Any] | None = None) -> str:
+def to_html(results: StudyResults, queries: Mapping[str, Any] | None = None) -> str:
     """The whole page as text, UTF-8 when written; `queries` as `limbeck.study.explore` gives them.
 
     Everything from the results is escaped, or packed as base64 and shown as text by the page's own scripts. A policy in
     the page lets no other script run and no request leave it.
     """
     table = build_table(results)
-    cells = results["cells"]
+    cells = results.cells
     ranked = rank_recipes(table)
     charts = {chart.name: chart for chart in _charts(results, table)}
     if isinstance(ranked, str):
@@ -51,23 +52,23 @@ def to_html(results: Results, queries: Mapping[str, Any] | None = None) -> str:
         "finding": state_finding(results, table),
         "claims": state_claims(results),
         "claims_note": claims_note(results),
-        "factors": state_factors(results),
+        "factors": state_factors(results.factors),
         "rehearsal": REHEARSAL,
         "legend": " ".join((legend(results), *terms_notes(results))),
         "notes": [note for note in table.notes if note not in terms_notes(results)],
-        "done": sum(cell["state"] == "done" for cell in cells),
-        "seeds": sorted({cell["seed"] for cell in cells}),
+        "done": sum(cell.state == "done" for cell in cells),
+        "seeds": sorted({cell.seed for cell in cells}),
         "unfinished": unfinished_cells(results),
         "warnings": [*other_warnings(results), *((queries or {}).get("warnings") or ())],
         "statements": statements(results, table),
         "charts": charts,
         "ranks": ranks,
-        "audit": audit_matrices(results),
-        "audit_sentences": audit_sentences(results),
+        "audit": audit_matrices(results.audit),
+        "audit_sentences": audit_sentences(results.audit),
         "leaks": leak_rows(results),
         "leak_note": LEAK_NOTE,
         "queries": queries if queries and any(each["queries"] for each in queries["collections"]) else None,
-        "output": shlex.quote(str(results["output"])),
+        "output": shlex.quote(results.output),
         "styles": Markup(libraries.styles),
         "scripts": [Markup(text) for text in scripts],
         "policy": _policy(scripts),
@@ -80,7 +81,7 @@ def to_html(results: Results, queries: Mapping[str, Any] | None = None) -> str:
     return _environment().get_template("report.html.j2").render(context)
 
 
-def _charts(results: Results, table: Table) -> list[Chart]:
+def _charts(results: StudyResults, table: Table) -> list[Chart]:
     """The charts for which there are numbers."""
     drawn = [
         heat_map(table),
@@ -132,20 +133,10 @@ def _environment() -> Environment:
     return environment
 
 
-def words(value: Any) -> str:
+def words(value: str | float | None) -> str:
     """A setting as a reader writes it.
 
-    >>> words({"positives": 1, "negatives": 7, "depth": None}), words("teacher_order"), words(5e-05), words(None)
-    ('1 positive, 7 negatives', 'teacher order', '5e-05', '—')
+    >>> words("teacher_order"), words(5e-05), words(None)
+    ('teacher order', '5e-05', '—')
     """
-    if isinstance(value, Mapping):
-        counted = {"positives", "negatives"}
-        parts = [
-            formats.plural(item, key.removesuffix("s")) if key in counted else f"{key} {item}"
-            for key, item in value.items()
-            if item is not None
-        ]
-        return ", ".join(parts) or "whole list"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(words, value)) or formats.ABSENT
     return formats.ABSENT if value is None else str(value).replace("_", " ")

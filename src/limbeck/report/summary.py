@@ -1,31 +1,32 @@
 """The results as compact data, for programs that read a report."""
 
-from collections.abc import Mapping
 from typing import Any
 
+from limbeck.core.files import plain
 from limbeck.report.finding import state_finding
-from limbeck.report.table import Entry, Results, Row, Table, build_table, finite
+from limbeck.report.phrases import unfinished_cells
+from limbeck.report.table import Entry, Row, Table, build_table
+from limbeck.study.analysis.results import StudyResults
 
 
-def summary_json(results: Results) -> dict[str, Any]:
+def summary_json(results: StudyResults) -> dict[str, Any]:
     """What `limbeck study report DIR --json` prints: plain data without NaN.
 
     `recipes[i]["values"][collection][measure]` holds the mean, its standard deviation, every planned seed's value (null
     where the cell has none), the difference to the first stage and its corrected p-value.
     """
     table = build_table(results)
-    states = [cell["state"] for cell in results["cells"]]
-    first_stage = results.get("first_stage") or {}
+    states = [cell.state for cell in results.cells]
     summary = {
-        "name": results["name"],
+        "name": results.name,
         "finding": str(state_finding(results, table)),
         "measures": list(table.measures),
         "collections": list(table.collections),
         "first_stage": {
             "name": table.rows[0].recipe,
-            "depth": first_stage.get("depth"),
+            "depth": results.first_stage.depth,
             "values": _means(table.rows[0], table),
-            "counts": first_stage.get("counts") or {},
+            "counts": results.first_stage.counts,
         },
         "teachers": [{"name": row.recipe, "values": _means(row, table)} for row in table.of_kind("teacher")],
         "recipes": [
@@ -42,23 +43,13 @@ def summary_json(results: Results) -> dict[str, Any]:
         ],
         "cells": {"planned": len(states), "done": states.count("done")},
         "unfinished": [
-            {key: cell.get(key) for key in ("id", "backbone", "recipe", "seed", "state", "error")}
-            for cell in results["cells"]
-            if cell["state"] != "done"
+            {key: getattr(cell, key) for key in ("id", "backbone", "recipe", "seed", "state", "error")}
+            for cell in unfinished_cells(results)
         ],
         "notes": list(table.notes),
-        "warnings": list(results.get("warnings") or ()),
+        "warnings": list(results.warnings),
     }
     return plain(summary)  # type: ignore[no-any-return]
-
-
-def plain(value: Any) -> Any:
-    """`value` as JSON can hold it: NaN and ±inf become null, tuples lists, keys text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return finite(value) if isinstance(value, float) else value
 
 
 def _means(row: Row, table: Table) -> dict[str, dict[str, float | None]]:

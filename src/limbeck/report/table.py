@@ -2,15 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from limbeck.report.formats import enumerate_words, plural
 from limbeck.report.terms import sign, terms_notes
-
-Results = Mapping[str, Any]
-"""What a study hands over: plain data, as `limbeck.study.analysis.results.gather` builds it."""
+from limbeck.study.analysis.comparisons import FirstStageDifference
+from limbeck.study.analysis.results import Cell, FirstStage, StudyResults, Teacher
 
 ALPHA = 0.05
 ABOVE = "▲"
@@ -23,7 +22,7 @@ class Entry:
 
     `seeds` holds every planned seed with its value, None where the cell has none. `std` is the sample standard
     deviation over seeds, None with fewer than two. `difference`, `low`, `high` and the p-value are those of
-    the paired comparison with the first stage; the p-value is that on which the mark rests (`decisive_p`). `detectable`
+    the paired comparison with the first stage; the p-value is that on which the mark rests. `detectable`
     is the smallest true difference that it would have found with power 0.8.
     """
 
@@ -118,36 +117,23 @@ def mark(difference: float | None, corrected_p: float | None) -> str:
     return ABOVE if difference > 0 else BELOW
 
 
-def decisive_p(comparison: Mapping[str, Any]) -> float | None:
-    """The corrected p-value that a mark rests on: over queries and seeds where there are several, else over queries.
-
-    >>> decisive_p({"corrected_p": 0.01, "corrected_seeds_p": 0.2}), decisive_p({"corrected_p": 0.01})
-    (0.2, 0.01)
-    """
-    over_seeds = comparison.get("corrected_seeds_p")
-    return finite(comparison["corrected_p"] if over_seeds is None else over_seeds)
-
-
-def build_table(results: Results) -> Table:
+def build_table(results: StudyResults) -> Table:
     """The table of a study's results. What has no value stays in it, as an entry without one."""
-    collections = tuple(collection["name"] for collection in results["collections"])
-    measures = tuple(results["measures"])
-    first_stage = results.get("first_stage") or {"name": "first stage", "values": {}}
-    suites = tuple(first_stage.get("suites") or ())
-    columns = [(name, measure) for name in (*suites, *collections) for measure in measures]
+    collections = tuple(collection.name for collection in results.collections)
+    suites = tuple(results.first_stage.suites)
+    columns = [(name, measure) for name in (*suites, *collections) for measure in results.measures]
     rows = [
-        _given_row("first stage", first_stage, columns),
-        *(_given_row("teacher", teacher, columns) for teacher in results.get("teachers") or ()),
+        _given_row("first stage", results.first_stage, columns),
+        *(_given_row("teacher", teacher, columns) for teacher in results.teachers),
     ]
     compared = {
-        (c["backbone"], c["recipe"], c["collection"], c["measure"]): c
-        for c in (*(results.get("comparisons") or ()), *(results.get("suite_comparisons") or ()))
+        (c.backbone, c.recipe, c.collection, c.measure): c for c in (*results.comparisons, *results.suite_comparisons)
     }
-    cells: dict[tuple[str, str], list[Mapping[str, Any]]] = {
-        (backbone["name"], recipe["name"]): [] for backbone in results["backbones"] for recipe in results["recipes"]
+    cells: dict[tuple[str, str], list[Cell]] = {
+        (backbone.name, recipe.name): [] for backbone in results.backbones for recipe in results.recipes
     }
-    for cell in results["cells"]:
-        cells.setdefault((cell["backbone"], cell["recipe"]), []).append(cell)
+    for cell in results.cells:
+        cells.setdefault((cell.backbone, cell.recipe), []).append(cell)
     recipe_rows = [
         Row(
             "recipe",
@@ -160,7 +146,7 @@ def build_table(results: Results) -> Table:
         if seeds
     ]
     rows += _with_best(recipe_rows, columns)
-    return Table(suites, collections, measures, tuple(rows), (*_notes(cells), *terms_notes(results)))
+    return Table(suites, collections, results.measures, tuple(rows), (*_notes(cells), *terms_notes(results)))
 
 
 def finite(value: float | None) -> float | None:
@@ -168,24 +154,25 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def value_of(cell: Mapping[str, Any], collection: str, measure: str) -> float | None:
+def value_of(cell: Cell, collection: str, measure: str) -> float | None:
     """A cell's value on a collection or suite, None where the cell did not finish or lacks it."""
-    return _measured(cell, collection, measure) if cell["state"] == "done" else None
+    return measured(cell, collection, measure) if cell.state == "done" else None
 
 
-def _measured(given: Mapping[str, Any], name: str, measure: str) -> float | None:
-    values = {**(given.get("suites") or {}), **(given.get("values") or {})}
-    return finite((values.get(name) or {}).get(measure))
+def measured(given: FirstStage | Teacher | Cell, name: str, measure: str) -> float | None:
+    """The mean on a collection or suite, None where there is none."""
+    suites = {} if isinstance(given, Teacher) else given.suites
+    return finite((given.values.get(name) or suites.get(name) or {}).get(measure))
 
 
 def _given_row(
-    kind: Literal["first stage", "teacher"], given: Mapping[str, Any], columns: list[tuple[str, str]]
+    kind: Literal["first stage", "teacher"], given: FirstStage | Teacher, columns: list[tuple[str, str]]
 ) -> Row:
-    return Row(kind, "", given["name"], {column: Entry(_measured(given, *column)) for column in columns})
+    return Row(kind, "", given.name, {column: Entry(measured(given, *column)) for column in columns})
 
 
-def _entry(cells: list[Mapping[str, Any]], comparison: Mapping[str, Any] | None, column: tuple[str, str]) -> Entry:
-    seeds = tuple((cell["seed"], value_of(cell, *column)) for cell in sorted(cells, key=lambda cell: cell["seed"]))
+def _entry(cells: Sequence[Cell], comparison: FirstStageDifference | None, column: tuple[str, str]) -> Entry:
+    seeds = tuple((cell.seed, value_of(cell, *column)) for cell in sorted(cells, key=lambda cell: cell.seed))
     present = [value for _, value in seeds if value is not None]
     if comparison is None:
         return Entry(
@@ -193,19 +180,18 @@ def _entry(cells: list[Mapping[str, Any]], comparison: Mapping[str, Any] | None,
             std=statistics.stdev(present) if len(present) > 1 else None,
             seeds=seeds,
         )
-    low, high = comparison.get("ci") or (None, None)
     return Entry(
-        mean=finite(comparison["mean"]),
-        std=finite(comparison.get("std")) if len(present) > 1 else None,
+        mean=finite(comparison.mean),
+        std=finite(comparison.std) if len(present) > 1 else None,
         seeds=seeds,
-        difference=finite(comparison["difference"]),
-        low=finite(low),
-        high=finite(high),
-        corrected_p=decisive_p(comparison),
-        detectable=finite(comparison.get("detectable")),
-        wins=comparison.get("wins"),
-        ties=comparison.get("ties"),
-        losses=comparison.get("losses"),
+        difference=finite(comparison.difference),
+        low=finite(comparison.ci[0]),
+        high=finite(comparison.ci[1]),
+        corrected_p=finite(comparison.decisive_p),
+        detectable=finite(comparison.detectable),
+        wins=comparison.wins,
+        ties=comparison.ties,
+        losses=comparison.losses,
     )
 
 
@@ -231,21 +217,21 @@ def _with_best(rows: list[Row], columns: list[tuple[str, str]]) -> list[Row]:
     ]
 
 
-def _notes(cells: Mapping[tuple[str, str], list[Mapping[str, Any]]]) -> list[str]:
+def _notes(cells: Mapping[tuple[str, str], list[Cell]]) -> list[str]:
     """What a reader must know about means that are not over every planned seed."""
     notes = []
     for (backbone, recipe), seeds in cells.items():
-        gone = [cell for cell in seeds if cell["state"] != "done"]
+        gone = [cell for cell in seeds if cell.state != "done"]
         if not seeds:
             notes.append(f"{recipe} on {backbone}: no cell was planned.")
         elif len(gone) == len(seeds):
             notes.append(f"{recipe} on {backbone}: no value, none of {plural(len(seeds), 'seed')} finished.")
         elif gone:
-            which = enumerate_words([f"seed {cell['seed']} {_state(cell)}" for cell in gone])
+            which = enumerate_words([f"seed {cell.seed} {_state(cell)}" for cell in gone])
             done = len(seeds) - len(gone)
             notes.append(f"{recipe} on {backbone}: the mean is over {done} of {plural(len(seeds), 'seed')} ({which}).")
     return notes
 
 
-def _state(cell: Mapping[str, Any]) -> str:
-    return {"failed": "failed", "running": "is still running"}.get(cell["state"], "is missing")
+def _state(cell: Cell) -> str:
+    return {"failed": "failed", "running": "is still running"}.get(cell.state, "is missing")

@@ -10,18 +10,19 @@ from rich.text import Text
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import number
 from limbeck.report.phrases import REHEARSAL, legend, other_warnings, unfinished_cells
-from limbeck.report.table import ABOVE, Entry, Results, Row, Table, build_table
+from limbeck.report.table import ABOVE, Entry, Row, Table, build_table
+from limbeck.study.analysis.results import StudyResults
 
 _NAME = 8
 _VALUE = 15
 
 
-def print_report(results: Results, console: Console) -> None:
+def print_report(results: StudyResults, console: Console) -> None:
     """The finding, one table per measure, and everything a reader must know about missing values."""
     table = build_table(results)
     finding = state_finding(results, table)
-    console.print(Text(str(results["name"]), style="bold"))
-    if results.get("rehearsal"):
+    console.print(Text(results.name, style="bold"))
+    if results.rehearsal:
         console.print(Text(REHEARSAL, style="bold red"))
     console.print(Text(finding.headline))
     for sentence in finding.details:
@@ -34,9 +35,9 @@ def print_report(results: Results, console: Console) -> None:
     for note in table.notes:
         console.print(Text(note, style="yellow"))
     for cell in unfinished_cells(results):
-        if cell.get("error"):
-            name = f"{cell['recipe']} on {cell['backbone']}, seed {cell['seed']}"
-            console.print(Text(f"failed: {name}: {cell['error']}", style="red"))
+        if cell.error:
+            name = f"{cell.recipe} on {cell.backbone}, seed {cell.seed}"
+            console.print(Text(f"failed: {name}: {cell.error}", style="red"))
     for warning in other_warnings(results):
         console.print(Text(f"warning: {warning}", style="yellow"))
 

@@ -1,24 +1,22 @@
 """The signs of terms: recipes of a backbone that bear the same one differ in nothing but the objective."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from limbeck.report.formats import enumerate_words
+from limbeck.study.analysis.results import StudyResults
 
 
-def sign(results: Mapping[str, Any], backbone: str, recipe: str) -> str:
+def sign(results: StudyResults, backbone: str, recipe: str) -> str:
     """The sign of a recipe's terms (†, ‡, …), nothing for the commonest ones."""
-    return str((results.get("terms") or {}).get(backbone, {}).get(recipe, ""))
+    return results.terms.get(backbone, {}).get(recipe, "")
 
 
-def signed_recipe(results: Mapping[str, Any], backbone: str, recipe: str) -> str:
+def signed_recipe(results: StudyResults, backbone: str, recipe: str) -> str:
     """A recipe with the sign of its terms."""
     return f"{recipe}{sign(results, backbone, recipe)}"
 
 
-def terms_notes(results: Mapping[str, Any]) -> list[str]:
+def terms_notes(results: StudyResults) -> list[str]:
     """What the signs in a table mean; nothing where there are none."""
-    signs = {found for recipes in (results.get("terms") or {}).values() for found in recipes.values() if found}
+    signs = {found for recipes in results.terms.values() for found in recipes.values() if found}
     if not signs:
         return []
     ordered = sorted(signs, key=lambda found: (len(found), "†‡§¶".index(found[0])))

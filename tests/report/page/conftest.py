@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typed_results import typed
 
 from limbeck.report import to_html
 
@@ -38,7 +39,7 @@ def open_page(browser: "Browser", tmp_path: Path) -> Iterator[Callable[..., "Pag
 
     def show(results: dict[str, Any], queries: dict[str, Any] | None = None, **media: Any) -> "Page":
         path = tmp_path / "report.html"
-        path.write_text(to_html(results, queries), encoding="utf-8")
+        path.write_text(to_html(typed(results), queries), encoding="utf-8")
         page = context.new_page()
         page.emulate_media(**media)
         page.on("console", lambda message: said.append(message.text))

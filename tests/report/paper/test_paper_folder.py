@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typed_results import typed
 
 from limbeck.report.paper import write_paper
 from limbeck.report.paper.compare_published import beside_markdown
@@ -26,7 +27,7 @@ DOCUMENT = r"""\documentclass{article}\usepackage[T1]{fontenc}\usepackage[margin
 @pytest.fixture(scope="module")
 def written(paper: Results, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     folder = tmp_path_factory.mktemp("report")
-    return folder, write_paper(paper, folder)[1]
+    return folder, write_paper(typed(paper), folder)[1]
 
 
 def test_a_study_of_the_papers_shape_gets_every_figure_as_pdf_and_svg(written: tuple[Path, list[str]]) -> None:
@@ -55,7 +56,7 @@ def test_equal_results_give_equal_bytes_and_a_rehearsal_is_marked_on_every_pictu
     # One recipe on one backbone is enough, and quick.
     small = {**paper, "backbones": paper["backbones"][:1], "recipes": paper["recipes"][:1]}
     for name, rehearsal in (("a", False), ("b", False), ("c", True)):
-        write_paper({**small, "rehearsal": rehearsal}, tmp_path / name)
+        write_paper(typed({**small, "rehearsal": rehearsal}), tmp_path / name)
     for path in (tmp_path / "a").rglob("*.*"):
         there = path.relative_to(tmp_path / "a")
         assert path.read_bytes() == (tmp_path / "b" / there).read_bytes()
@@ -85,7 +86,7 @@ def test_measured_means_stand_beside_the_published_ones_of_the_same_lists(writte
 def test_another_budget_than_the_published_is_said_beside_the_recipe(paper: Results) -> None:
     changed = copy.deepcopy(paper)
     changed["recipes"][0]["stages"][0]["steps"] = 100_000
-    rows = beside_markdown(*beside_published(Scores(changed)), "paper").splitlines()
+    rows = beside_markdown(*beside_published(Scores(typed(changed))), "paper").splitlines()
     assert all("| BCE (100,000 steps) |" in row for row in rows if "| BCE" in row)
     assert any("| Hinge |" in row for row in rows)
 
@@ -103,16 +104,16 @@ def test_averages_over_suites_bear_marks_of_significance_over_seeds(paper: Resul
         "backbone": "bert-base", "recipe": "BCE", "collection": "beir13", "measure": "nDCG@10", "difference": -0.1,
         "corrected_p": 0.001, "corrected_seeds_p": 0.01,
     }  # fmt: skip
-    marked = heat_table(Scores({**paper, "suite_comparisons": [compared]}))
+    marked = heat_table(Scores(typed({**paper, "suite_comparisons": [compared]})))
     assert marked.count(r"^{\blacktriangledown}") == 2, "one cell and the caption"
     by_chance = {**compared, "corrected_seeds_p": 0.2}
-    assert heat_table(Scores({**paper, "suite_comparisons": [by_chance]})).count(r"^{\blacktriangledown}") == 1
+    assert heat_table(Scores(typed({**paper, "suite_comparisons": [by_chance]}))).count(r"^{\blacktriangledown}") == 1
 
 
 def test_what_cannot_be_matched_is_counted(paper: Results) -> None:
     changed = copy.deepcopy(paper)
     changed["recipes"][0]["stages"][0]["lists"] = "own"
-    pairs, notes = beside_published(Scores(changed))
+    pairs, notes = beside_published(Scores(typed(changed)))
     assert not [pair for pair in pairs if pair.recipe == "BCE"]
     assert any(note.startswith("9 of 54 configurations are in no published table: ettin-17m · BCE") for note in notes)
     unmatched = sum(int(note.split()[0]) for note in notes if "without a counterpart" in note)
@@ -123,7 +124,7 @@ def test_a_missing_seed_is_marked_and_cannot_be_bold(paper: Results, tmp_path: P
     changed = copy.deepcopy(paper)
     lost = next(c for c in changed["cells"] if (c["backbone"], c["recipe"]) == ("ettin-150m", "InfoNCE"))
     lost["state"] = "failed"
-    write_paper({**changed, "backbones": changed["backbones"][-4:]}, tmp_path)
+    write_paper(typed({**changed, "backbones": changed["backbones"][-4:]}), tmp_path)
     line = next(
         x for x in (tmp_path / "tables" / "main.tex").read_text().splitlines() if "& InfoNCE &" in x and "$^{2}$" in x
     )
@@ -134,7 +135,7 @@ def test_an_objective_on_two_lists_gets_a_figure_of_negatives(paper: Results, tm
     changed = {**copy.deepcopy(paper), "backbones": paper["backbones"][:1]}
     changed["recipes"][1]["stages"][0]["objective"] = "BCE"
     changed["recipes"][1]["stages"][0]["lists"] = "top500"
-    files, left_out = write_paper(changed, tmp_path)
+    files, left_out = write_paper(typed(changed), tmp_path)
     assert {"negatives-in-domain.pdf", "negatives-ood.svg"} <= {path.name for path in files}
     assert not any(line.startswith("negatives") for line in left_out)
     assert any(line.startswith("scaling") for line in left_out)
@@ -152,10 +153,10 @@ def test_every_published_figure_is_carried(shared_data: Path) -> None:
 
 def test_a_figure_that_is_drawn_no_more_is_removed_and_other_files_stay(paper: Results, tmp_path: Path) -> None:
     small = {**paper, "backbones": paper["backbones"][:1], "recipes": paper["recipes"][:1]}
-    write_paper(small, tmp_path)
+    write_paper(typed(small), tmp_path)
     figures = tmp_path / "figures"
     (figures / "mine.pdf").write_text("mine")
     drawn = {path.name for path in figures.iterdir()}
     assert {"training-loss.pdf", "training-loss.svg"} < drawn
-    write_paper({**small, "cells": [{**cell, "curve": []} for cell in paper["cells"]]}, tmp_path)
+    write_paper(typed({**small, "cells": [{**cell, "curve": []} for cell in paper["cells"]]}), tmp_path)
     assert {path.name for path in figures.iterdir()} == drawn - {"training-loss.pdf", "training-loss.svg"}

@@ -10,7 +10,7 @@ from limbeck.cli import app
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.evaluation import analyse_factors
 from limbeck.study.analysis.factors import figures, read_table, select, study_table
-from limbeck.study.analysis.results import gather
+from limbeck.study.analysis.gather import gather
 
 HEAD = "backbone,objective,collection,measure,seed,value\n"
 
@@ -41,7 +41,8 @@ def test_a_table_is_analysed_by_its_factors(tmp_path: Path) -> None:
 
 
 def test_a_study_is_analysed_by_backbone_objective_and_negatives(finished: Path) -> None:
-    read = study_table(gather(finished))
+    results = gather(finished)
+    read = study_table(results.recipes, results.cells)
     assert {row["recipe"] for _, row in read.rows} == {"BCE", "TwoStage"}
     some = select(read, {"measure": ["nDCG@10"]})
     data = figures(some, ["objective"])

@@ -1,12 +1,13 @@
 import itertools
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 from scipy.stats import ttest_1samp
 
+from limbeck.core.files import plain
 from limbeck.evaluation import holm, minimum_detectable_difference, over_queries_and_seeds, pair, paired_t
 from limbeck.study.analysis.comparisons import (
     Trained,
@@ -15,14 +16,15 @@ from limbeck.study.analysis.comparisons import (
     compare_recipes,
     compare_with_first_stage,
 )
-from limbeck.study.analysis.results import _curves, gather
+from limbeck.study.analysis.gather import _curves, gather
+from limbeck.study.analysis.results import QueryCounts, StudyResults
 from limbeck.study.config.study import load_study
-from limbeck.study.plan.audit import differences
+from limbeck.study.plan.audit import FactorDifference, differences
 from limbeck.study.run.store import Store
 
 
 @pytest.fixture(scope="module")
-def results(finished: Path) -> dict[str, Any]:
+def results(finished: Path) -> StudyResults:
     return gather(finished)
 
 
@@ -37,39 +39,40 @@ def exact_p(differences: np.ndarray) -> float:
     return float(np.mean([total >= abs(differences.sum()) - 1e-12 for total in sums]))
 
 
-def test_results_are_plain_json(results: dict[str, Any]) -> None:
-    assert json.loads(json.dumps(results, allow_nan=False)) == results
+def test_results_written_as_json_are_read_back_equal(results: StudyResults) -> None:
+    text = json.dumps(plain(results), allow_nan=False)
+    assert TypeAdapter(StudyResults).validate_json(text, strict=True) == results
 
 
-def test_means_and_differences_are_those_of_the_per_query_values(results: dict[str, Any], finished: Path) -> None:
+def test_means_and_differences_are_those_of_the_per_query_values(results: StudyResults, finished: Path) -> None:
     index = Store(finished).read_index()
     first_key = index["first_stage"]["evaluations"]["mini/test"]
-    assert len(results["comparisons"]) == 4
+    assert len(results.comparisons) == 4
     p_values: dict[str, list[float]] = {}
-    for row in results["comparisons"]:
-        first = np.array(list(per_query(finished, None, first_key, row["measure"]).values()))
+    for row in results.comparisons:
+        first = np.array(list(per_query(finished, None, first_key, row.measure).values()))
         seeds = np.array(
             [
-                list(per_query(finished, cell["id"], cell["evaluations"]["mini/test"], row["measure"]).values())
+                list(per_query(finished, cell["id"], cell["evaluations"]["mini/test"], row.measure).values())
                 for cell in index["cells"]
-                if cell["recipe"] == row["recipe"]
+                if cell["recipe"] == row.recipe
             ]
         )
         assert seeds.shape == (2, 4)
-        assert row["seeds"] == pytest.approx(seeds.mean(1))
-        assert row["mean"] == pytest.approx(seeds.mean())
-        assert row["std"] == pytest.approx(abs(seeds.mean(1)[0] - seeds.mean(1)[1]) / np.sqrt(2))
-        assert row["first_stage"] == pytest.approx(first.mean())
+        assert row.seeds == pytest.approx(seeds.mean(1))
+        assert row.mean == pytest.approx(seeds.mean())
+        assert row.std == pytest.approx(abs(seeds.mean(1)[0] - seeds.mean(1)[1]) / np.sqrt(2))
+        assert row.first_stage == pytest.approx(first.mean())
         difference = seeds.mean(0) - first
-        assert row["difference"] == pytest.approx(difference.mean())
-        assert row["randomisation_p"] == pytest.approx(exact_p(difference))
-        assert row["t_p"] == pytest.approx(paired_t(difference))
-        assert (row["wins"], row["losses"]) == ((difference > 0).sum(), (difference < 0).sum())
-        assert row["wins"] + row["ties"] + row["losses"] == row["queries"] == 4
-        assert row["ci"][0] <= row["difference"] <= row["ci"][1]
-        p_values.setdefault(row["measure"], []).append(row["randomisation_p"])
+        assert row.difference == pytest.approx(difference.mean())
+        assert row.randomisation_p == pytest.approx(exact_p(difference))
+        assert row.t_p == pytest.approx(paired_t(difference))
+        assert (row.wins, row.losses) == ((difference > 0).sum(), (difference < 0).sum())
+        assert row.wins + row.ties + row.losses == row.queries == 4
+        assert row.ci[0] <= row.difference <= row.ci[1]
+        p_values.setdefault(row.measure, []).append(row.randomisation_p)
     for measure, family in p_values.items():
-        corrected = [row["corrected_p"] for row in results["comparisons"] if row["measure"] == measure]
+        corrected = [row.corrected_p for row in results.comparisons if row.measure == measure]
         low, high = sorted(family)
         assert sorted(corrected) == pytest.approx([min(1, 2 * low), max(min(1, 2 * low), high)])
 
@@ -87,29 +90,29 @@ def test_holm_spans_recipes_and_collections_of_one_measure() -> None:
     ]
     rows = compare_with_first_stage(trained, first, ["AP", "RR"])
     for measure in ("AP", "RR"):
-        family = [row for row in rows if row["measure"] == measure]
+        family = [row for row in rows if row.measure == measure]
         assert len(family) == 4
-        assert [row["corrected_p"] for row in family] == holm([row["randomisation_p"] for row in family])
-        assert [row["corrected_seeds_p"] for row in family] == holm([row["seeds_p"] for row in family])
+        assert [row.corrected_p for row in family] == holm([row.randomisation_p for row in family])
+        assert [row.corrected_seeds_p for row in family] == holm([row.seeds_p for row in family])
         for row in family:
-            one = next(one for one in trained if one.recipe == row["recipe"])
-            pairs = pair({"x": one.seeds(row["collection"], measure)}, {"x": [first[row["collection"]][measure]]})
-            assert row["detectable"] == minimum_detectable_difference(over_queries_and_seeds(pairs), 0.05 / 4)
-        assert all(row["significant"] == (row["corrected_seeds_p"] < 0.05) for row in family)
-    assert any(row["significant"] for row in rows)
+            one = next(one for one in trained if one.recipe == row.recipe)
+            pairs = pair({"x": one.seeds(row.collection, measure)}, {"x": [first[row.collection][measure]]})
+            assert row.detectable == minimum_detectable_difference(over_queries_and_seeds(pairs), 0.05 / 4)
+        assert all(row.significant == (row.corrected_seeds_p < 0.05) for row in family)
+    assert any(row.significant for row in rows)
 
 
-def test_every_two_recipes_are_compared_and_told_apart(results: dict[str, Any]) -> None:
-    [pair] = results["pairwise"]
-    assert (pair["a"]["recipe"], pair["b"]["recipe"], pair["measure"]) == ("BCE", "TwoStage", "nDCG@10")
-    means = {row["recipe"]: row["mean"] for row in results["comparisons"] if row["measure"] == "nDCG@10"}
-    assert pair["difference"] == pytest.approx(means["BCE"] - means["TwoStage"])
-    assert pair["ci"][0] <= pair["difference"] <= pair["ci"][1]
-    assert pair["wins"] + pair["ties"] + pair["losses"] == pair["queries"] == 4
-    assert 0 < pair["seeds_p"] == pair["corrected_seeds_p"] <= 1
-    [audit] = results["audit"]
-    factors = {factor["factor"]: (factor["a"], factor["b"]) for factor in audit["factors"]}
-    assert pair["differs"] == list(factors)
+def test_every_two_recipes_are_compared_and_told_apart(results: StudyResults) -> None:
+    [pair] = results.pairwise
+    assert (pair.a.recipe, pair.b.recipe, pair.measure) == ("BCE", "TwoStage", "nDCG@10")
+    means = {row.recipe: row.mean for row in results.comparisons if row.measure == "nDCG@10"}
+    assert pair.difference == pytest.approx(means["BCE"] - means["TwoStage"])
+    assert pair.ci[0] <= pair.difference <= pair.ci[1]
+    assert pair.wins + pair.ties + pair.losses == pair.queries == 4
+    assert 0 < pair.seeds_p == pair.corrected_seeds_p <= 1
+    [audit] = results.audit
+    factors = {factor.factor: (factor.a, factor.b) for factor in audit.factors}
+    assert pair.differs == tuple(factors)
     assert factors["stages"] == ("1", "2")
     assert factors["signal"] == ("labels of judgments", "labels of judgments, then teacher order of bert")
     assert factors["learning rate"] == ("0.001", "0.001, then 0.0005")
@@ -119,15 +122,15 @@ def test_every_two_recipes_are_compared_and_told_apart(results: dict[str, Any]) 
 
 
 def test_equal_facts_differ_in_nothing_and_an_absent_one_is_unknown() -> None:
-    assert differences({"x": "1"}, {"x": "1"}) == []
-    assert differences({"x": "1"}, {}) == [{"factor": "x", "a": "1", "b": "unknown"}]
+    assert differences({"x": "1"}, {"x": "1"}) == ()
+    assert differences({"x": "1"}, {}) == (FactorDifference("x", "1", "unknown"),)
 
 
-def test_first_stage_and_teacher_are_measured_on_the_same_candidates(results: dict[str, Any], finished: Path) -> None:
-    first, [teacher] = results["first_stage"], results["teachers"]
-    assert first["counts"] == {"mini/test": {"queries": 4, "scored": 4, "missing": 0, "short": 0}}
-    assert set(teacher["values"]["mini/test"]) == set(first["values"]["mini/test"]) == {"nDCG@10", "RR@10"}
-    assert first["description"].startswith("BM25(k1=0.9")
+def test_first_stage_and_teacher_are_measured_on_the_same_candidates(results: StudyResults, finished: Path) -> None:
+    first, [teacher] = results.first_stage, results.teachers
+    assert first.counts == {"mini/test": QueryCounts(queries=4, scored=4, missing=0, short=0)}
+    assert set(teacher.values["mini/test"]) == set(first.values["mini/test"]) == {"nDCG@10", "RR@10"}
+    assert first.description.startswith("BM25(k1=0.9")
 
 
 def test_two_recipes_are_compared_over_the_backbones_that_both_have() -> None:
@@ -146,19 +149,19 @@ def test_two_recipes_are_compared_over_the_backbones_that_both_have() -> None:
     ]
     alone = Trained("third", "r", values(9.0))
     [row] = compare_over_backbones([*trained, alone], ["x", "y"], "RR", {("large", "r", "s"): ["signal"]})
-    assert (row["a"], row["b"], row["backbones"]) == ("r", "s", ["small", "large"])
-    assert (row["ahead"], row["behind"]) == ([], ["small", "large"])
+    assert (row.a, row.b, row.backbones) == ("r", "s", ("small", "large"))
+    assert (row.ahead, row.behind) == ((), ("small", "large"))
 
     def mean(one: Trained) -> float:
         return float(np.mean([list(seed.values()) for name in one.values.values() for seed in name["RR"].values()]))
 
     small_r, small_s, large_r, large_s = map(mean, trained)
-    assert row["difference"] == pytest.approx((small_r + large_r - small_s - large_s) / 2)
-    assert row["queries"] == 18
-    assert row["differs"] == ["signal"]
-    assert 0 < row["seeds_p"] == row["corrected_seeds_p"] < 0.05
-    assert row["significant"]
-    assert row["corrected_equivalence_p"] is None
+    assert row.difference == pytest.approx((small_r + large_r - small_s - large_s) / 2)
+    assert row.queries == 18
+    assert row.differs == ("signal",)
+    assert 0 < row.seeds_p == row.corrected_seeds_p < 0.05
+    assert row.significant
+    assert row.corrected_equivalence_p is None
 
 
 def test_with_a_margin_every_two_recipes_are_tested_for_equivalence_corrected_together() -> None:
@@ -176,9 +179,9 @@ def test_with_a_margin_every_two_recipes_are_tested_for_equivalence_corrected_to
         )
         for a, b in (("r", "s"), ("r", "t"), ("s", "t"))
     ]
-    assert [row["equivalence_p"] for row in rows] == pytest.approx(p_values)
+    assert [row.equivalence_p for row in rows] == pytest.approx(p_values)
     smallest, *others = sorted(p_values)
-    assert rows[0]["corrected_equivalence_p"] == pytest.approx(3 * smallest)
+    assert rows[0].corrected_equivalence_p == pytest.approx(3 * smallest)
     assert smallest < 0.01 < 0.5 < min(others)
 
 
@@ -190,11 +193,11 @@ def test_a_suite_is_compared_as_the_mean_of_its_members_and_only_where_a_recipe_
     }
     trained = [Trained("b", "r", better), Trained("b", "s", {"x": better["x"]})]
     rows = compare_on_suites(trained, first, ["RR"], {"both": ["x", "y"], "one": ["x"]})
-    assert [(row["recipe"], row["collection"]) for row in rows] == [("r", "both"), ("r", "one"), ("s", "one")]
+    assert [(row.recipe, row.collection) for row in rows] == [("r", "both"), ("r", "one"), ("s", "one")]
     row = rows[0]
-    assert row["difference"] == pytest.approx(0.2)
-    assert row["mean"] == pytest.approx((0.1 + 0.1 + 0.35 + 0.3) / 2)
-    assert row["first_stage"] == pytest.approx((0.1 + 0.35) / 2)
+    assert row.difference == pytest.approx(0.2)
+    assert row.mean == pytest.approx((0.1 + 0.1 + 0.35 + 0.3) / 2)
+    assert row.first_stage == pytest.approx((0.1 + 0.35) / 2)
 
 
 def test_significance_rests_on_queries_and_seeds_where_there_are_several() -> None:
@@ -203,11 +206,11 @@ def test_significance_rests_on_queries_and_seeds_where_there_are_several() -> No
     seeds = {s: {str(n): 0.5 + shift + float(random.normal(0, 0.02)) for n in range(200)}
              for s, shift in ((1, 0.05), (2, -0.03))}  # fmt: skip
     [row] = compare_with_first_stage([Trained("b", "r", {"x": {"RR": seeds}})], first, ["RR"])
-    assert row["corrected_p"] < 0.001 < 0.05 < row["corrected_seeds_p"]
-    assert not row["significant"]
+    assert row.corrected_p < 0.001 < 0.05 < row.corrected_seeds_p
+    assert not row.significant
     [row] = compare_with_first_stage([Trained("b", "r", {"x": {"RR": {1: seeds[1]}}})], first, ["RR"])
-    assert row["corrected_seeds_p"] is None
-    assert row["significant"]
+    assert row.corrected_seeds_p is None
+    assert row.significant
 
 
 def test_a_curve_keeps_its_mean_in_at_most_200_points(tmp_path: Path) -> None:
@@ -216,12 +219,12 @@ def test_a_curve_keeps_its_mean_in_at_most_200_points(tmp_path: Path) -> None:
     log.write_text("\n".join(lines) + "\n")
     curve, _ = _curves(log)
     assert len(curve) == 200
-    assert curve[0] == [5, 3.0]
+    assert curve[0] == (5, 3.0)
     assert np.mean([loss for _, loss in curve]) == 500.5
 
 
 def test_a_study_without_validation_or_teachers_is_gathered_too(finished: Path, laboratory: Path) -> None:
     assert load_study(laboratory / "tiny.yaml").config.validation is not None
-    cells = gather(finished)["cells"]
-    assert [point[0] for point in cells[0]["validation"]] == [2, 4]
-    assert [point[0] for point in cells[0]["curve"]] == [1, 2, 3, 4]
+    cells = gather(finished).cells
+    assert [point[0] for point in cells[0].validation] == [2, 4]
+    assert [point[0] for point in cells[0].curve] == [1, 2, 3, 4]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typed_results import training
 
 from limbeck.study.config.study import load_study
 from limbeck.study.plan.audit import PLANNED, audit, audit_study, facts_of, measured_facts, terms
@@ -58,9 +59,9 @@ def test_recipes_on_equal_terms_differ_in_nothing_but_the_objective(
     tiny: dict[str, Any], study_file: Callable[..., Path]
 ) -> None:
     [pair] = audit_study(load_study(study_file(two_recipes(tiny))))
-    assert pair["factors"] == []
-    assert pair["objective_alone"]
-    assert pair["sentence"] == "BCE and InfoNCE differ in nothing but the objective."
+    assert pair.factors == ()
+    assert pair.objective_alone
+    assert pair.sentence == "BCE and InfoNCE differ in nothing but the objective."
 
 
 @pytest.mark.parametrize(
@@ -87,11 +88,11 @@ def test_every_factor_is_named_before_anything_is_trained(
     study = two_recipes(tiny)
     change(study)
     [pair] = audit_study(load_study(study_file(study)))
-    [found] = [each for each in pair["factors"] if each["factor"] == factor]
-    assert found["a"] != found["b"]
-    assert f"{factor} ({found['a']} / {found['b']})" in pair["sentence"]
-    assert pair["sentence"].endswith("cannot be put down to the objective alone.")
-    assert not pair["objective_alone"]
+    [found] = [each for each in pair.factors if each.factor == factor]
+    assert found.a != found.b
+    assert f"{factor} ({found.a} / {found.b})" in pair.sentence
+    assert pair.sentence.endswith("cannot be put down to the objective alone.")
+    assert not pair.objective_alone
 
 
 def test_what_all_recipes_have_in_common_is_stated_too(tiny: dict[str, Any], study_file: Callable[..., Path]) -> None:
@@ -107,25 +108,26 @@ def test_what_all_recipes_have_in_common_is_stated_too(tiny: dict[str, Any], stu
 
 def test_recipes_of_one_objective_are_told_apart_by_the_rest() -> None:
     [pair] = audit({"b": {"x": {"objective": "BCE", "steps": "1"}, "y": {"objective": "BCE", "steps": "2"}}})
-    assert pair["sentence"] == "x and y have the same objective, and differ in steps (1 / 2)."
-    assert not pair["objective_alone"]
+    assert pair.sentence == "x and y have the same objective, and differ in steps (1 / 2)."
+    assert not pair.objective_alone
     [same] = audit({"b": {"x": {"objective": "BCE"}, "y": {"objective": "BCE"}}})
-    assert same["sentence"] == "x and y have the same objective, and differ in nothing."
-    assert not same["objective_alone"]
+    assert same.sentence == "x and y have the same objective, and differ in nothing."
+    assert not same.objective_alone
 
 
 def test_only_recipes_of_one_backbone_are_compared() -> None:
     facts = {"objective": "BCE"}
-    assert audit({"b": {"x": facts}, "c": {"x": facts}}) == []
+    assert audit({"b": {"x": facts}, "c": {"x": facts}}) == ()
 
 
 def test_a_planned_fact_and_the_same_measured_are_equal() -> None:
     [pair] = audit({"b": {"x": {"objective": "A", "seeds": f"1{PLANNED}"}, "y": {"objective": "B", "seeds": "1"}}})
-    assert pair["objective_alone"]
+    assert pair.objective_alone
 
 
 def test_cut_passages_are_a_share_of_all_pairs() -> None:
-    facts = measured_facts([{"pairs": 100, "cut_pairs": 5, "tokens": 10}, {"pairs": 300, "cut_pairs": 5}], [2, 1])
+    one, other = (training(pairs=pairs, tokens=10, cut_pairs=5) for pairs in (100, 300))
+    facts = measured_facts([one, other], [2, 1])
     assert facts == {"seeds": "1, 2", "pairs trained on": "200", "tokens seen": "10", "passages cut": "2.5%"}
 
 

@@ -12,7 +12,7 @@ from limbeck.core.errors import UsageError
 from limbeck.core.yaml_file import read_yaml
 from limbeck.lists import Conversion, convert, format_names, read_lists
 from limbeck.report import write_report
-from limbeck.study.analysis.results import gather
+from limbeck.study.analysis.gather import gather
 from limbeck.study.config.study import load_study
 from limbeck.study.plan.plan import plan_study
 from limbeck.study.rehearsal.collections import write_collection
@@ -64,26 +64,26 @@ def rehearsed(paper: Path) -> Path:
 
 def test_every_stage_of_a_slice_of_the_paper_runs_without_network(rehearsed: Path) -> None:
     results = gather(rehearsed)
-    assert [cell["state"] for cell in results["cells"]] == ["done"] * 12
-    assert len({cell["id"] for cell in results["cells"]}) == 12  # no backbone stands in for another one
-    assert {name for cell in results["cells"] for name in cell["values"]} == {
+    assert [cell.state for cell in results.cells] == ["done"] * 12
+    assert len({cell.id for cell in results.cells}) == 12  # no backbone stands in for another one
+    assert {name for cell in results.cells for name in cell.values} == {
         "msmarco-passage/trec-dl-2019/judged", "msmarco-passage/trec-dl-2020/judged", "beir/arguana",
         "disks45/nocr/trec-robust-2004",
     }  # fmt: skip
-    assert results["first_stage"]["description"].startswith("Splade(model=")
-    assert all(len(cell["validation"]) == 2 for cell in results["cells"])
-    assert "trec-dl" in results["cells"][0]["suites"]
-    assert {recipe["stages"][0]["lists"] for recipe in results["recipes"]} == {"triples", "colbert500", "rankzephyr"}
+    assert results.first_stage.description.startswith("Splade(model=")
+    assert all(len(cell.validation) == 2 for cell in results.cells)
+    assert "trec-dl" in results.cells[0].suites
+    assert {recipe.stages[0].lists for recipe in results.recipes} == {"triples", "colbert500", "rankzephyr"}
 
 
 def test_a_rehearsal_is_marked_as_one(rehearsed: Path, tmp_path: Path, finished: Path) -> None:
     results = gather(rehearsed)
-    assert results["rehearsal"] is True
+    assert results.rehearsal is True
     write_report(results, tmp_path)
     for name in ("report.html", "report.md", "table.tex"):
         assert (tmp_path / name).read_text().count("Rehearsal: tiny stand-ins") >= 1, name
     assert json.loads((tmp_path / "results.json").read_text())["rehearsal"] is True
-    assert gather(finished)["rehearsal"] is False
+    assert gather(finished).rehearsal is False
 
 
 def test_backbones_are_of_their_own_architecture_and_tokeniser(rehearsed: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_rehearsal_goes_on_and_does_nothing_twice(rehearsed: Path, paper: Path
 
 def test_the_same_study_is_rehearsed_with_the_same_bytes(rehearsed: Path, paper: Path, tmp_path: Path) -> None:
     again = prepare_rehearsal(load_study(paper, with_files=False), tmp_path)
-    assert [cell.id for cell in plan_study(again).cells] == [cell["id"] for cell in gather(rehearsed)["cells"]]
+    assert [cell.id for cell in plan_study(again).cells] == [cell.id for cell in gather(rehearsed).cells]
 
 
 @pytest.mark.parametrize("file", sorted(STUDIES.glob("*.yaml")), ids=lambda file: file.stem)
@@ -163,9 +163,9 @@ def test_a_study_of_ones_own_is_rehearsed_with_every_kind_of_source(
     tiny["validation"]["first_stage"] = "given"
     study = load_study(study_file(tiny), with_files=False)
     assert run_study(prepare_rehearsal(study, tmp_path), tmp_path)["done"] == 1
-    [cell] = gather(tmp_path)["cells"]
-    assert [stage["steps"] for stage in cell["training"]["stages"]][::2] == [4, 4]
-    assert cell["values"].keys() == {"mini/test"}
+    [cell] = gather(tmp_path).cells
+    assert [stage.steps for stage in cell.training.stages][::2] == [4, 4]
+    assert cell.values.keys() == {"mini/test"}
     text = " ".join(unproved(study))
     assert "absent/test.run.gz" in text
     assert "../absent/train.run.gz" in text

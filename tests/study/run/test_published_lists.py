@@ -8,7 +8,7 @@ from rich.console import Console
 from limbeck.collections import load_collection
 from limbeck.lists import Conversion, Lists, convert, lists_from_run, read_lists
 from limbeck.runs import read_run
-from limbeck.study.analysis.results import gather
+from limbeck.study.analysis.gather import gather
 from limbeck.study.config.study import StudyError, load_study
 from limbeck.study.run.artifacts import Materials
 from limbeck.study.run.execute import run_study
@@ -43,8 +43,8 @@ def test_a_published_file_is_trained_on_by_its_formats_name(
 ) -> None:
     path = study_file(only(tiny, {"format": "hofstaetter", "path": "scores.tsv"}, "MarginMSE"))
     assert run_study(load_study(path), tmp_path)["done"] == 1
-    (cell,) = gather(tmp_path)["cells"]
-    assert (cell["state"], cell["training"]["stages"][0]["lists"]) == ("done", 5)
+    (cell,) = gather(tmp_path).cells
+    assert (cell.state, cell.training.stages[0].lists) == ("done", 5)
 
 
 def test_a_study_and_the_command_make_the_same_lists(

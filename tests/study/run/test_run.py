@@ -16,7 +16,7 @@ from limbeck.evaluation import measure_run, rerank
 from limbeck.lists import read_lists
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import read_run
-from limbeck.study.analysis.results import gather
+from limbeck.study.analysis.gather import gather
 from limbeck.study.config.study import load_study
 from limbeck.study.run.execute import run_study
 from limbeck.study.run.status import status
@@ -55,8 +55,8 @@ def test_every_cell_is_finished_and_evaluated(finished: Path) -> None:
 
 
 def test_the_two_stages_of_a_recipe_train_on_their_own_lists(finished: Path) -> None:
-    cell = next(cell for cell in gather(finished)["cells"] if cell["recipe"] == "TwoStage")
-    assert [(stage["objective"], stage["steps"], stage["usable_lists"]) for stage in cell["training"]["stages"]] == [
+    cell = next(cell for cell in gather(finished).cells if cell.recipe == "TwoStage")
+    assert [(stage.objective, stage.steps, stage.usable_lists) for stage in cell.training.stages] == [
         ("InfoNCE", 2, 5),
         ("RankNet", 3, 5),
     ]
@@ -65,13 +65,13 @@ def test_the_two_stages_of_a_recipe_train_on_their_own_lists(finished: Path) -> 
 
 
 def test_values_are_those_of_the_saved_model(finished: Path, laboratory: Path) -> None:
-    cell = gather(finished)["cells"][0]
+    cell = gather(finished).cells[0]
     [key] = Store(finished).read_index()["first_stage"]["evaluations"].values()
     candidates = read_run(Store(finished).evaluation(None, key) / "run.gz")
     collection = load_collection(str(laboratory / "mini" / "test"))
-    encoder = CrossEncoder.load(finished / "cells" / cell["id"] / "model", max_length=20)
+    encoder = CrossEncoder.load(finished / "cells" / cell.id / "model", max_length=20)
     found = measure_run(collection, rerank(encoder, collection, candidates, 10), ["nDCG@10", "RR@10"])
-    assert cell["values"]["mini/test"] == {measure: found.mean(measure) for measure in found.measures}
+    assert cell.values["mini/test"] == {measure: found.mean(measure) for measure in found.measures}
 
 
 def test_running_again_does_nothing(output: Path, laboratory: Path) -> None:
@@ -106,7 +106,7 @@ def test_another_measure_costs_no_re_ranking(
     monkeypatch.delattr(execution, "rerank")
     tiny["evaluation"]["measures"].append("AP")
     assert run_study(load_study(study_file(tiny)), output)["done"] == 4
-    assert set(gather(output)["cells"][0]["values"]["mini/test"]) == {"nDCG@10", "RR@10", "AP"}
+    assert set(gather(output).cells[0].values["mini/test"]) == {"nDCG@10", "RR@10", "AP"}
 
 
 def test_another_test_collection_costs_no_training(
@@ -115,7 +115,7 @@ def test_another_test_collection_costs_no_training(
     monkeypatch.delattr(execution, "train")
     tiny["collections"]["test"].append("mini/train")
     assert run_study(load_study(study_file(tiny)), output)["done"] == 4
-    assert set(gather(output)["cells"][0]["values"]) == {"mini/test", "mini/train"}
+    assert set(gather(output).cells[0].values) == {"mini/test", "mini/train"}
 
 
 def test_a_failing_cell_is_recorded_and_the_others_finish(
@@ -140,9 +140,9 @@ def test_a_failing_cell_is_recorded_and_the_others_finish(
     assert "Traceback" in (tmp_path / "cells" / cells[3]["id"] / "error.txt").read_text()
     assert not (tmp_path / "cells" / cells[0]["id"] / "error.txt").exists()
     results = gather(tmp_path)
-    assert [cell["values"] == {} for cell in results["cells"]] == [True, False, False, True]
-    assert sum("failed: " in warning for warning in results["warnings"]) == 2
-    assert [len(row["seeds"]) for row in results["comparisons"]] == [1, 1, 1, 1]
+    assert [cell.values == {} for cell in results.cells] == [True, False, False, True]
+    assert sum("failed: " in warning for warning in results.warnings) == 2
+    assert [len(row.seeds) for row in results.comparisons] == [1, 1, 1, 1]
 
     monkeypatch.setattr(execution, "train", real)
     assert run_study(study, tmp_path) == {"kept": 2, "done": 2, "failed": 0, "elsewhere": 0}
@@ -162,7 +162,7 @@ def test_an_interrupted_study_goes_on_and_ends_as_if_nothing_had_happened(
     monkeypatch.setattr(execution, "rerank", real)
     assert run_study(study, tmp_path)["done"] == 4
     ours, theirs = gather(tmp_path), gather(finished)
-    assert ours["comparisons"] == theirs["comparisons"]
+    assert ours.comparisons == theirs.comparisons
 
 
 def test_a_cell_that_another_process_runs_is_left_to_it(output: Path, laboratory: Path) -> None:
@@ -184,9 +184,9 @@ def test_cells_of_two_studies_that_are_equal_are_trained_once(
     tiny["recipes"] = {"Same": tiny["recipes"]["BCE"], "Again": tiny["recipes"]["BCE"]}
     assert run_study(load_study(study_file(tiny)), output) == {"kept": 4, "done": 0, "failed": 0, "elsewhere": 0}
     results = gather(output)
-    assert results["name"] == "another"
-    assert {cell["recipe"] for cell in results["cells"]} == {"Same", "Again"}
-    assert results["pairwise"][0]["difference"] == 0
+    assert results.name == "another"
+    assert {cell.recipe for cell in results.cells} == {"Same", "Again"}
+    assert results.pairwise[0].difference == 0
 
 
 def test_progress_names_each_cell_with_its_measures(
@@ -205,7 +205,7 @@ def test_several_training_collections_are_one(tmp_path: Path, study_file: Callab
     tiny["collections"]["train"] = ["mini/train@1/2", "mini/train@2/2"]
     tiny["seeds"] = [1]
     assert run_study(load_study(study_file(tiny)), tmp_path)["done"] == 2
-    assert [stage["usable_lists"] for stage in gather(tmp_path)["cells"][1]["training"]["stages"]] == [5, 5]
+    assert [stage.usable_lists for stage in gather(tmp_path).cells[1].training.stages] == [5, 5]
 
 
 def test_a_first_stage_that_two_recipes_share_is_trained_once(
@@ -224,10 +224,10 @@ def test_a_first_stage_that_two_recipes_share_is_trained_once(
     assert run_study(load_study(study_file(tiny)), tmp_path)["done"] == 3
     assert len(steps) == 2 + 3 + 3
     assert not (tmp_path / "shared" / "prefixes").exists()
-    cells = {cell["recipe"]: cell for cell in gather(tmp_path)["cells"]}
-    alone = next(cell for cell in gather(finished)["cells"] if (cell["recipe"], cell["seed"]) == ("TwoStage", 1))
-    assert cells["Both"]["values"] == alone["values"]
-    weights = [folder / "cells" / alone["id"] / "model" / "model.safetensors" for folder in (tmp_path, finished)]
+    cells = {cell.recipe: cell for cell in gather(tmp_path).cells}
+    alone = next(cell for cell in gather(finished).cells if (cell.recipe, cell.seed) == ("TwoStage", 1))
+    assert cells["Both"].values == alone.values
+    weights = [folder / "cells" / alone.id / "model" / "model.safetensors" for folder in (tmp_path, finished)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
@@ -239,7 +239,7 @@ def test_a_list_source_may_take_some_of_the_training_collections(
     tiny["seeds"] = [1]
     assert run_study(load_study(study_file(tiny)), tmp_path)["done"] == 2
     # The tiny collection's documents are one sentence each.
-    assert [stage["usable_lists"] for stage in gather(tmp_path)["cells"][1]["training"]["stages"]] == [5, 5 + 24]
+    assert [stage.usable_lists for stage in gather(tmp_path).cells[1].training.stages] == [5, 5 + 24]
 
 
 def test_training_leaves_the_global_random_state_alone(tmp_path: Path, laboratory: Path, finished: Path) -> None:

@@ -6,20 +6,21 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from limbeck.study.analysis.results import gather
+from limbeck.core.errors import DataError
+from limbeck.study.analysis.gather import gather
 from limbeck.study.config.study import load_study
 from limbeck.study.run.artifacts import Materials
-from limbeck.study.run.leaks import leak_warnings, planned_searches, search_leaks
-from limbeck.study.run.store import Store, read_json
+from limbeck.study.run.leaks import FoundLeaks, LeakSearch, as_search, leak_warnings, planned_searches, search_leaks
+from limbeck.study.run.store import Store, read_record
 
 
-def searched(study_path: Path, output: Path) -> tuple[list[dict[str, Any]], Materials]:
+def searched(study_path: Path, output: Path) -> tuple[list[LeakSearch], Materials]:
     """What is found in a study's lists and validation, searched without training."""
     study = load_study(study_path)
     materials = Materials(study.sources, Store(output), Console(quiet=True))
     search_leaks(study, materials)
     found = [
-        {**search, **read_json(materials.store.leaks(search["key"]))}
+        as_search(search, read_record(materials.store.leaks(search["key"]), FoundLeaks))
         for search in planned_searches(study)
         if materials.store.leaks(search["key"]).exists()
     ]
@@ -45,13 +46,13 @@ def test_test_queries_in_lists_and_validation_are_found_before_anything_is_train
     leaking: Path, tmp_path: Path
 ) -> None:
     found, _ = searched(leaking, tmp_path / "out")
-    assert [(each["kind"], each["name"], each["queries"]["exact"]) for each in found] == [
+    assert [(each.kind, each.name, each.queries.exact) for each in found] == [
         ("lists", "judged", 1),
         ("lists", "taught", 1),
         ("validation", "mini/valid", 1),
     ]
-    example = found[0]["queries"]["examples"][0]
-    assert (example["id"], example["of"], example["same"]) == ("q0", "q9", True)
+    example = found[0].queries.examples[0]
+    assert (example.id, example.of, example.same) == ("q0", "q9", True)
     warnings = list(leak_warnings(found))
     assert warnings[0].startswith(
         "leak: 1 of 4 test queries of mini/test stand word for word in the training lists judged"
@@ -79,24 +80,24 @@ def test_lists_that_cannot_be_made_leave_the_other_searches(
     tiny["lists"]["judged"] = {"format": "run", "path": "empty.run", "labels": "qrels", "sample": {}}
     leaking.write_text(json.dumps(tiny))
     found, _ = searched(leaking, tmp_path / "out")
-    assert [each["name"] for each in found] == ["taught", "mini/valid"]
+    assert [each.name for each in found] == ["taught", "mini/valid"]
 
 
 def test_results_tell_of_leaks_terms_and_facts(finished: Path) -> None:
     results = gather(finished)
-    assert [(leak["kind"], leak["name"], leak["test"]) for leak in results["leaks"]] == [
+    assert [(leak.kind, leak.name, leak.test) for leak in results.leaks] == [
         ("lists", "judged", "mini/test"),
         ("lists", "taught", "mini/test"),
         ("validation", "mini/valid", "mini/test"),
     ]
-    assert all(leak["documents"]["against"] > 0 for leak in results["leaks"])
-    assert results["terms"] == {"bert-1": {"BCE": "", "TwoStage": "†"}}
-    facts = results["facts"]["bert-1"]["BCE"]
+    assert all(leak.documents.against > 0 for leak in results.leaks)
+    assert results.terms == {"bert-1": {"BCE": "", "TwoStage": "†"}}
+    facts = results.facts["bert-1"]["BCE"]
     assert facts["seeds"] == "1, 2"
     assert facts["pairs trained on"] == "32"
     assert facts["passages cut"].endswith("%")
-    [pair] = results["audit"]
-    assert "cannot be put down to the objective alone" in pair["sentence"]
+    [pair] = results.audit
+    assert "cannot be put down to the objective alone" in pair.sentence
 
 
 def test_what_is_not_trained_yet_stands_as_planned(finished: Path, tmp_path: Path) -> None:
@@ -104,6 +105,20 @@ def test_what_is_not_trained_yet_stands_as_planned(finished: Path, tmp_path: Pat
     for cell in json.loads((output / "index.json").read_text())["cells"]:
         if cell["recipe"] == "TwoStage":
             shutil.rmtree(Store(output).cell(cell["id"]))
-    facts = gather(output)["facts"]["bert-1"]
+    facts = gather(output).facts["bert-1"]
     assert facts["BCE"]["seeds"] == "1, 2"
     assert facts["TwoStage"]["seeds"] == "1, 2 (planned)"
+
+
+@pytest.mark.parametrize(
+    ("damage", "place"),
+    [(lambda found: found["queries"].pop("exact"), "queries.exact"), (lambda found: found.clear(), "queries")],
+)
+def test_a_damaged_search_is_named_with_its_key(damage: Any, place: str, finished: Path, tmp_path: Path) -> None:
+    output = Path(shutil.copytree(finished, tmp_path / "out"))
+    path = sorted((output / "shared" / "leaks").iterdir())[0]
+    found = json.loads(path.read_text())
+    damage(found)
+    path.write_text(json.dumps(found))
+    with pytest.raises(DataError, match=rf"{path.name}: {place}: "):
+        gather(output)

@@ -6,7 +6,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 
 from limbeck.core.errors import LimbeckError
 from limbeck.lists import read_lists
-from limbeck.study.analysis.results import gather
+from limbeck.study.analysis.gather import gather
 from limbeck.study.config.study import load_study
 from limbeck.study.run.execute import run_study
 from limbeck.teachers.journal import read_journal
@@ -51,8 +51,8 @@ def test_an_ensemble_teaches_is_measured_and_scores_no_pair_twice(tiny, members,
     [lists] = [read_lists(path) for path in (tmp_path / "out" / "shared" / "lists").iterdir()]
     assert lists.signals == {"teacher_scores", "teacher_order"}
     assert lists.metadata["combine"] == "standardised"
-    [teacher] = gather(tmp_path / "out")["teachers"]
-    assert (teacher["name"], len(teacher["values"]["mini/test"])) == ("wise", 2)
+    [teacher] = gather(tmp_path / "out").teachers
+    assert (teacher.name, len(teacher.values["mini/test"])) == ("wise", 2)
     kept = {path: path.read_bytes() for path in (tmp_path / "out" / "shared" / "teachers").iterdir()}
     assert len(kept) == 2
     # Another list source of the same candidates finds all its scores there.
@@ -73,7 +73,7 @@ def test_an_llm_teaches_once_for_all_cells_and_its_key_is_kept_nowhere(
     assert server.headers[0]["Authorization"] == "Bearer sk-secret"
     [lists] = [read_lists(path) for path in (output / "shared" / "lists").iterdir()]
     assert lists.signals == {"teacher_order"}
-    assert gather(output)["teachers"] == []  # what it would cost to measure it is not asked for
+    assert gather(output).teachers == ()  # what it would cost to measure it is not asked for
     for path in output.rglob("*"):
         assert path.is_dir() or b"sk-secret" not in path.read_bytes()
     study["backbones"]["bert-1"]["learning_rate"] = 0.002

@@ -39,9 +39,9 @@ def bar_charts(scores: Scores) -> list[Drawing | NotDrawn]:
 def negatives_charts(scores: Scores) -> list[Drawing | NotDrawn]:
     """The same, a colour per objective and a hatching per list source, where an objective was trained on several."""
     stages = {
-        recipe["name"]: (recipe["stages"][0]["objective"], recipe["stages"][0]["lists"])
-        for recipe in scores.results["recipes"]
-        if len(recipe["stages"]) == 1
+        recipe.name: (recipe.stages[0].objective, recipe.stages[0].lists)
+        for recipe in scores.results.recipes
+        if len(recipe.stages) == 1
     }
     objectives = list(dict.fromkeys(objective for objective, _ in stages.values()))
     sources = list(dict.fromkeys(lists for _, lists in stages.values()))

@@ -115,9 +115,7 @@ def _cheap(scores: Scores) -> list[Cheap]:
             scored = {key: scores.score(*key, column) for key in _configurations(scores)}
             found.append(Cheap(f"{scores.measure} on {column.label}", remark, _means(scores, scored)))
     validated = {key: _validated(scores, *key) for key in _configurations(scores)}
-    measures = {
-        (cell.get("training") or {}).get("measure") for cell in scores.results["cells"] if cell["state"] == "done"
-    }
+    measures = {cell.training.measure for cell in scores.results.cells if cell.state == "done" and cell.training}
     means = _means(scores, validated)
     if means:
         measure = next((str(m) for m in sorted(filter(None, measures))), scores.measure)
@@ -128,7 +126,7 @@ def _cheap(scores: Scores) -> list[Cheap]:
 
 def _validated(scores: Scores, backbone: str, recipe: str) -> Score:
     cells = scores.cells(backbone, recipe)
-    values = [finite((cell.get("training") or {}).get("best_value")) for cell in cells if cell["state"] == "done"]
+    values = [finite(cell.training.best_value) for cell in cells if cell.state == "done" and cell.training]
     return Score(tuple(value for value in values if value is not None), len(cells))
 
 

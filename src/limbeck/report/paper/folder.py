@@ -15,10 +15,10 @@ from limbeck.report.paper.published import beside_published, rank_distillm_table
 from limbeck.report.paper.scaling import scaling_curves
 from limbeck.report.paper.scores import Scores
 from limbeck.report.paper.training import training_curves
-from limbeck.report.table import Results
+from limbeck.study.analysis.results import StudyResults
 
 
-def write_paper(results: Results, folder: str | os.PathLike[str]) -> tuple[list[Path], list[str]]:
+def write_paper(results: StudyResults, folder: str | os.PathLike[str]) -> tuple[list[Path], list[str]]:
     """Write `figures/*.pdf` and `.svg` with their captions, and `tables/*`; their paths, and what is left out and why.
 
     Equal results give equal bytes. Figures that an earlier report drew, and this one does not, are removed:
@@ -49,7 +49,7 @@ def write_paper(results: Results, folder: str | os.PathLike[str]) -> tuple[list[
         texts["tables/rank-distillm.tex"] = table
     pairs, notes = beside_published(scores)
     if pairs:
-        title = f"{results['name']} beside published figures" + (" (rehearsal: no results)" if scores.rehearsal else "")
+        title = f"{results.name} beside published figures" + (" (rehearsal: no results)" if scores.rehearsal else "")
         texts["tables/published.md"] = beside_markdown(pairs, notes, title)
         texts["tables/published.csv"] = beside_csv(pairs, scores.rehearsal)
         texts["tables/published.tex"] = beside_latex(pairs, scores.measure, remark(scores))

@@ -1,14 +1,14 @@
 """LaTeX tables of a paper: the main heat table, and every collection with its suite's average."""
 
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from limbeck.report.formats import plural
 from limbeck.report.latex import escape
 from limbeck.report.paper.scores import Column, Score, Scores
 from limbeck.report.phrases import test_name
-from limbeck.report.table import ABOVE, ALPHA, decisive_p, finite, mark
+from limbeck.report.table import ABOVE, ALPHA, mark
+from limbeck.study.analysis.comparisons import FirstStageDifference
 
 HEAD = "% \\usepackage[T1]{fontenc}\n% \\usepackage{booktabs,amssymb,graphicx}\n% \\usepackage[table]{xcolor}\n"
 _SHADE = 20  # per cent of colour at a column's extremes
@@ -50,13 +50,13 @@ def _table(scores: Scores, columns: Sequence[Column], words: str, digits: int, f
         for scored in zip(*found.values(), strict=True)
     ]
     compared = {
-        (c["backbone"], c["recipe"], c["collection"]): c
-        for c in (*(scores.results.get("comparisons") or ()), *(scores.results.get("suite_comparisons") or ()))
-        if c["measure"] == scores.measure
+        (c.backbone, c.recipe, c.collection): c
+        for c in (*scores.results.comparisons, *scores.results.suite_comparisons)
+        if c.measure == scores.measure
     }
     lines, last = [], ""
     first = [scores.first_stage(column) for column in columns]
-    name = escape((scores.results.get("first_stage") or {}).get("name", "first stage"))
+    name = escape(scores.results.first_stage.name)
     lines.append(
         rf"\multicolumn{{2}}{{l}}{{{name} (first stage)}} & " + " & ".join(_number(v, digits, factor) for v in first)
     )
@@ -77,7 +77,7 @@ def _table(scores: Scores, columns: Sequence[Column], words: str, digits: int, f
         lines.append(f"{rule}{escape(backbone) if backbone != last else ''} & {escape(recipe)} & {' & '.join(cells)}")
         last = backbone
     caption = (
-        f"{remark(scores)}{escape(scores.results['name'])}: {escape(scores.measure)}, mean over "
+        f"{remark(scores)}{escape(scores.results.name)}: {escape(scores.measure)}, mean over "
         f"{plural(scores.seeds, 'seed')}. {words} Bold: the highest of a column among configurations with all seeds. "
         rf"$^{{\blacktriangle}}$/$^{{\blacktriangledown}}$: significantly above/below the first stage "
         rf"({escape(test_name(scores.results))}, Holm-corrected $p<{ALPHA}$); $^{{n}}$: mean over so many seeds only."
@@ -107,7 +107,7 @@ def _cell(
     score: Score,
     means: Sequence[float],
     best: float | None,
-    comparison: Mapping[str, Any] | None,
+    comparison: FirstStageDifference | None,
     digits: int,
     factor: int,
     shaded: bool,
@@ -118,7 +118,7 @@ def _cell(
     if score.complete and round(score.mean * factor, digits) == best:
         text = rf"\textbf{{{text}}}"
     if comparison:
-        sign = mark(finite(comparison["difference"]), decisive_p(comparison))
+        sign = mark(comparison.difference, comparison.decisive_p)
         text += _MARKS.get(sign, r"$^{\blacktriangledown}$") if sign else ""
     if not score.complete:
         text += rf"$^{{{len(score.values)}}}$"

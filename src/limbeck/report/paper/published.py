@@ -17,6 +17,7 @@ from limbeck.report.formats import ABSENT, number, plural
 from limbeck.report.latex import escape
 from limbeck.report.paper.heat import remark
 from limbeck.report.paper.scores import LEVEL, Column, Score, Scores, hub_id
+from limbeck.study.analysis.results import Recipe
 
 TABLES = ("2603.03010", "2405.07920")  # Morand et al. 2026; Schlatt et al. 2025 (Rank-DistiLLM)
 _AVERAGES = ("In Domain", "BEIR13", "LoTTE-Search", "OOD (LoTTE x5 + Robust04)")
@@ -87,13 +88,13 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
     known = names()
     columns = {column.key: column for column in scores.collections}
     columns |= {key: column for key in ("in-domain", "beir13", "lotte-search", "ood") if (column := scores.suite(key))}
-    models = {each["name"]: hub_id(each, scores.rehearsal) for each in scores.results["backbones"]}
+    models = {each.name: hub_id(each, scores.rehearsal) for each in scores.results.backbones}
     configurations = {
-        (backbone, recipe["name"]): (known["backbones"].get(models[backbone], ()), *_trained(recipe, known))
+        (backbone, recipe.name): (known["backbones"].get(models[backbone], ()), *_trained(recipe, known))
         for backbone in scores.backbones
-        for recipe in scores.results["recipes"]
+        for recipe in scores.results.recipes
     }
-    steps = {recipe["name"]: _other_steps(recipe, scores.rehearsal) for recipe in scores.results["recipes"]}
+    steps = {recipe.name: _other_steps(recipe, scores.rehearsal) for recipe in scores.results.recipes}
     found, reasons, matched = list[Beside](), Counter[str](), set[tuple[str, str]]()
     for theirs in published():
         column = columns.get(known["collections"].get(theirs.collection, ""))
@@ -124,10 +125,10 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
     notes = [
         f"{plural(count, 'published figure')} without a counterpart: {reason}" for reason, count in reasons.items()
     ]
-    first = scores.results["first_stage"]
+    first = scores.results.first_stage
     if found:
-        depth = "" if scores.rehearsal else f"'s first {first['depth']:,}"
-        notes.insert(0, f"ours re-rank {first['name']}{depth}")
+        depth = "" if scores.rehearsal else f"'s first {first.depth:,}"
+        notes.insert(0, f"ours re-rank {first.name}{depth}")
     if left and found:
         notes.append(
             f"{len(left)} of {len(configurations)} configurations are in no published table: {', '.join(left)}"
@@ -135,26 +136,26 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
     return found, notes
 
 
-def _trained(recipe: Mapping[str, Any], names: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+def _trained(recipe: Recipe, names: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """A recipe's objective and lists as the tables name them; an LLM's order under RankNet is DistillRankNET there."""
-    objectives = [stage["objective"] for stage in recipe["stages"]]
+    objectives = [stage.objective for stage in recipe.stages]
     if len(objectives) > 1:
         objectives = ["RankNet" if name == "DistillRankNET" else name for name in objectives]
     elif objectives == ["RankNet"]:
         objectives = ["DistillRankNET"]
-    lists = ", then ".join(stage["lists"] for stage in recipe["stages"])
+    lists = ", then ".join(stage.lists for stage in recipe.stages)
     return ", then ".join(objectives), tuple(names["lists"].get(lists, ()))
 
 
-def _other_steps(recipe: Mapping[str, Any], rehearsal: bool) -> int | None:
+def _other_steps(recipe: Recipe, rehearsal: bool) -> int | None:
     """The recipe's steps where they are not the published; every rehearsal's are few."""
-    steps = recipe["stages"][0]["steps"] if len(recipe["stages"]) == 1 else None
+    steps = recipe.stages[0].steps if len(recipe.stages) == 1 else None
     return None if rehearsal or steps == STEPS else steps
 
 
 def _first_stage(scores: Scores, column: Column | None, theirs: Published, names: Mapping[str, Any]) -> list[Beside]:
     """The first stage alone, if it is the published one."""
-    name = scores.results["first_stage"]["name"]
+    name = scores.results.first_stage.name
     value = scores.first_stage(column, theirs.measure) if column else None
     if column is None or value is None or names["first_stages"].get(name) != theirs.first_stage:
         return []
@@ -192,7 +193,7 @@ def rank_distillm_table(scores: Scores) -> str | None:
     measured = list(_measured(scores))
     if not measured:
         return None
-    stage = scores.results["first_stage"]["name"]
+    stage = scores.results.first_stage.name
     lines = [_line(name, stage, values) for name, values in measured]
     caption = (
         f"{remark(scores)}ELECTRA under an LLM's order beside Rank-DistiLLM: {_MEASURE}, mean "
@@ -212,13 +213,13 @@ def rank_distillm_table(scores: Scores) -> str | None:
 def _measured(scores: Scores) -> Iterator[tuple[str, list[str]]]:
     keys = [names()["collections"][name] for name in _COLLECTIONS]
     backbones = names()["backbones"]
-    for backbone in scores.results["backbones"]:
+    for backbone in scores.results.backbones:
         if _BACKBONES[0] not in backbones.get(hub_id(backbone, scores.rehearsal), ()):
             continue
-        for recipe in scores.results["recipes"]:
-            found = [scores.score(backbone["name"], recipe["name"], Column(key, (key,)), _MEASURE) for key in keys]
-            if recipe["stages"][-1]["objective"] in _ORDERED and all(score.values for score in found):
-                yield recipe["name"], [_text(score.mean, score.std) for score in found]
+        for recipe in scores.results.recipes:
+            found = [scores.score(backbone.name, recipe.name, Column(key, (key,)), _MEASURE) for key in keys]
+            if recipe.stages[-1].objective in _ORDERED and all(score.values for score in found):
+                yield recipe.name, [_text(score.mean, score.std) for score in found]
 
 
 def _published() -> dict[tuple[str, str], list[str]]:

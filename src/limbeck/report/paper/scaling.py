@@ -13,7 +13,7 @@ from limbeck.report.paper.scores import Column, Scores, family, hub_id, size_tex
 def scaling_curves(scores: Scores) -> list[Drawing | NotDrawn]:
     """One figure per family with three sizes or more: a panel per aggregate, a line per recipe, sizes on a log axis."""
     families: dict[str, list[str]] = {}
-    models = {each["name"]: hub_id(each, scores.rehearsal) for each in scores.results["backbones"]}
+    models = {each.name: hub_id(each, scores.rehearsal) for each in scores.results.backbones}
     for name, parameters in scores.sizes.items():
         if parameters:
             families.setdefault(family(models[name]), []).append(name)

@@ -3,15 +3,15 @@
 import math
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from scipy.stats import t as student
 
 from limbeck.collections.suites import suites
-from limbeck.report.table import Results, finite, value_of
+from limbeck.report.table import measured, value_of
+from limbeck.study.analysis.results import Backbone, Cell, StudyResults
 from limbeck.study.config.backbones import known_backbones
 
 LABELS = {
@@ -60,22 +60,22 @@ def label(name: str) -> str:
 _UNITS = {"M": 10**6, "B": 10**9}
 
 
-def size(backbone: Mapping[str, Any], rehearsal: bool) -> int | None:
+def size(backbone: Backbone, rehearsal: bool) -> int | None:
     """Parameters as counted when it was trained, else as its publisher states them; None where neither is known.
 
     A rehearsal trains small stand-ins: there the size is that of the backbone stood in for.
     """
-    known = known_backbones().get(backbone["name"]) if rehearsal else None
-    if known is None and not backbone.get("parameters"):
+    known = known_backbones().get(backbone.name) if rehearsal else None
+    if known is None and not backbone.parameters:
         known = next((each for each in known_backbones().values() if each.model == hub_id(backbone, rehearsal)), None)
-    return parse_size(known.parameters) if known else backbone.get("parameters")
+    return parse_size(known.parameters) if known else backbone.parameters
 
 
-def hub_id(backbone: Mapping[str, Any], rehearsal: bool) -> str:
+def hub_id(backbone: Backbone, rehearsal: bool) -> str:
     """The published model behind a backbone of the results, without a pinned revision; in a rehearsal the one that was
     stood in for."""
-    known = known_backbones().get(backbone["name"]) if rehearsal else None
-    return known.model if known else str(backbone["model"]).partition("@")[0]
+    known = known_backbones().get(backbone.name) if rehearsal else None
+    return known.model if known else backbone.model.partition("@")[0]
 
 
 def family(model: str) -> str:
@@ -162,22 +162,22 @@ class Score:
 class Scores:
     """A study's results, as the paper's tables and figures look at them. Backbones are ordered by size."""
 
-    results: Results
+    results: StudyResults
 
     @property
     def rehearsal(self) -> bool:
         """Whether all of it was rehearsed with random stand-ins, so that no number is a result."""
-        return bool(self.results.get("rehearsal"))
+        return self.results.rehearsal
 
     @property
     def measure(self) -> str:
         """The primary measure."""
-        return str(self.results["measures"][0])
+        return self.results.measures[0]
 
     @cached_property
     def sizes(self) -> dict[str, int | None]:
         """Backbone → parameters, smallest first, unknown ones last."""
-        found = {each["name"]: size(each, self.rehearsal) for each in self.results["backbones"]}
+        found = {each.name: size(each, self.rehearsal) for each in self.results.backbones}
         return dict(sorted(found.items(), key=lambda item: math.inf if item[1] is None else item[1]))
 
     @property
@@ -186,15 +186,15 @@ class Scores:
 
     @property
     def recipes(self) -> list[str]:
-        return [recipe["name"] for recipe in self.results["recipes"]]
+        return [recipe.name for recipe in self.results.recipes]
 
     @property
     def seeds(self) -> int:
-        return len({cell["seed"] for cell in self.results["cells"]})
+        return len({cell.seed for cell in self.results.cells})
 
     @cached_property
     def collections(self) -> list[Column]:
-        return [Column(each["name"], (each["name"],)) for each in self.results["collections"]]
+        return [Column(each.name, (each.name,)) for each in self.results.collections]
 
     def suite(self, name: str) -> Column | None:
         """A suite's average, None where a member was not a test collection of the study."""
@@ -226,33 +226,21 @@ class Scores:
         return [*chosen, *(column for column in self.collections if column.key not in covered)]
 
     @cached_property
-    def _cells(self) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
-        found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-        for cell in self.results["cells"]:
-            found.setdefault((cell["backbone"], cell["recipe"]), []).append(cell)
+    def _cells(self) -> dict[tuple[str, str], list[Cell]]:
+        found: dict[tuple[str, str], list[Cell]] = {}
+        for cell in self.results.cells:
+            found.setdefault((cell.backbone, cell.recipe), []).append(cell)
         return found
 
-    def cells(self, backbone: str, recipe: str) -> list[Mapping[str, Any]]:
+    def cells(self, backbone: str, recipe: str) -> list[Cell]:
         return self._cells.get((backbone, recipe), [])
 
     def score(self, backbone: str, recipe: str, column: Column, measure: str | None = None) -> Score:
         """Means over a suite are taken per seed first, so that their scatter is that of the average."""
         measure = measure or self.measure
         cells = self.cells(backbone, recipe)
-        found = [_value(cell, column, measure) for cell in cells]
+        found = [value_of(cell, column.key, measure) for cell in cells]
         return Score(tuple(value for value in found if value is not None), len(cells))
 
     def first_stage(self, column: Column, measure: str | None = None) -> float | None:
-        given = self.results.get("first_stage") or {}
-        return _given(given, column, measure or self.measure)
-
-
-def _value(cell: Mapping[str, Any], column: Column, measure: str) -> float | None:
-    if not column.averaged:
-        return value_of(cell, column.key, measure)
-    return _given(cell, column, measure) if cell["state"] == "done" else None
-
-
-def _given(measured: Mapping[str, Any], column: Column, measure: str) -> float | None:
-    kind = "suites" if column.averaged else "values"
-    return finite(((measured.get(kind) or {}).get(column.key) or {}).get(measure))
+        return measured(self.results.first_stage, column.key, measure or self.measure)

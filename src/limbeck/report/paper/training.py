@@ -1,6 +1,7 @@
 """Training curves: the loss of every recipe, and the validation measure on every backbone."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,7 +22,7 @@ def training_curves(scores: Scores) -> list[Drawing | NotDrawn]:
 
 
 def _losses(scores: Scores) -> Drawing | NotDrawn:
-    boundaries = {recipe["name"]: stage_boundaries(recipe) for recipe in scores.results["recipes"]}
+    boundaries = {recipe.name: stage_boundaries(recipe) for recipe in scores.results.recipes}
     panels = {
         recipe: {backbone: _curves(scores, backbone, recipe, "curve") for backbone in scores.backbones}
         for recipe in scores.recipes
@@ -54,7 +55,7 @@ def _validation(scores: Scores) -> Drawing | NotDrawn:
     values = [value for panel in panels.values() for lines in panel.values() for one in lines for value in one[1]]
     if not values:
         return NotDrawn("validation", "no validation was recorded")
-    measures = {(cell.get("training") or {}).get("measure") for cell in scores.results["cells"]}
+    measures = {cell.training.measure for cell in scores.results.cells if cell.training}
     measure = next(iter(sorted(filter(None, measures))), scores.measure)
     caption = (
         f"Validation {measure} while training, all panels on one scale, which does not start at zero. "
@@ -71,10 +72,10 @@ def _validation(scores: Scores) -> Drawing | NotDrawn:
     return _grid("validation", caption, drawn, scores.recipes, draw)
 
 
-def _curves(scores: Scores, backbone: str, recipe: str, kind: str) -> list[Curve]:
+def _curves(scores: Scores, backbone: str, recipe: str, kind: Literal["curve", "validation"]) -> list[Curve]:
     """Of finished cells: one that broke off would cut the mean short."""
-    cells = [cell for cell in scores.cells(backbone, recipe) if cell["state"] == "done"]
-    return [one for cell in cells if (one := curve(cell.get(kind))) is not None]
+    cells = [cell for cell in scores.cells(backbone, recipe) if cell.state == "done"]
+    return [one for cell in cells if (one := curve(getattr(cell, kind))) is not None]
 
 
 def _grid(

@@ -1,17 +1,19 @@
 """The figures whose variance is analysed: those of a finished study, or of any table of results."""
 
 import csv
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError, nearest
-from limbeck.evaluation import Figures, analyse_factors
+from limbeck.evaluation import FactorAnalysis, Figures, analyse_factors
+
+if TYPE_CHECKING:
+    from limbeck.study.analysis.results import Cell, Recipe
 
 FACTORS = ("backbone", "objective", "negatives")
 NEEDED = ("collection", "value")
@@ -31,6 +33,20 @@ class Table:
     @property
     def columns(self) -> list[str]:
         return list(self.rows[0][1]) if self.rows else []
+
+
+@dataclass(frozen=True)
+class FactorsOfStudy(FactorAnalysis):
+    """The analysis of a study's first measure; `factors` are those that vary."""
+
+    factors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NoFactors:
+    """`absent` is the reason why a study's factors cannot be analysed."""
+
+    absent: str
 
 
 def read_table(path: Path) -> Table:
@@ -60,40 +76,39 @@ def read_table(path: Path) -> Table:
     return Table(kept, len(rows) - len(kept))
 
 
-def study_table(results: Mapping[str, Any]) -> Table:
+def study_table(recipes: Sequence["Recipe"], cells: Sequence["Cell"]) -> Table:
     """The finished cells of a study: backbone, recipe, objective, negatives, seed, collection, measure, value.
 
     `objective` joins those of the recipe's stages, `negatives` the candidates that its lists draw from and how.
+    DataError where no cell is finished.
     """
-    stages = {recipe["name"]: recipe["stages"] for recipe in results["recipes"]}
+    stages = {recipe.name: recipe.stages for recipe in recipes}
     rows = []
-    for cell in results["cells"]:
-        of_recipe = stages[cell["recipe"]]
+    for cell in cells:
         known = {
-            "backbone": cell["backbone"],
-            "recipe": cell["recipe"],
-            "objective": _then(stage["objective"] for stage in of_recipe),
-            "negatives": _then(f"{stage['lists']}, {stage['sample']}" for stage in of_recipe),
-            "seed": str(cell["seed"]),
+            "backbone": cell.backbone,
+            "recipe": cell.recipe,
+            "objective": _then(stage.objective for stage in stages[cell.recipe]),
+            "negatives": _then(f"{stage.lists}, {stage.sample}" for stage in stages[cell.recipe]),
+            "seed": str(cell.seed),
         }
-        for collection, values in cell["values"].items():
+        for collection, values in cell.values.items():
             rows += [
-                (f"cell {cell['id']}", {**known, "collection": collection, "measure": measure, "value": repr(value)})
+                (f"cell {cell.id}", {**known, "collection": collection, "measure": measure, "value": repr(value)})
                 for measure, value in values.items()
             ]
     if not rows:
-        raise DataError(f"{results['output']}: no cell is finished; `limbeck study run` goes on")
+        raise DataError("no cell is finished; `limbeck study run` goes on")
     return Table(tuple(rows), 0)
 
 
-def analyse_study(results: Mapping[str, Any]) -> dict[str, Any]:
-    """The analysis of a study's first measure as plain values; only `absent`, the reason, where there can be none."""
+def analyse_cells(recipes: Sequence["Recipe"], cells: Sequence["Cell"], measure: str) -> FactorsOfStudy | NoFactors:
+    """The analysis of one measure of a study, or the reason why there can be none."""
     try:
-        found = figures(select(study_table(results), {"measure": results["measures"][:1]}))
-        analysis = {"factors": found.factors, **asdict(analyse_factors(found))}
-        return json.loads(json.dumps(analysis))  # type: ignore[no-any-return]
+        found = figures(select(study_table(recipes, cells), {"measure": [measure]}))
+        return FactorsOfStudy(**vars(analyse_factors(found)), factors=found.factors)
     except LimbeckError as error:
-        return {"absent": str(error)}
+        return NoFactors(str(error))
 
 
 def select(table: Table, conditions: Mapping[str, Sequence[str]]) -> Table:

@@ -1,11 +1,12 @@
 """The audit: in what two recipes differ beside their objectives, said before a training and measured after it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 from limbeck.study.config.study import Study
 from limbeck.study.plan.training_conditions import planned_facts, stated_facts
+from limbeck.training.summary import TrainingSummary
 
 __all__ = ["audit", "audit_study", "differences", "facts_of", "measured_facts", "stated_facts", "terms"]
 
@@ -18,7 +19,41 @@ Facts = Mapping[str, str]
 """Factor → how it stands in one recipe, in words; `PLANNED` ends what is not measured yet."""
 
 
-def audit_study(study: Study) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Configuration:
+    """A recipe on a backbone."""
+
+    backbone: str
+    recipe: str
+
+
+@dataclass(frozen=True)
+class FactorDifference:
+    """A factor, and how it stands in either of two recipes."""
+
+    factor: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True)
+class AuditedPair:
+    """Two recipes of a backbone.
+
+    Attributes:
+        factors: beside the objective, in which they differ.
+        objective_alone: whether a difference between the two can be put down to the objective.
+        sentence: says so.
+    """
+
+    a: Configuration
+    b: Configuration
+    factors: tuple[FactorDifference, ...]
+    objective_alone: bool
+    sentence: str
+
+
+def audit_study(study: Study) -> tuple[AuditedPair, ...]:
     """The audit of a study file, before anything is trained; see `audit`."""
     return audit(facts_of(study))
 
@@ -37,37 +72,29 @@ def facts_of(study: Study) -> dict[str, dict[str, dict[str, str]]]:
     }
 
 
-def audit(facts: Mapping[str, Mapping[str, Facts]]) -> list[dict[str, Any]]:
-    """Every two recipes of a backbone.
-
-    Args:
-        facts: backbone → recipe → facts.
-
-    Returns:
-        `a` and `b` (`backbone`, `recipe`), `factors` (see `differences`), `objective_alone`, whether a difference
-        between the two can be put down to the objective, and `sentence`, which says so.
-    """
-    return [
-        {
-            "a": {"backbone": backbone, "recipe": a},
-            "b": {"backbone": backbone, "recipe": b},
-            "factors": (factors := differences(recipes[a], recipes[b])),
-            "objective_alone": not factors and _objectives(recipes[a], recipes[b]) is not None,
-            "sentence": _sentence(a, b, _objectives(recipes[a], recipes[b]), factors),
-        }
+def audit(facts: Mapping[str, Mapping[str, Facts]]) -> tuple[AuditedPair, ...]:
+    """Every two recipes of a backbone; `facts` are backbone → recipe → facts."""
+    return tuple(
+        AuditedPair(
+            Configuration(backbone, a),
+            Configuration(backbone, b),
+            factors := differences(recipes[a], recipes[b]),
+            not factors and _objectives(recipes[a], recipes[b]) is not None,
+            _sentence(a, b, _objectives(recipes[a], recipes[b]), factors),
+        )
         for backbone, recipes in facts.items()
         for a, b in combinations(recipes, 2)
-    ]
+    )
 
 
-def differences(a: Facts, b: Facts) -> list[dict[str, str]]:
-    """The factors beside the objective in which two recipes differ: `factor`, and how it stands in `a` and in `b`."""
+def differences(a: Facts, b: Facts) -> tuple[FactorDifference, ...]:
+    """The factors beside the objective in which two recipes differ."""
     factors = [factor for factor in dict.fromkeys([*a, *b]) if factor != OBJECTIVE]
-    return [
-        {"factor": factor, "a": a.get(factor, UNKNOWN), "b": b.get(factor, UNKNOWN)}
+    return tuple(
+        FactorDifference(factor, a.get(factor, UNKNOWN), b.get(factor, UNKNOWN))
         for factor in factors
         if _settled(a.get(factor)) != _settled(b.get(factor))
-    ]
+    )
 
 
 def terms(recipes: Mapping[str, Facts]) -> dict[str, str]:
@@ -83,16 +110,16 @@ def terms(recipes: Mapping[str, Facts]) -> dict[str, str]:
     return {recipe: _sign(number) for number, kind in enumerate(ordered) for recipe in kind}
 
 
-def measured_facts(summaries: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> dict[str, str]:
-    """The factors that show only in finished trainings, whose summaries and seeds these are."""
-    facts = {"seeds": ", ".join(map(str, sorted(seeds))) or "none"}
-    for factor, field in (("pairs trained on", "pairs"), ("tokens seen", "tokens")):
-        values = [summary[field] for summary in summaries if field in summary]
+def measured_facts(summaries: Sequence[TrainingSummary], seeds: Sequence[int]) -> dict[str, str]:
+    """The factors that show only in finished trainings, one or more, whose summaries and seeds these are."""
+    facts = {"seeds": ", ".join(map(str, sorted(seeds)))}
+    pairs, tokens, cut = (
+        sum(counts) for counts in zip(*((one.pairs, one.tokens, one.cut_pairs) for one in summaries), strict=True)
+    )
+    for factor, total in (("pairs trained on", pairs), ("tokens seen", tokens)):
         # Three digits: seeds draw other passages, which is no difference between recipes.
-        facts[factor] = f"{float(f'{sum(values) / len(values):.3g}'):,.0f}" if values else UNKNOWN
-    counted = [(summary["cut_pairs"], summary["pairs"]) for summary in summaries if "cut_pairs" in summary]
-    pairs = sum(all_of_them for _, all_of_them in counted)
-    facts["passages cut"] = f"{sum(cut for cut, _ in counted) / pairs:.1%}" if pairs else UNKNOWN
+        facts[factor] = f"{float(f'{total / len(summaries):.3g}'):,.0f}"
+    facts["passages cut"] = f"{cut / pairs:.1%}"
     return facts
 
 
@@ -110,8 +137,8 @@ def _objectives(a: Facts, b: Facts) -> tuple[str, str] | None:
     return None if pair[0] == pair[1] != UNKNOWN else pair
 
 
-def _sentence(a: str, b: str, objectives: tuple[str, str] | None, factors: Sequence[Mapping[str, str]]) -> str:
-    found = ", ".join(f"{each['factor']} ({each['a']} / {each['b']})" for each in factors)
+def _sentence(a: str, b: str, objectives: tuple[str, str] | None, factors: Sequence[FactorDifference]) -> str:
+    found = ", ".join(f"{each.factor} ({each.a} / {each.b})" for each in factors)
     if objectives is None:
         return f"{a} and {b} have the same objective, and differ in {found or 'nothing'}."
     if not factors:

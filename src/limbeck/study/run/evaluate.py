@@ -1,6 +1,6 @@
 """One ranker on one test collection: its run and every query's values, kept so that each is computed once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def read_head(folder: Path) -> Run:
     return read_run(head if head.exists() else folder / "run.gz")
 
 
-def means(kept: dict[str, Any], measures: list[str]) -> dict[str, float]:
+def means(kept: Mapping[str, Any], measures: Sequence[str]) -> dict[str, float]:
     """Measure → mean over all judged queries."""
     return {
         measure: sum(kept["values"][measure].values()) / len(kept["values"][measure])

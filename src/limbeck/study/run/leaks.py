@@ -1,18 +1,36 @@
 """Leaks of a study: test queries and documents in its training lists and in its validation."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_json
 from limbeck.core.hashing import key_of
-from limbeck.lists import distinct_queries, document_leaks, positives, query_leaks, relevant_documents
+from limbeck.lists import LeakCounts, distinct_queries, document_leaks, positives, query_leaks, relevant_documents
 from limbeck.study.config.study import Study
 from limbeck.study.run.artifacts import Materials
 
 FORMAT = 1
 EXAMPLES = 10
 """Leaks of each kind that are kept with their texts; all are counted."""
+
+
+@dataclass(frozen=True)
+class FoundLeaks:
+    """What of a test's queries and relevant documents was found."""
+
+    queries: LeakCounts
+    documents: LeakCounts
+
+
+@dataclass(frozen=True)
+class LeakSearch(FoundLeaks):
+    """The same, with where it was searched: `kind` is lists or validation; `test` is the collection searched for."""
+
+    kind: str
+    name: str
+    test: str
 
 
 def planned_searches(study: Study) -> list[dict[str, str]]:
@@ -53,28 +71,33 @@ def search_leaks(study: Study, materials: Materials) -> None:
         except LimbeckError as error:
             warnings = [f"{kind} {name} was not searched for leaks: {error}"]
         else:
-            for search, facts in zip(searches, found, strict=True):
-                write_json(store.leaks(search["key"]), facts)
-            warnings = list(leak_warnings({**search, **facts} for search, facts in zip(searches, found, strict=True)))
+            for search, leaks in zip(searches, found, strict=True):
+                write_json(store.leaks(search["key"]), leaks)
+            warnings = list(leak_warnings(map(as_search, searches, found)))
         for warning in warnings:
             console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
 
 
-def leak_warnings(leaks: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def as_search(planned: Mapping[str, str], found: FoundLeaks) -> LeakSearch:
+    """What one of the `planned_searches` has found."""
+    return LeakSearch(found.queries, found.documents, planned["kind"], planned["name"], planned["test"])
+
+
+def leak_warnings(searches: Iterable[LeakSearch]) -> Iterator[str]:
     """A sentence for every search that found a test query word for word."""
-    for found in leaks:
-        queries = found["queries"]
-        if queries["exact"]:
-            where = "the training lists" if found["kind"] == "lists" else "the validation queries of"
-            also = f", {queries['near']:,} more nearly" if queries["near"] else ""
+    for search in searches:
+        queries = search.queries
+        if queries.exact:
+            where = "the training lists" if search.kind == "lists" else "the validation queries of"
+            also = f", {queries.near:,} more nearly" if queries.near else ""
             yield (
-                f"leak: {queries['exact']:,} of {queries['against']:,} test queries of {found['test']} stand word for "
-                f"word in {where} {found['name']}{also}"
+                f"leak: {queries.exact:,} of {queries.against:,} test queries of {search.test} stand word for "
+                f"word in {where} {search.name}{also}"
             )
 
 
-def _search(study: Study, materials: Materials, kind: str, name: str, tests: list[str]) -> list[dict[str, Any]]:
-    """`queries` and `documents` of each test: see `limbeck.lists.Overlap.facts`."""
+def _search(study: Study, materials: Materials, kind: str, name: str, tests: list[str]) -> list[FoundLeaks]:
+    """What was found of each test."""
     sources = study.sources
     if kind == "validation":
         seen = sources.collection(name)
@@ -87,6 +110,6 @@ def _search(study: Study, materials: Materials, kind: str, name: str, tests: lis
     of_queries = query_leaks(queries, seen.queries, loaded)
     of_documents = document_leaks(passages, seen.documents, loaded)
     return [
-        {"queries": one.facts(EXAMPLES), "documents": other.facts(EXAMPLES)}
+        FoundLeaks(one.counts(EXAMPLES), other.counts(EXAMPLES))
         for one, other in zip(of_queries, of_documents, strict=True)
     ]

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from limbeck.study.run.store import Store, read_json
 
+State = Literal["done", "failed", "running", "missing"]
 _TAIL = 1 << 16  # bytes at the end of a log that hold its last record for certain
 
 
@@ -27,7 +28,7 @@ def status(output: str | Path) -> dict[str, Any]:
     return {"name": index["name"], "counts": counts, "cells": cells}
 
 
-def cell_state(store: Store, entry: Mapping[str, Any], measures: Iterable[str]) -> tuple[str, str | None]:
+def cell_state(store: Store, entry: Mapping[str, Any], measures: Iterable[str]) -> tuple[State, str | None]:
     """A cell's state and, if it failed, its error. `entry` is its entry in the index."""
     if store.is_claimed(entry["id"]):
         return "running", None

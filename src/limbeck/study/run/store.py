@@ -4,10 +4,12 @@ import json
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from limbeck.core.errors import DataError, MissingError
 from limbeck.core.files import locked
+
+Record = TypeVar("Record")
 
 
 class Store:
@@ -102,3 +104,16 @@ def read_json(path: Path) -> Any:
         raise MissingError(f"{path}: no such file; run the study again, what is missing is made anew") from None
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not JSON ({error.msg}); remove the file and run again") from None
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """A JSON file as a dataclass. DataError names the key that is absent or holds something else; see `read_json`."""
+    from pydantic import TypeAdapter, ValidationError
+
+    found = read_json(path)
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(found), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DataError(f"{path}: {place}: {first['msg']}; remove the file and run again") from None
