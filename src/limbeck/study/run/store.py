@@ -6,9 +6,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from limbeck.core import json_files
 from limbeck.core.errors import DataError, MissingError
 from limbeck.core.files import locked
 
+REMEDY = "remove it and run the study again"
 Record = TypeVar("Record")
 
 
@@ -110,10 +112,11 @@ def read_record(path: Path, kind: type[Record]) -> Record:
     """A JSON file as a dataclass. DataError names the key that is absent or holds something else; see `read_json`."""
     from pydantic import TypeAdapter, ValidationError
 
-    found = read_json(path)
+    found = json_files.read_json(path, object, REMEDY)
     try:
+        # As JSON, not as Python's values: an array is a tuple then, and nothing else is converted.
         return TypeAdapter(kind).validate_json(json.dumps(found), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise DataError(f"{path}: {place}: {first['msg']}; remove the file and run again") from None
+        raise DataError(f"{path}: {place}: {first['msg']}; {REMEDY}") from None
