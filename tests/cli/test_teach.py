@@ -193,3 +193,11 @@ def test_a_users_mistake_is_one_clear_text(words: Any, limbeck: Limbeck, options
     found = limbeck("teach", "llm", "--model", "./wise", *options, *words, "--output", "l.parquet", code=code)
     assert text in found.stderr
     assert "sk-x" not in found.stderr
+
+
+def test_lists_in_the_place_of_their_calls_are_told_from_them(
+    here: Path, words: Any, endpoint: Any, limbeck: Limbeck
+) -> None:
+    limbeck("teach", "judge", *endpoint, *words, "--output", "l.parquet")
+    found = limbeck("teach", "status", "l.parquet", code=5)
+    assert "the calls beside it are in l.calls.jsonl" in " ".join(found.stderr.split())

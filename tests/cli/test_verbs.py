@@ -3,6 +3,7 @@
 import csv
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from transformers import BertConfig, BertForMaskedLM
 from typer.testing import Result
 
-from limbeck.lists import read_lists
+from limbeck.collections import load_collection
+from limbeck.lists import read_lists, write_lists
 from limbeck.runs import read_run
 
 Limbeck = Callable[..., Result]
@@ -55,6 +57,32 @@ def test_lists_are_mined_converted_and_shown(runs: Path, limbeck: Limbeck, as_js
     assert shown.count(" passages\n") == 1
     assert as_json("lists", "show", "mined.parquet") == mined
     assert "teacher_order" in limbeck("lists", "convert", *common, "order.parquet").stdout
+
+
+def test_a_sample_of_lists_is_shown_with_its_texts_the_relevant_ones_first(runs: Path, limbeck: Limbeck) -> None:
+    words = ("--collection", "mini/train", "--run", "train.run", "--depth", 12, "--output", "mined.parquet")
+    assert "judged positives were added to the candidates" in limbeck("lists", "mine", *words[:5], 1, *words[6:]).stdout
+    limbeck("lists", "mine", *words)
+    lists, texts = read_lists(runs / "mined.parquet"), load_collection("mini/train")
+    shown = limbeck("lists", "show", "mined.parquet", "--rows", 1, "--passages", 3).stdout
+    first = lists[0]
+    assert f"{first.query_id}: {len(first)} passages\n  query: {texts.queries[first.query_id]}\n" in shown
+    relevant = [place for place in range(len(first)) if first.labels[place] > 0]
+    assert len(relevant) == 2
+    for place in relevant:
+        docid = first.passage_ids[place]
+        assert f"  {place + 1}. {docid}  label {first.labels[place]:g}\n     {texts.documents[docid]}\n" in shown
+    assert f"  and {len(first) - 3} more, none of them relevant\n" in shown
+    assert "label 0" not in shown
+    assert ": 0\n" not in shown
+    renamed = replace(lists, metadata={**lists.metadata, "collection": "msmarco-passage/train"})
+    write_lists(renamed, "renamed.parquet")
+    shown = limbeck("lists", "show", "renamed.parquet").stdout
+    assert "Texts are not fetched unasked; to see them: --collection msmarco-passage/train" in shown
+    assert (
+        texts.queries[first.query_id]
+        in limbeck("lists", "show", "renamed.parquet", "--collection", "mini/train").stdout
+    )
 
 
 def test_published_files_are_converted_by_their_formats_name(here: Path, limbeck: Limbeck, as_json: AsJson) -> None:

@@ -1,5 +1,6 @@
 """What verbs that make lists have in common: their options, and the description of what they made."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,15 +29,25 @@ def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
     if as_json:
         print_json({"path": str(path), **facts})
         return
-    lengths, positive = facts["passages_per_list"], facts["with_positive"]
+    lengths, positive, metadata = facts["passages_per_list"], facts["with_positive"], facts["metadata"]
+    added = int(metadata.get("positives_added", 0))
     typer.echo(f"{path}: {facts['lists']} lists of {facts['queries']} queries")
-    typer.echo(f"  passages per list: {lengths['min']} to {lengths['max']}, median {lengths['median']:g}")
+    typer.echo(
+        f"  passages per list: {lengths['min']} to {lengths['max']}, median {lengths['median']:g}"
+        + (f"; {added} judged positives were added to the candidates" if added else "")
+    )
     if positive is not None:
         typer.echo(f"  lists with a positive: {positive:.1%}")
     for name, values in facts["signals"].items():
         typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}, mean {values['mean']:.4g}")
-    for key, value in facts["metadata"].items():
-        typer.echo(f"  {key}: {value}")
+    print_metadata(metadata)
+
+
+def print_metadata(metadata: Mapping[str, str]) -> None:
+    """Where lists come from, and what was left out or added; what was not, is not told."""
+    for key, value in metadata.items():
+        if value != "0":
+            typer.echo(f"  {key}: {value}")
 
 
 Ranking = Annotated[Path | None, typer.Option(help="Run file to write too: the teacher's own ranking.")]

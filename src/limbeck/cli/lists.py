@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limbeck.cli import mine
-from limbeck.cli.list_options import CorpusNegatives, Output, print_description
-from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table
+from limbeck.cli.list_options import CorpusNegatives, Output, print_description, print_metadata
+from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table, warn
 from limbeck.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from limbeck.lists import LeakCounts, LeakExample
+    from limbeck.collections import Collection
+    from limbeck.lists import LeakCounts, LeakExample, Lists, TrainingList
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,22 +29,64 @@ def add_to(app: typer.Typer) -> None:
 
 def show(
     lists: Annotated[Path, typer.Argument(help="Lists (Parquet).")],
-    rows: Annotated[int, typer.Option(min=0, help="How many lists to print.")] = 2,
+    rows: Annotated[int, typer.Option(min=0, help="Number of lists to print.")] = 2,
+    passages: Annotated[int, typer.Option(min=1, help="Passages to print of each list: relevant ones first.")] = 5,
+    collection: Annotated[
+        str | None, typer.Option(help="Texts; default: the collection that the lists name, if it is a folder or demo.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Print what lists hold, and the first few of them."""
-    from limbeck.lists import SIGNALS, read_lists
+    """Print what lists hold, and a sample of them: queries, passages and their signals."""
+    from limbeck.lists import read_lists
 
     found = read_lists(lists)
     print_description(found, lists, json)
-    if json:
+    if json or not rows:
         return
+    texts = _texts(found, collection)
     for index in range(min(rows, len(found))):
-        row = found[index]
-        typer.echo(f"\n{row.query_id}: {len(row)} passages")
-        for position, passage_id in enumerate(row.passage_ids[:10]):
-            signals = [f"{name} {values[position]:g}" for name in SIGNALS if (values := getattr(row, name)) is not None]
-            typer.echo(f"  {passage_id}  {', '.join(signals)}")
+        _print_list(found[index], passages, texts)
+
+
+def _texts(lists: "Lists", name: str | None) -> "Collection | None":
+    """The collection of the lists' texts; None where nobody names one that is at hand."""
+    from limbeck.collections import is_local, load_documents
+
+    own = lists.metadata.get("collection", "")
+    if name is None and not is_local(own):
+        if own:
+            typer.echo(f"\nTexts are not fetched unasked; to see them: --collection {own}")
+        return None
+    found = load_documents(name or own)
+    kept = lists.metadata.get("collection_fingerprint")
+    if kept and found.name == own and kept != found.fingerprint:
+        warn([f"{own} is not as it was when these lists were made; texts may be others"])
+    return found
+
+
+def _print_list(row: "TrainingList", count: int, texts: "Collection | None") -> None:
+    """A list's query and `count` of its passages: its relevant ones first, then the first of the others."""
+    relevant = [place for place in range(len(row)) if row.labels is not None and row.labels[place] > 0]
+    others = [place for place in range(len(row)) if place not in set(relevant)]
+    shown = sorted([*relevant, *others][: max(count, 1)])
+    typer.echo(f"\n{row.query_id}: {len(row)} passages")
+    if texts:
+        typer.echo(f"  query: {_cut(texts.queries.get(row.query_id, '(not in the collection)'))}")
+    for place in shown:
+        signals = [
+            f"{name} {values[place]:g}"
+            for name, values in (
+                ("label", row.labels), ("score", row.teacher_scores), ("order", row.teacher_order),
+            )
+            if values is not None and (name != "label" or values[place] > 0)
+        ]  # fmt: skip
+        typer.echo(f"  {place + 1}. {row.passage_ids[place]}  {', '.join(signals)}".rstrip())
+        if texts:
+            typer.echo(f"     {_cut(texts.documents.get(row.passage_ids[place], '(not in the collection)'))}")
+    if left := len(row) - len(shown):
+        hidden = sum(place not in shown for place in relevant)
+        said = "" if row.labels is None else f", {hidden or 'none'} of them relevant"
+        typer.echo(f"  and {left} more{said}")
 
 
 def convert(
@@ -91,8 +134,7 @@ def convert(
     typer.echo(f"{output}: {facts['lists']:,} lists, {facts['passages']:,} passages")
     for name, values in facts["signals"].items():
         typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}")
-    for key, value in facts["metadata"].items():
-        typer.echo(f"  {key}: {value}")
+    print_metadata(facts["metadata"])
 
 
 def mix(
@@ -228,5 +270,5 @@ def _shown(test: str, kind: str, example: "LeakExample") -> str:
 
 
 def _cut(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return line if len(line) <= 160 else f"{line[:159]}…"

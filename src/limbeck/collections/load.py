@@ -73,6 +73,13 @@ def load_documents(name: str) -> Collection:
     return replace(collection, name=name)
 
 
+def is_local(name: str) -> bool:
+    """Whether a name is the built-in collection's or that of a folder here, so that loading it fetches nothing."""
+    base = without_suffixes(name)
+    folder = Path(os.path.expanduser(base))
+    return base.split("/")[0] == DEMO or (bool(base) and (folder.is_dir() or is_collection_folder(folder.parent)))
+
+
 def without_suffixes(name: str) -> str:
     """A collection's name without `~sentences` and folds, even ones that cannot be: `load_collection` refuses those.
 
