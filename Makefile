@@ -19,8 +19,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: setup  ## the whole story on the built-in collection, into demo-out/
 	HF_HUB_OFFLINE=1 $(BIN)/limbeck demo --output demo-out
 
-test: setup  ## all tests, without the network
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+test: setup  ## all tests, without the network; a process for each core
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup  ## style and types
 	$(BIN)/ruff check .
