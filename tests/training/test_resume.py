@@ -3,11 +3,14 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.training import TrainingPlan, checkpoint, loop, train
 from limbeck.training.log import TIME_FIELDS, read_log
 
@@ -124,26 +127,28 @@ def test_killed_before_every_second_step_a_training_ends_with_the_same_bytes(
     assert outcome(tmp_path / "out") == outcome(reference)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_is_obeyed_behind_the_step_and_leaves_a_checkpoint_of_it(
-    stop: int, reference: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("stop", "call"), [(signal.SIGINT, 12), (signal.SIGTERM, 15), (signal.SIGINT, 1)])
+def test_a_stop_breaks_off_a_step_at_once_and_resuming_takes_it_whole(
+    stop: int, call: int, reference: Path, plan: Plan, tmp_path: Path
 ) -> None:
-    real = loop.backward
+    real, calls, said = CrossEncoder.logits, iter(range(1, 1000)), StringIO()
 
     def signalled(*args: Any, **options: Any) -> Any:
-        if options["seed"][1:] == (0, 4):
+        number = next(calls)
+        if number == call:
             os.kill(os.getpid(), stop)
+        assert number <= call
         return real(*args, **options)
 
-    monkeypatch.setattr(loop, "backward", signalled)
-    with pytest.raises(KeyboardInterrupt):
-        train(plan(), tmp_path / "out")
-    assert read_log(tmp_path / "out" / "log.jsonl")[-1]["step"] == 5
-    assert (tmp_path / "out" / "checkpoints" / "step-000000005").is_dir()
-    monkeypatch.undo()
-    monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "cache"))
-    train(plan(), tmp_path / "out")
-    assert outcome(tmp_path / "out") == outcome(reference)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CrossEncoder, "logits", signalled)
+        with pytest.raises(KeyboardInterrupt):
+            train(plan(validation=None), tmp_path / "out", Console(file=said, width=200))
+    assert "asked to stop: writes a checkpoint" in said.getvalue()
+    assert (tmp_path / "out" / "checkpoints").exists() == (call > 1)
+    train(plan(validation=None), tmp_path / "out")
+    train(plan(validation=None), tmp_path / "straight")
+    assert outcome(tmp_path / "out") == outcome(tmp_path / "straight")
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])

@@ -82,8 +82,7 @@ def train(
         skipped = ", ".join(f"{count} {reason}" for reason, count in done["skipped"].items()) or "none"
         of_stage = f" of stage {number} ({done['objective']})" if len(summary["stages"]) > 1 else ""
         typer.echo(f"  lists used{of_stage}: {done['usable_lists']} of {done['lists']} (left out: {skipped})")
-    max_length = recipe.backbone.max_length
-    typer.echo(f"  pairs cut to {max_length} tokens: {summary['cut_pairs']}; padding {summary['padding']:.1%}")
+    typer.echo(f"  pairs cut: {summary['cut_pairs']} of {summary['pairs']}; padding {summary['padding']:.1%}")
     typer.echo(f"  computed as {summary['attention']}")
     if summary["best_value"] is not None:
         typer.echo(f"  best {summary['measure']} {summary['best_value']:.4f} at step {summary['best_step']}")

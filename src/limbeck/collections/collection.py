@@ -24,6 +24,7 @@ class Collection:
             Quora).
         documents_identity: what stands for the documents in the fingerprint where reading them all would be too dear.
             None: their content does.
+        merged: the collections whose texts this one has together.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Collection:
     relevance_level: int = 1
     drop_query_document: bool = False
     documents_identity: str | None = None
+    merged: tuple["Collection", ...] = field(default=(), repr=False)
 
     @cached_property
     def documents_fingerprint(self) -> str:
@@ -50,6 +52,11 @@ class Collection:
         self._add_documents(digest)
         _add(digest, "queries", *(piece for item in self.queries.items() for piece in item))
         return digest.hexdigest()[:16]
+
+    @property
+    def all_texts_fingerprints(self) -> frozenset[str]:
+        """What stands for the texts of this collection, and for those of each that was merged into it."""
+        return frozenset(each.texts_fingerprint for each in (self, *self.merged))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -35,6 +35,7 @@ def merge(collections: Sequence[Collection]) -> Collection:
         relevance_level=max(collection.relevance_level for collection in collections),
         drop_query_document=any(collection.drop_query_document for collection in collections),
         documents_identity=first.documents_identity if same_documents else None,
+        merged=tuple(collections),
     )
 
 

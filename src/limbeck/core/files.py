@@ -7,10 +7,12 @@ import json
 import math
 import os
 import shutil
+import socket
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
@@ -87,7 +89,10 @@ def temporary_folder(place: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock file; False if another process does. The system lets go when the holder ends, however it ends."""
+    """Hold a lock file; False if another process does. The system lets go when the holder ends, however it ends.
+
+    The file says who holds it, for `lock_holder`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
@@ -95,7 +100,19 @@ def locked(path: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
+        with suppress(OSError):  # a full disk hinders no lock
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now():%Y-%m-%d %H:%M:%S}")
+            file.flush()
         yield True
+
+
+def lock_holder(path: Path) -> str:
+    """Who holds a lock file, or held it last: `process 4711 on HOST, since 2026-11-28 12:00:00`."""
+    try:
+        return path.read_text(encoding="utf-8").strip() or "another process"
+    except (OSError, UnicodeDecodeError):
+        return "another process"
 
 
 def remove_leftovers(place: Path) -> None:

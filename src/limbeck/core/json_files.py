@@ -9,9 +9,11 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import EllipsisType
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from limbeck.core.errors import DataError, MissingError
+
+Record = TypeVar("Record")
 
 MAX_DEPTH = 100
 """Arrays and objects inside one another. Nothing that limbeck reads has more than ten; Python's own limit is 1,000."""
@@ -58,6 +60,20 @@ def read_json_lines(path: Path, schema: Schema, remedy: str) -> Iterator[tuple[i
         for number, line in enumerate(stream, 1):
             if line.endswith(b"\n"):
                 yield number, parse_json(line, f"{path}:{number}", schema, remedy=remedy, one_line=True)
+
+
+def read_record(path: Path, kind: type[Record], remedy: str) -> Record:
+    """A JSON file as a dataclass. DataError names the key that is absent or holds something else; see `read_json`."""
+    from pydantic import TypeAdapter, ValidationError
+
+    found = read_json(path, object, remedy)
+    try:
+        # As JSON, not as Python's values: an array is a tuple then, and nothing else is converted.
+        return TypeAdapter(kind).validate_json(json.dumps(found), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        raise DataError(f"{path}: {place}{first['msg']}; {remedy}") from None
 
 
 def parse_json(

@@ -26,7 +26,7 @@ from limbeck.lists.leaks import (
     relevant_documents,
     without_queries,
 )
-from limbeck.lists.lists import SIGNALS, Lists, TrainingList, concatenate
+from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists, TrainingList, concatenate
 from limbeck.lists.mining import NegativeFilter, mine
 from limbeck.lists.mix import mix
 from limbeck.lists.parquet import read_lists, write_lists
@@ -36,6 +36,7 @@ from limbeck.lists.signals import teacher_order_from_scores, with_teacher_scores
 __all__ = [
     "POLICIES",
     "SIGNALS",
+    "TEXTS_KEY",
     "Conversion",
     "Exported",
     "LeakCounts",

@@ -10,7 +10,7 @@ import numpy as np
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError, UsageError, nearest
-from limbeck.lists.lists import Lists
+from limbeck.lists.lists import TEXTS_KEY, Lists
 from limbeck.runs import Run
 
 
@@ -171,6 +171,7 @@ def _metadata(
     metadata = {
         "collection": collection.name,
         "collection_fingerprint": collection.fingerprint,
+        TEXTS_KEY: collection.texts_fingerprint,
         "run": run.name,
         "run_fingerprint": run.fingerprint,
         "depth": "all" if depth is None else str(depth),

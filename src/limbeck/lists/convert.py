@@ -16,7 +16,7 @@ from limbeck.core.progress import with_status
 from limbeck.lists.align import Fit
 from limbeck.lists.candidates import require_judgments
 from limbeck.lists.formats import Format, RawList, find_format
-from limbeck.lists.lists import SIGNALS
+from limbeck.lists.lists import SIGNALS, TEXTS_KEY
 from limbeck.lists.parquet import check_target
 from limbeck.lists.shards import Shards, open_parts
 from limbeck.lists.table import signals_of, table_of
@@ -218,7 +218,11 @@ def _metadata(
     if checksum := conversion.checksum or form.md5.get(source.name):
         metadata["source_checksum"] = checksum.lower()
     if collection is not None:
-        metadata |= {"collection": collection.name, "collection_fingerprint": collection.fingerprint}
+        metadata |= {
+            "collection": collection.name,
+            "collection_fingerprint": collection.fingerprint,
+            TEXTS_KEY: collection.texts_fingerprint,
+        }
         if conversion.labels:
             metadata["labels_from"] = f"judgments of {collection.name}"
     if conversion.corpus_negatives:

@@ -13,6 +13,8 @@ from limbeck.lists.checks import check_passages, checked_signal
 from limbeck.lists.ragged import Column, StringLists, Strings, joined
 
 SIGNALS = ("labels", "teacher_scores", "teacher_order")
+TEXTS_KEY = "texts_fingerprint"
+"""In the metadata: what stands for the texts that the ids of the lists mean, `Collection.texts_fingerprint`."""
 
 
 @dataclass(frozen=True, eq=False)

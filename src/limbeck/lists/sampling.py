@@ -198,9 +198,10 @@ _EPOCH, _DRAW = 1, 2
 class Sampler:
     """`sampler(step)` → `lists_per_step` pairs (index of a list, positions of the passages drawn from it, ascending).
 
-    Epoch e visits the usable lists in an order drawn from (seed, stage, e); step s takes the next `lists_per_step` of
-    the epochs laid end to end, so a step may cross epochs, and may hold a list twice when there are few. Passages are
-    drawn from (seed, stage, step, place in the step). There is no state: resuming is a number, sharding is a slice.
+    Epoch e visits the usable lists in an order drawn from (seed, stage, e), or in their own unless `shuffled`; step s
+    takes the next `lists_per_step` of the epochs laid end to end, so a step may cross epochs, and may hold a list twice
+    when there are few. Passages are drawn from (seed, stage, step, place in the step). There is no state: resuming is a
+    number, sharding is a slice.
 
     Where the sample draws positives and negatives, lists without either are left out and counted in `skipped`.
     Numbers are drawn by NumPy's PCG64, seeded through SeedSequence. UsageError for wrong numbers and for a sample that
@@ -212,6 +213,7 @@ class Sampler:
     lists_per_step: int
     seed: int
     stage: int = 0
+    shuffled: bool = True
 
     def __post_init__(self) -> None:
         if self.lists_per_step < 1:
@@ -236,7 +238,9 @@ class Sampler:
         drawn = []
         for slot in range(self.lists_per_step):
             epoch, place = divmod(first + slot, self.usable)
-            index = int(self._usable_lists[permutation(self.seed, self.stage, epoch, self.usable)[place]])
+            if self.shuffled:
+                place = int(permutation(self.seed, self.stage, epoch, self.usable)[place])
+            index = int(self._usable_lists[place])
             drawn.append((index, self._positions(index, step, slot)))
         return drawn
 

@@ -10,28 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from limbeck.core.errors import DataError, UsageError
+from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.files import replace_folder, wrap_write_errors, write_json
+from limbeck.core.json_files import read_json
 from limbeck.training.plan import TrainingPlan
 
 
-def check_output_dir(output: Path, plan: TrainingPlan, write: bool = True) -> None:
-    """Write the plan down, unless another process does, or refuse a folder that another plan has begun.
+def check_output_dir(output: Path, plan: TrainingPlan) -> None:
+    """Refuse a folder that another plan has begun to fill.
 
     Raises:
         UsageError: it belongs to another plan, or to something else.
         DataError: its plan.json is damaged.
     """
-    path, described = output / "plan.json", json.loads(json.dumps(plan.describe()))
+    path, described = output / PLAN, json.loads(json.dumps(plan.describe()))
     if path.exists():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{path}: not JSON ({error}); remove {output} to train anew") from error
-        if not isinstance(found, dict):
-            raise DataError(f"{path}: not a JSON object; remove {output} to train anew")
+        found = read_json(path, dict, f"remove {output} to train anew")
         different = [key for key in described if found.get(key) != described[key]]
         if different:
             raise UsageError(
@@ -40,10 +37,15 @@ def check_output_dir(output: Path, plan: TrainingPlan, write: bool = True) -> No
             )
     elif any(output.glob("checkpoints/*")) or (output / "model").exists():
         raise UsageError(f"{output} is not empty and has no plan.json; give another --output")
-    elif write:
-        write_json(path, described)
 
 
+def claim_output_dir(output: Path, plan: TrainingPlan) -> None:
+    """Write down whose folder it is. From then on only the same plan may train there."""
+    if not (output / PLAN).exists():
+        write_json(output / PLAN, plan.describe())
+
+
+PLAN = "plan.json"
 KEPT = 2  # the newest and, should it be damaged, the one before it
 
 
@@ -109,9 +111,7 @@ def load_checkpoint(folder: Path, device: torch.device) -> tuple[Checkpoint | No
 def read_checkpoint(path: Path, device: torch.device) -> Checkpoint:
     """One checkpoint. DataError, which names it, if it is not as it was written."""
     try:
-        manifest = json.loads((path / "manifest.json").read_text())
-        if not isinstance(manifest, dict):
-            raise DataError(f"{path}: damaged checkpoint (manifest.json is no JSON object)")
+        manifest = read_json(path / "manifest.json", {"state.json": str, ...: str}, "the checkpoint is damaged")
         wrong = [name for name, digest in manifest.items() if _digest(path / name) != digest]
         if wrong:
             raise DataError(f"{path}: {', '.join(wrong)} not as written (checksum differs)")
@@ -120,8 +120,10 @@ def read_checkpoint(path: Path, device: torch.device) -> Checkpoint:
             for name in manifest
             if name.endswith(".safetensors")
         }
-        return Checkpoint(tensors, json.loads((path / "state.json").read_text()))
-    except (OSError, ValueError) as error:
+        return Checkpoint(tensors, read_json(path / "state.json", dict, "the checkpoint is damaged"))
+    except MissingError as error:
+        raise DataError(str(error)) from error
+    except (OSError, ValueError, SafetensorError) as error:
         raise DataError(f"{path}: damaged checkpoint ({error})") from error
 
 

@@ -9,8 +9,11 @@ from annotated_types import Ge, Lt
 from limbeck.core.errors import UsageError
 from limbeck.core.options import Amount, Count, Declared, Doc, Rate, Was, check_settings
 
+MAX_LENGTH = 256
 LISTS_PER_STEP = 8
 LEARNING_RATE = 2e-5
+
+ListOrder = Literal["shuffled", "file"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +22,14 @@ class Backbone:
 
     model: Annotated[str, Doc("Folder, Hub id or package:NAME/PATH.")]
     layers: Annotated[Count | None, Doc("Keep only the first so many transformer layers.")] = None
-    max_length: Annotated[int, Ge(8), Doc("Maximum length of a pair in tokens; the passage is cut to fit.")] = 256
+    max_length: Annotated[
+        Annotated[int, Ge(8)] | None,
+        Doc(
+            f"Maximum length of a pair in tokens; the passage is cut (default: {MAX_LENGTH}; none with passage_tokens)."
+        ),
+    ] = None
     query_tokens: Annotated[Count, Doc("Maximum length of a query in tokens.")] = 64
+    passage_tokens: Annotated[Count | None, Doc("Maximum length of a passage in tokens, whatever the query's.")] = None
     dropout: Annotated[
         Annotated[float, Ge(0), Lt(1)] | None, Doc("Dropout everywhere in the model (default: its configuration's).")
     ] = None
@@ -31,6 +40,11 @@ class Backbone:
 
     def __post_init__(self) -> None:
         check_settings(self)
+
+    @property
+    def pair_tokens(self) -> int | None:
+        """The maximum length of a pair; None where it follows from those of query and passage."""
+        return MAX_LENGTH if self.max_length is None and self.passage_tokens is None else self.max_length
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +58,9 @@ class StageSettings:
     pairs: Annotated[Count | None, Doc("Instead of steps: number of query-passage pairs to train on.")] = None
     lists_per_step: Annotated[Count | None, Doc(f"Batch size in lists (default: {LISTS_PER_STEP}).")] = None
     learning_rate: Annotated[Rate | None, Doc(f"Peak learning rate (default: {LEARNING_RATE:g}).")] = None
+    order: Annotated[ListOrder, Doc("Whether each epoch shuffles the lists or takes them as the file has them.")] = (
+        "shuffled"
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -1,11 +1,10 @@
 """The training loop: from a plan to a finished folder, resumable at any moment."""
 
-import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,21 @@ import torch
 from rich.console import Console
 
 from limbeck.core.distributed import ALONE, Processes
-from limbeck.core.files import remove_leftovers, temporary_folder, wrap_write_errors, write_json
+from limbeck.core.errors import UsageError
+from limbeck.core.files import lock_holder, locked, remove_leftovers, temporary_folder, wrap_write_errors, write_json
 from limbeck.core.progress import StepProgress
 from limbeck.evaluation import measure_run, rerank
-from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.flops import product_rate, training_flops
 from limbeck.tokens.collection_tokens import collection_pairs
-from limbeck.training.checkpoint import Checkpoint, check_output_dir, load_checkpoint, save_checkpoint
-from limbeck.training.log import TrainingLog
+from limbeck.training.checkpoint import Checkpoint, check_output_dir, claim_output_dir, load_checkpoint, save_checkpoint
+from limbeck.training.log import LogSink, TrainingLog
 from limbeck.training.metrics import AsyncScalars, DivergenceMonitor, StepMetrics, score_spread
 from limbeck.training.plan import TrainingPlan, Validation
 from limbeck.training.schedule import learning_rate, warmup_steps
-from limbeck.training.signals import SignalHandler
-from limbeck.training.state import State, Student
+from limbeck.training.signals import SignalHandler, StepAbandoned
+from limbeck.training.state import State, Student, load_student
 from limbeck.training.step import assemble_batch, backward
-from limbeck.training.summary import summarise
+from limbeck.training.summary import MODEL, SUMMARY, finished, summarise, weights_digest
 
 
 def train(
@@ -37,6 +36,7 @@ def train(
     prefixes: Mapping[int, Path] | None = None,
     processes: Processes = ALONE,
     sharded: bool = False,
+    sinks: Sequence[LogSink] = (),
 ) -> dict[str, Any]:
     """Train as planned into `output`, and return the summary that is also written there.
 
@@ -54,51 +54,66 @@ def train(
             without; whoever names the folders sees to it that their trainings begin alike. For one process.
         sharded: whether weights, gradients and optimiser state are divided among the processes, for a backbone that
             does not fit one device.
+        sinks: where records go beside `log.jsonl`, such as those of `limbeck.training.trackers`. A resumed training
+            writes what follows its checkpoint again.
 
     Raises:
-        UsageError: `output` belongs to another plan.
+        UsageError: `output` belongs to another plan, or another process is training there.
+        DataError: the model of a finished training has been changed since, or a file of `output` is damaged.
         TrainingStopped: numbers that cannot come to anything.
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after a checkpoint was written.
     """
     output.mkdir(parents=True, exist_ok=True)
-    check_output_dir(output, plan, write=processes.is_first)
-    if (output / "summary.json").exists():
-        if processes.is_first:
-            shutil.rmtree(output / "checkpoints", ignore_errors=True)  # of a process killed at its very end
-        return json.loads((output / "summary.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
     if console is None or not processes.is_first:
         console = Console(quiet=True)
-    with torch.random.fork_rng():
-        return _Training(plan, output, console, prefixes or {}, processes, sharded).run()
+    with _alone_in(output) if processes.is_first else nullcontext():
+        check_output_dir(output, plan)
+        summary, gone = finished(output)
+        if summary is not None:
+            if processes.is_first:
+                shutil.rmtree(output / "checkpoints", ignore_errors=True)  # of a process killed at its very end
+            return summary
+        if gone:
+            console.print(gone, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        with torch.random.fork_rng():
+            training = _Training(
+                plan=plan,
+                output=output,
+                console=console,
+                prefixes=prefixes or {},
+                processes=processes,
+                sharded=sharded,
+                sinks=sinks,
+            )
+            return training.run()
+
+
+@contextmanager
+def _alone_in(output: Path) -> Iterator[None]:
+    """Let one training at a time write into a folder."""
+    lock = output / ".lock"
+    with locked(lock) as mine:
+        if not mine:
+            raise UsageError(f"{output}: {lock_holder(lock)}, is training there; wait for it, or give another --output")
+        yield
 
 
 class _Training:
     def __init__(
         self,
+        *,
         plan: TrainingPlan,
         output: Path,
         console: Console,
         prefixes: Mapping[int, Path],
         processes: Processes,
         sharded: bool,
+        sinks: Sequence[LogSink],
     ) -> None:
         self.plan, self.output, self.console, self.prefixes = plan, output, console, prefixes
-        self.processes = processes
+        self.processes, self.sinks = processes, tuple(sinks) if processes.is_first else ()
         self.ends = {plan.prefix(number + 1).steps: number + 1 for number in range(len(plan.stages))}
-        backbone = plan.backbone
-        self.encoder = CrossEncoder.load(
-            backbone.model,
-            layers=backbone.layers,
-            max_length=backbone.max_length,
-            query_tokens=backbone.query_tokens,
-            seed=plan.seed,
-            dropout=backbone.dropout,
-            sha256=backbone.sha256,
-            single_separator=backbone.single_separator,
-            compiled=plan.settings.compiled,
-            processes=processes,
-            sharded=sharded,
-        )
+        self.encoder = load_student(plan, processes, sharded)
         self.pairs = collection_pairs(self.encoder, plan.collection)
         for collection, _ in plan.validation.sets if plan.validation else ():
             collection_pairs(self.encoder, collection)  # tokenised now, and not in the middle of training
@@ -106,18 +121,25 @@ class _Training:
         self.student = Student(plan, self.encoder)
         self.state = State.started(len(plan.stages))
         self.product_rate = product_rate(self.encoder.model, plan.settings.precision)
-        self.log: TrainingLog | None = None
         self.taken: StepMetrics | None = None
 
     def run(self) -> dict[str, Any]:
+        try:
+            return self._run()
+        finally:
+            for sink in self.sinks:
+                sink.close()
+
+    def _run(self) -> dict[str, Any]:
         self._resume()
         self.console.print(f"  {self.encoder.attention(self.plan.settings.precision)}", highlight=False)
         if self.processes.is_first:
-            self.log = TrainingLog(self.output / "log.jsonl", self.state.step, self.state.validation_due)
+            log = TrainingLog(self.output / "log.jsonl", self.state.step, self.state.validation_due)
+            self.sinks = (log, *self.sinks)
         self.started = time.monotonic() - self.state.seconds
         self.encoder.model.train()
         progress = StepProgress(self.console, self.plan.steps, self.state.step)
-        with SignalHandler() as self.stop, progress as self.progress:
+        with SignalHandler(self._say_heard) as self.stop, progress as self.progress:
             if self.state.validation_due:
                 self._validate()
             while self.state.step < self.plan.steps:
@@ -129,48 +151,72 @@ class _Training:
         return self._finish()
 
     def _step(self) -> None:
+        """One optimiser step: draw lists, score their pairs, back-propagate the loss, move the weights."""
         began = time.monotonic()
         number, inner = self.plan.place(self.state.step)
         stage, settings = self.plan.stages[number], self.plan.settings
         if inner == 0:
-            self._settle()
-            self.student.begin_stage()
-            self.state.watch = DivergenceMonitor()
+            self._begin_stage()
         drawn = self.samplers[number](inner)
         batch = assemble_batch(self.pairs, stage.lists, drawn, stage.objective.signals).to(self.encoder.device)
 
         def loss_of(scores: torch.Tensor) -> torch.Tensor:
             return stage.objective(batch.matrix(scores), batch.targets, batch.mask)
 
-        work = backward(
-            self.encoder,
-            self.pairs,
-            batch.query_rows,
-            batch.passage_rows,
-            loss_of,
-            seed=(self.plan.seed, number, inner),
-            precision=settings.precision,
-            token_budget=settings.token_budget,
-            max_tokens_without_grad_cache=settings.max_tokens_without_grad_cache,
-        )
+        with self._abandoned_if_asked():
+            result = backward(
+                self.encoder,
+                self.pairs,
+                batch.query_rows,
+                batch.passage_rows,
+                loss_of,
+                seed=(self.plan.seed, number, inner),
+                precision=settings.precision,
+                token_budget=settings.token_budget,
+                max_tokens_without_grad_cache=settings.max_tokens_without_grad_cache,
+            )
         rate = learning_rate(stage.learning_rate, inner, stage.steps, settings.warmup, settings.schedule)
         norm = self.student.update(rate, settings.clip)
-        equal = loss_of(torch.zeros_like(work.scores))
-        readings = AsyncScalars([work.loss, equal, norm, score_spread(batch.matrix(work.scores), batch.mask)])
-        self._settle()
-        self.state.count(number, work, self.pairs.cuts(batch.query_rows, batch.passage_rows).pairs)
+        equal = loss_of(torch.zeros_like(result.scores))
+        readings = AsyncScalars([result.loss, equal, norm, score_spread(batch.matrix(result.scores), batch.mask)])
+        self._settle()  # the step before: its numbers have come while this one was computed
+        self.state.count(number, result, self.pairs.cuts(batch.query_rows, batch.passage_rows).pairs)
         self.state.validation_due = self._validation_follows()
         lengths = self.pairs.lengths(batch.query_rows, batch.passage_rows)
         self.taken = StepMetrics(
             step=self.state.step,
             stage=number + 1,
-            work=work,
+            work=result,
             rate=rate,
             warm=inner >= warmup_steps(stage.steps, settings.warmup),
             readings=readings,
             flops=training_flops(self.encoder.model, lengths),
             seconds=time.monotonic() - began,
         )
+
+    def _begin_stage(self) -> None:
+        self._settle()
+        self.student.begin_stage()
+        self.state.watch = DivergenceMonitor()
+
+    @contextmanager
+    def _abandoned_if_asked(self) -> Iterator[None]:
+        """Whoever asks to stop need not wait for a long step: its gradients are dropped, and it is taken again later.
+
+        Of several processes none may leave while the others wait for it: they stop together, behind the step.
+        """
+        try:
+            with self.stop.may_break_off(self.processes.count == 1):
+                yield
+        except StepAbandoned:
+            self._say_heard()
+            self.encoder.model.zero_grad(set_to_none=True)
+            self._checkpoint()
+            raise KeyboardInterrupt from None
+
+    def _say_heard(self) -> None:
+        after = "" if self.processes.count == 1 else " behind this step"
+        self.console.print(f"  asked to stop: writes a checkpoint{after}, then ends", highlight=False)
 
     def _settle(self) -> None:
         """Look at the numbers of the last step taken, log them and show them."""
@@ -179,12 +225,14 @@ class _Training:
             return
         loss, equal_loss, norm, score_spread = taken.readings.read()
         self.state.watch.update(taken.step, loss, equal_loss, norm, score_spread, taken.warm)
+        if self.processes.is_first:
+            claim_output_dir(self.output, self.plan)
         self._log(**taken.record(loss, equal_loss, norm, self.product_rate * self.processes.count))
         self.progress.advance(loss, taken.work.pairs, taken.rate)
 
     def _log(self, **record: Any) -> None:
-        if self.log:
-            self.log.write(**record)
+        for sink in self.sinks:
+            sink.write(record)
 
     def _validation_follows(self) -> bool:
         validation, step = self.plan.validation, self.state.step
@@ -243,8 +291,12 @@ class _Training:
 
     def _checkpoint(self, folder: Path | None = None) -> None:
         self._settle()
-        if self.log:
-            self.log.sync()
+        if self.state.step == 0:
+            return  # nothing is lost, and the folder is nobody's yet
+        if self.processes.is_first:
+            claim_output_dir(self.output, self.plan)
+        for sink in self.sinks:
+            sink.sync()
         self.state.seconds = time.monotonic() - self.started
         self.state.processes = self.processes.count
         tensors = self.student.tensors()
@@ -284,8 +336,9 @@ class _Training:
         seconds = round(time.monotonic() - self.started, 2)
         summary = summarise(self.plan, self.encoder, self.samplers, self.state, seconds)
         if self.processes.is_first:
-            remove_leftovers(self.output / "model")
-            self.encoder.save(self.output / "model", weights)
-            write_json(self.output / "summary.json", summary)
+            remove_leftovers(self.output / MODEL)
+            self.encoder.save(self.output / MODEL, weights)
+            summary["weights_sha256"] = weights_digest(self.output / MODEL)
+            write_json(self.output / SUMMARY, summary)
             shutil.rmtree(self.output / "checkpoints", ignore_errors=True)
         return summary

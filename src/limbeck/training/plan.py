@@ -10,7 +10,7 @@ from limbeck.collections import Collection, load_collection
 from limbeck.core.errors import UsageError
 from limbeck.core.hashing import key_of
 from limbeck.core.options import Count, Doc, Rate, check_settings
-from limbeck.lists import Lists, Sample, Sampler, read_lists
+from limbeck.lists import TEXTS_KEY, Lists, Sample, Sampler, read_lists
 from limbeck.models.sources import resolve
 from limbeck.objectives import Objective, parse
 from limbeck.runs import Run, read_run
@@ -18,6 +18,7 @@ from limbeck.training.config import (
     LEARNING_RATE,
     LISTS_PER_STEP,
     Backbone,
+    ListOrder,
     Recipe,
     RecipeStage,
     Settings,
@@ -39,6 +40,7 @@ class Stage:
     steps: Annotated[Count, Doc("Number of optimiser steps.")]
     lists_per_step: Annotated[Count, Doc("Batch size in lists.")] = LISTS_PER_STEP
     learning_rate: Annotated[Rate, Doc("Peak learning rate.")] = LEARNING_RATE
+    order: Annotated[ListOrder, Doc("Whether each epoch shuffles the lists or takes them as they are.")] = "shuffled"
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -51,7 +53,8 @@ class Stage:
 
     def sampler(self, seed: int, number: int) -> Sampler:
         """The sampler of this stage, the `number`-th of its recipe."""
-        return Sampler(self.lists, self.sample, self.lists_per_step, seed=seed, stage=number)
+        shuffled = self.order == "shuffled"
+        return Sampler(self.lists, self.sample, self.lists_per_step, seed=seed, stage=number, shuffled=shuffled)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,8 @@ class TrainingPlan:
     def __post_init__(self) -> None:
         if not self.stages:
             raise UsageError("a training needs at least one stage")
+        for stage in self.stages:
+            check_texts(stage.lists, self.collection)
 
     @classmethod
     def of(cls, recipe: Recipe) -> "TrainingPlan":
@@ -122,7 +127,7 @@ class TrainingPlan:
     def describe(self) -> dict[str, Any]:
         """The plan as plain JSON values: what must be equal for a training to be resumed."""
         sha256 = resolve(self.backbone.model).sha256
-        backbone = dataclasses.asdict(self.backbone) | {"sha256": sha256}
+        backbone = dataclasses.asdict(self.backbone) | {"sha256": sha256, "max_length": self.backbone.pair_tokens}
         if sha256:
             del backbone["model"]  # the same weights in another place are the same model
         settings = dataclasses.asdict(self.settings)
@@ -140,6 +145,17 @@ class TrainingPlan:
     def fingerprint(self) -> str:
         """16 hex digits that stand for `describe()`."""
         return key_of(self.describe(), 16)
+
+
+def check_texts(lists: Lists, collection: Collection) -> None:
+    """UsageError where lists were made with other texts than a collection's: equal ids may mean others there."""
+    made_with = set(lists.metadata.get(TEXTS_KEY, "").split(" + ")) - {"", "-"}
+    if made_with - collection.all_texts_fingerprints:
+        raise UsageError(
+            f"the lists were made with the texts of {lists.metadata.get('collection', 'another collection')} as they "
+            f"were then, and {collection.name} has others: equal ids would be read as other texts; give the collection "
+            "that they were made with, or make the lists anew with this one"
+        )
 
 
 def _described(values: Any) -> dict[str, Any]:
@@ -176,4 +192,5 @@ def _stage(stage: RecipeStage) -> Stage:
         steps=steps,
         lists_per_step=lists_per_step,
         learning_rate=stage.learning_rate or LEARNING_RATE,
+        order=stage.order,
     )

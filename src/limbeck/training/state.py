@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
+from limbeck.core.distributed import Processes
 from limbeck.core.errors import DataError
+from limbeck.core.json_files import Schema, fault_of
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.sharding import part_like, whole
 from limbeck.training.metrics import DivergenceMonitor
@@ -45,8 +47,12 @@ class State:
         Raises:
             DataError: it holds other values than this version of limbeck writes.
         """
-        if set(values) != {value.name for value in fields(cls)}:
-            raise DataError(f"{folder}: a checkpoint of another version of limbeck; remove the folder to train anew")
+        fault = fault_of(values, _SCHEMA)
+        if fault or set(values) != {value.name for value in fields(cls)}:
+            reason = f" ({fault})" if fault else ""
+            raise DataError(
+                f"{folder}: a checkpoint of another version of limbeck{reason}; remove the folder to train anew"
+            )
         state = cls(**{**values, "watch": DivergenceMonitor(**values["watch"])})
         state.stages = (state.stages + cls.started(stages).stages)[:stages]
         return state
@@ -69,6 +75,40 @@ class State:
     def plain(self) -> dict[str, Any]:
         """The values as JSON knows them."""
         return asdict(self)
+
+
+_SCHEMA: Schema = {
+    "step": int,
+    "validation_due": bool,
+    "best_step": int,
+    "best_value": (float, None),
+    "best_values": {...: float},
+    "seconds": float,
+    "single_pass_steps": int,
+    "cut_pairs": int,
+    "processes": int,
+    "watch": {"collapsed_steps": int, "stuck_steps": int, "loss": (float, None), "equal_loss": (float, None)},
+    "stages": [{"pairs": int, "tokens": int, "computed_tokens": int}],
+}
+
+
+def load_student(plan: TrainingPlan, processes: Processes, sharded: bool) -> CrossEncoder:
+    """The backbone of a plan with a new head, as it is before the first step."""
+    backbone = plan.backbone
+    return CrossEncoder.load(
+        backbone.model,
+        layers=backbone.layers,
+        max_length=backbone.pair_tokens,
+        query_tokens=backbone.query_tokens,
+        passage_tokens=backbone.passage_tokens,
+        seed=plan.seed,
+        dropout=backbone.dropout,
+        sha256=backbone.sha256,
+        single_separator=backbone.single_separator,
+        compiled=plan.settings.compiled,
+        processes=processes,
+        sharded=sharded,
+    )
 
 
 class Student:

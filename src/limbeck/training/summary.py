@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from limbeck.core.errors import DataError
+from limbeck.core.json_files import read_record
 from limbeck.lists import Sampler
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.sources import resolve
 from limbeck.training.plan import TrainingPlan
 from limbeck.training.state import State
+
+SUMMARY, MODEL = "summary.json", "model"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,7 @@ class TrainingSummary:
         single_pass_steps: steps whose pairs all fitted into memory at once.
         seconds: spent on the training, all its runs together.
         model_sha256: of the weights that it began with; None for those of the Hub.
+        weights_sha256: of the weights that it ended with, as they were written; None in folders of older versions.
     """
 
     steps: int
@@ -64,6 +70,42 @@ class TrainingSummary:
     processes: int
     seed: int
     stages: tuple[StageSummary, ...]
+    weights_sha256: str | None = None
+
+
+def read_summary(output: Path) -> TrainingSummary:
+    """The summary of a finished training. DataError, with file and line or key, where it is damaged."""
+    return read_record(output / SUMMARY, TrainingSummary, "remove it to have the training finished again")
+
+
+def finished(output: Path) -> tuple[dict[str, Any] | None, str | None]:
+    """The summary of a training whose model is there as it was written, as plain values; None where there is none.
+
+    Returns:
+        and a sentence where a training had been finished and its model is gone.
+
+    Raises:
+        DataError: the model has been changed since, or the summary is damaged.
+    """
+    if not (output / SUMMARY).exists():
+        return None, None
+    summary, model = read_summary(output), output / MODEL
+    if not any(model.glob("model*.safetensors")) or not (model / "config.json").is_file():
+        return None, f"{model}: its weights are gone since the training was finished; it is trained again"
+    found = weights_digest(model)
+    if summary.weights_sha256 not in (None, found):
+        raise DataError(
+            f"{model}: its weights are not those that the training ended with (sha256 {found[:12]}…, expected "
+            f"{summary.weights_sha256[:12]}…); put them back, or remove {output / SUMMARY} to train again"
+        )
+    return {**asdict(summary), "stages": [asdict(stage) for stage in summary.stages]}, None
+
+
+def weights_digest(model: Path) -> str:
+    """SHA-256 of a saved model's weights."""
+    digest = resolve(str(model)).sha256
+    assert digest is not None  # a folder's are at hand
+    return digest
 
 
 def summarise(
@@ -109,4 +151,4 @@ def summarise(
             for stage, sampler, counts in zip(plan.stages, samplers, state.stages, strict=True)
         ),
     )
-    return asdict(summary)
+    return {**asdict(summary), "stages": [asdict(stage) for stage in summary.stages]}

@@ -110,13 +110,4 @@ def read_json(path: Path) -> Any:
 
 def read_record(path: Path, kind: type[Record]) -> Record:
     """A JSON file as a dataclass. DataError names the key that is absent or holds something else; see `read_json`."""
-    from pydantic import TypeAdapter, ValidationError
-
-    found = json_files.read_json(path, object, REMEDY)
-    try:
-        # As JSON, not as Python's values: an array is a tuple then, and nothing else is converted.
-        return TypeAdapter(kind).validate_json(json.dumps(found), strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise DataError(f"{path}: {place}: {first['msg']}; {REMEDY}") from None
+    return json_files.read_record(path, kind, REMEDY)

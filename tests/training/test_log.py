@@ -1,0 +1,61 @@
+"""Log sinks: adding one takes one file, as this one shows, and it is handed what the log of JSON lines is handed."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limbeck.training import TrainingPlan, train
+from limbeck.training.log import LogSink, TrainingLog, read_log
+
+
+class Notebook:
+    """A toy sink: records in memory."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.synced = self.closed = 0
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self.records.append(dict(record))
+
+    def sync(self) -> None:
+        self.synced += 1
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_sink_of_ones_own_gets_every_record(plan: Callable[..., TrainingPlan], tmp_path: Path) -> None:
+    sink: LogSink = Notebook()
+    train(plan(), tmp_path, sinks=[sink])
+    assert isinstance(sink, Notebook)
+    assert sink.records == read_log(tmp_path / "log.jsonl")
+    assert (len(sink.records), sink.closed) == (11 + 4, 1)
+    assert sink.synced == 5  # before each checkpoint
+
+
+def test_a_sink_is_closed_when_a_training_breaks_off(plan: Callable[..., TrainingPlan], tmp_path: Path) -> None:
+    class Full(Notebook):
+        def write(self, record: Mapping[str, Any]) -> None:
+            raise OSError("full")
+
+    sink = Full()
+    with pytest.raises(OSError, match="full"):
+        train(plan(), tmp_path, sinks=[sink])
+    assert sink.closed == 1
+
+
+def test_a_log_is_cut_back_to_its_checkpoint_and_a_torn_last_line_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    log = TrainingLog(path, 0)
+    for step in (1, 2, 3):
+        log.write({"kind": "step", "step": step})
+    log.write({"kind": "validation", "step": 2})
+    log.close()
+    with path.open("a") as stream:
+        stream.write('{"kind": "st')
+    assert [record["step"] for record in read_log(path)] == [1, 2, 3, 2]
+    TrainingLog(path, 2, validation_due=True).close()
+    assert read_log(path) == [{"kind": "step", "step": 1}, {"kind": "step", "step": 2}]
