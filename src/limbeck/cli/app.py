@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from limbeck import __version__
-from limbeck.cli import compare, demo, doctor, export, lists, push, retrieve, runs, study, teach, train
+from limbeck.cli import compare, demo, doctor, export, lists, push, retrieve, runs, serve, study, teach, train
 from limbeck.cli.output import errors
 from limbeck.core.errors import LimbeckError, UsageError
 
@@ -51,6 +51,7 @@ lists.add_to(app)
 train.add_to(app)
 study.add_to(app)
 export.add_to(app)
+serve.add_to(app)
 push.add_to(app)
 doctor.add_to(app)
 

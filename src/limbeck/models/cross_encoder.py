@@ -169,11 +169,13 @@ class CrossEncoder:
 
     def score(self, pairs: Sequence[tuple[str, str]], precision: str = "fp32") -> NDArray[np.float32]:
         """Raw scores of (query, passage) texts, float32 [pairs], in their order."""
-        if not pairs:
-            return np.zeros(0, np.float32)
+        return self.score_rows(*self.stored(pairs), precision) if pairs else np.zeros(0, np.float32)
+
+    def stored(self, pairs: Sequence[tuple[str, str]]) -> tuple[Pairs, Rows, Rows]:
+        """(query, passage) texts tokenised in memory: pairs, and the rows of queries and of passages, [pairs] each."""
         queries, query_rows = self._stored([query for query, _ in pairs])
         passages, passage_rows = self._stored([passage for _, passage in pairs])
-        return self.score_rows(self.pairs(queries, passages), query_rows, passage_rows, precision)
+        return self.pairs(queries, passages), query_rows, passage_rows
 
     def _stored(self, texts: Sequence[str]) -> tuple[TokenStore, Rows]:
         number = {text: str(i) for i, text in enumerate(dict.fromkeys(texts))}

@@ -1,0 +1,1 @@
+"""The re-ranking service: a model behind the HTTP interfaces that re-rank clients speak."""

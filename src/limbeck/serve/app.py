@@ -1,0 +1,183 @@
+"""The service: routes, limits, and errors as clients understand them."""
+
+import asyncio
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from limbeck.core.errors import LimbeckError, UsageError
+from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.serve.bodies import RerankBody, ScoreBody, TextsBody, rerank_answer, score_answer, texts_answer
+from limbeck.serve.config import ServeSettings
+from limbeck.serve.scorer import QueueFull, Scorer, Scores
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+GIVEN_UP_SECONDS = 0.1  # how often it is asked whether a client is still there
+
+
+def create_app(encoder: CrossEncoder, settings: ServeSettings, key: str | None = None) -> "Starlette":
+    """The service of one model as an ASGI application; with a `key`, requests need it as their bearer token."""
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+    from starlette.applications import Starlette
+    from starlette.requests import ClientDisconnect
+    from starlette.responses import JSONResponse, PlainTextResponse
+    from starlette.routing import Route
+
+    scorer = Scorer(encoder, settings.precision, settings.token_budget, settings.queue_pairs)
+    name = settings.name or encoder.source.name
+    calibrated = bool((getattr(encoder.model.config, "limbeck", None) or {}).get("calibration"))
+    registry = CollectorRegistry()
+    requests = Counter("limbeck_requests", "Requests by route and status.", ("route", "status"), registry=registry)
+    seconds = Histogram("limbeck_request_seconds", "Seconds to an answer, by route.", ("route",), registry=registry)
+    pairs_scored = Counter("limbeck_pairs_scored", "Pairs scored.", registry=registry)
+    pairs_cut = Counter("limbeck_pairs_cut", "Pairs that lost tokens.", registry=registry)
+    Gauge("limbeck_pairs_waiting", "Pairs in the queue.", registry=registry).set_function(lambda: scorer.waiting)
+
+    def failure(status: int, message: str, **headers: str) -> JSONResponse:
+        kind = "invalid_request_error" if status < 500 else "server_error"
+        error = {"message": message, "type": kind, "code": status}
+        return JSONResponse({"message": message, "detail": message, "error": error}, status, headers)
+
+    async def values_of(request: "Request") -> Any:
+        size, chunks = 0, []
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > settings.max_body:
+                raise _TooLarge(f"the body is larger than {settings.max_body:,} bytes")
+            chunks.append(chunk)
+        return await asyncio.to_thread(_parsed, b"".join(chunks))
+
+    async def scored(request: "Request", queries: Sequence[str], passages: Sequence[str], long: str | None) -> Scores:
+        windows = (long or settings.long) == "max-passage"
+        prepared = await asyncio.to_thread(scorer.prepare, queries, passages, windows)
+        future = scorer.submit(prepared)
+        found = await _unless_given_up(request, future)
+        pairs_scored.inc(len(prepared.lengths))
+        pairs_cut.inc(found.cuts.pairs)
+        return found
+
+    def meta_of(found: Scores, raw: bool) -> dict[str, Any]:
+        meta: dict[str, Any] = {
+            "api_version": {"version": "2"},
+            "billed_units": {"search_units": 1},
+            "scores": "raw" if raw else "calibrated" if calibrated else "sigmoid",
+        }
+        warnings = []
+        if found.cuts.queries:
+            warnings.append(f"the query was cut to {encoder.query_tokens} tokens")
+        if found.cuts.passages:
+            limit = f"{encoder.max_length} tokens for a pair"
+            warnings.append(f"{found.cuts.passages} passages were cut to what fits beside the query ({limit})")
+        return meta | ({"warnings": warnings} if warnings else {})
+
+    async def rerank(request: "Request") -> "Response":
+        values = await values_of(request)
+        if isinstance(values, dict) and values.get("texts") is not None:
+            texts = TextsBody.of(values)
+            found = await scored(request, [texts.query], texts.texts, texts.long)
+            _expect_uncut(texts.truncate, found)
+            return JSONResponse(texts_answer(texts, _served(found, texts.raw_scores)))
+        body = RerankBody.of(values)
+        found = await scored(request, [body.query], body.texts(), body.long)
+        _expect_uncut(body.truncation, found)
+        voyage = "top_k" in values or "truncation" in values
+        scores, meta = _served(found, body.raw_scores), meta_of(found, body.raw_scores)
+        return JSONResponse(rerank_answer(body, name, scores, found.tokens, meta, voyage))
+
+    async def score(request: "Request") -> "Response":
+        body = ScoreBody.of(await values_of(request))
+        found = await scored(request, *body.pairs(), body.long)
+        scores, meta = _served(found, body.raw_scores), meta_of(found, body.raw_scores)
+        return JSONResponse(score_answer(name, scores.tolist(), found.tokens, meta))
+
+    async def models(_: "Request") -> "Response":
+        served = {"id": name, "object": "model", "created": 0, "owned_by": "limbeck"}
+        return JSONResponse({"object": "list", "data": [served]})
+
+    async def health(_: "Request") -> "Response":
+        return JSONResponse({"status": "ok", "model": name})
+
+    async def metrics(_: "Request") -> "Response":
+        return PlainTextResponse(generate_latest(registry), media_type="text/plain; version=0.0.4")
+
+    def answered(endpoint: Callable[["Request"], Awaitable["Response"]], open_to_all: bool = False) -> Any:
+        async def handle(request: "Request") -> "Response":
+            with seconds.labels(request.url.path).time():
+                response = await respond(request)
+            requests.labels(request.url.path, response.status_code).inc()
+            return response
+
+        async def respond(request: "Request") -> "Response":
+            given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+            if key and not open_to_all and not hmac.compare_digest(given, key.encode()):
+                return failure(401, "this service needs its key as a bearer token (Authorization: Bearer …)")
+            try:
+                return await endpoint(request)
+            except QueueFull as error:
+                return failure(429, str(error), **{"Retry-After": str(error.retry_after)})
+            except _TooLarge as error:
+                return failure(413, str(error), Connection="close")
+            except ClientDisconnect:
+                return failure(499, "the client went away")
+            except LimbeckError as error:
+                return failure(400, str(error))
+
+        return handle
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> Any:
+        yield
+        await asyncio.to_thread(scorer.close)
+
+    posts = [Route(path, answered(rerank), methods=["POST"]) for path in ("/rerank", "/v1/rerank", "/v2/rerank")]
+    posts += [Route(path, answered(score), methods=["POST"]) for path in ("/score", "/v1/score")]
+    gets = [Route("/v1/models", answered(models)), Route("/models", answered(models))]
+    gets += [Route("/health", answered(health, True)), Route("/metrics", answered(metrics, True))]
+    return Starlette(routes=[*posts, *gets], lifespan=lifespan)
+
+
+class _TooLarge(LimbeckError):
+    """A body beyond the limit."""
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the body is not JSON ({error}); expected an object with query and documents") from None
+
+
+def _served(found: Scores, raw: bool) -> "np.ndarray[Any, np.dtype[np.floating[Any]]]":
+    """Scores as they are served: raw, or through the sigmoid in float64, so that high ones do not tie."""
+    scores = found.scores.astype(np.float64)
+    return scores if raw else 1 / (1 + np.exp(-scores))
+
+
+def _expect_uncut(allowed: bool, found: Scores) -> None:
+    if not allowed and found.cuts.pairs:
+        raise UsageError(
+            f"{found.cuts.pairs} pairs are longer than the model reads, and the request forbids truncation"
+        )
+
+
+async def _unless_given_up(request: "Request", future: "Future[Scores]") -> Scores:
+    """The scores, unless the client goes away first: then the request leaves the queue."""
+    from starlette.requests import ClientDisconnect
+
+    waiting = asyncio.wrap_future(future)
+    while True:
+        done, _ = await asyncio.wait([waiting], timeout=GIVEN_UP_SECONDS)
+        if done:
+            return waiting.result()
+        if await request.is_disconnected():
+            future.cancel()
+            raise ClientDisconnect
