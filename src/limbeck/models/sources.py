@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path, PurePosixPath
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
-from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.errors import DataError, MissingError, UsageError
 
 
 @contextmanager
@@ -26,6 +27,29 @@ def silence_transformers() -> Iterator[None]:
         logging.set_verbosity(level)
         if bar:
             logging.enable_progress_bar()
+
+
+def expect_lower_casing(name: str, tokenizer: Any) -> None:
+    """Refuse a tokeniser that keeps capitals though its vocabulary has none, and would read every one as unknown.
+
+    So transformers 5.0 to 5.4 read `microsoft/MiniLM-L12-H384-uncased`, whose files do not say that they are uncased.
+
+    Raises:
+        DataError: with what to write into its configuration.
+    """
+    words = [token for token in tokenizer.get_vocab() if token not in tokenizer.all_special_tokens]
+    if any(letter in ascii_uppercase for word in words if not word.startswith("[") for letter in word):
+        return
+    probe = next((word for word in sorted(words) if len(word) > 2 and set(word) <= set(ascii_lowercase)), None)
+    if probe is None:
+        return
+    ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (probe, probe.upper())]
+    if ids[0] != ids[1]:
+        raise DataError(
+            f'{name}: its vocabulary is uncased, but its tokeniser keeps capitals: "{probe.upper()}" is not read as '
+            f'"{probe}". Write "do_lower_case": true into its tokenizer_config.json, and the normalizer of its '
+            "tokenizer.json, or install transformers 5.5 or newer, which reads such files rightly"
+        )
 
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")

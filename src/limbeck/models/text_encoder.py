@@ -14,7 +14,7 @@ from limbeck.core.devices import keep_freed_memory
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.models.checkpoint import first_position
 from limbeck.models.sentence_transformers import SentenceLayout, SpladeLayout
-from limbeck.models.sources import ModelSource, silence_transformers
+from limbeck.models.sources import ModelSource, expect_lower_casing, silence_transformers
 from limbeck.tokens.batching import micro_batches
 from limbeck.tokens.store import tokenizer_fingerprint
 
@@ -124,6 +124,7 @@ def read_text_model(
             )
         except (OSError, ValueError) as error:
             raise MissingError(f"{source.name}: {str(error).splitlines()[0]}") from error
+    expect_lower_casing(source.name, tokenizer)
     # The pooler of BERT-like models is not used here, and often not stored.
     absent = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
     if absent:

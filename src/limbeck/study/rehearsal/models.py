@@ -70,7 +70,7 @@ def _tokenizer(architecture: Architecture) -> Any:
     if architecture.tokenizer == "unigram":
         scored = [(token, 0.0) for token in ("[PAD]", "[CLS]", "[SEP]", "[UNK]")]
         scored += [(f"▁{word}", -float(rank)) for rank, word in enumerate(WORDS, 1)]
-        scored += [(letter, -500.0) for letter in f"▁{LETTERS}"]
+        scored += [(letter, -500.0) for letter in f"▁{LETTERS}{LETTERS.upper()}"]
         return transformers.DebertaV2Tokenizer(vocab=[*scored, ("[MASK]", 0.0)], unk_id=3)
     return _byte_level(architecture.kind)
 

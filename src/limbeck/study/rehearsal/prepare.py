@@ -18,7 +18,7 @@ from limbeck.study.rehearsal.lists import write_published
 from limbeck.study.rehearsal.models import DENSE, SPLADE, write_model
 from limbeck.study.rehearsal.shrink import collections_of, files_of, judges_of, miniature, plain, signals_of
 
-FORMAT = 1
+FORMAT = 2
 """Raised when an older version would have made other material of the same study."""
 
 
