@@ -1,10 +1,8 @@
 """Training lists: a query, its passages and their training signals; stored as ids, sampled without state."""
 
 from limbeck.lists.candidates import lists_from_run
-from limbeck.lists.convert import Conversion, convert, provided_signals
+from limbeck.lists.convert import Conversion, Exported, convert, export, provided_signals
 from limbeck.lists.describe import describe, describe_file
-from limbeck.lists.export import Exported, export
-from limbeck.lists.extract_corpus import write_own_texts
 from limbeck.lists.formats import find_format, format_names, writable_format_names
 from limbeck.lists.from_teacher import (
     candidates_to_mine,
@@ -28,10 +26,10 @@ from limbeck.lists.leaks import (
 )
 from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists, TrainingList, concatenate
 from limbeck.lists.mining import NegativeFilter, mine
-from limbeck.lists.mix import mix
 from limbeck.lists.parquet import read_lists, write_lists
 from limbeck.lists.sampling import POLICIES, Sample, Sampler
-from limbeck.lists.signals import teacher_order_from_scores, with_teacher_scores
+from limbeck.lists.signals import mix, teacher_order_from_scores, with_teacher_scores
+from limbeck.lists.texts import write_own_texts
 
 __all__ = [
     "POLICIES",

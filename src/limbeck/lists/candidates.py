@@ -1,17 +1,25 @@
-"""What a collection's judgments say of a query's passages."""
+"""Candidates made fit to be lists: cut, with texts, with what the judgments say of them, and easy negatives behind."""
 
 import hashlib
 from collections import Counter
 from collections.abc import Collection as Container
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError, UsageError, nearest
-from limbeck.lists.lists import TEXTS_KEY, Lists
+from limbeck.lists.formats import RawList
+from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists
+from limbeck.lists.signals import average_ranks
+from limbeck.lists.texts import TextIds
 from limbeck.runs import Run
+
+NO_ID = "\n"
+"""What begins the id of a text that a collection has not; no id of its own does."""
 
 
 def require_judgments(collection: Collection) -> None:
@@ -72,6 +80,66 @@ class CorpusNegatives:
         return list(drawn)
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """What of a query's passages stays, and what is put behind them; counts what is left out and added.
+
+    Attributes:
+        collection: passages stay that have a text, and are not the query's own document where that is to be dropped.
+        depth: the first so many passages of a query.
+        add_positives: judged passages with a grade above 0 that are not there are added, best grade first.
+        corpus_negatives: passages of the whole collection put behind all others.
+        check_texts: whether passages without a text are left out.
+        unit: of what `counts` tells how many lack passages or judgments.
+        counts: of passages and positives, by what became of them.
+    """
+
+    collection: Collection
+    depth: int | None = None
+    add_positives: bool = False
+    corpus_negatives: int = 0
+    check_texts: bool = True
+    unit: Literal["queries", "lists"] = "queries"
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        if self.depth is not None and self.depth < 1:
+            raise UsageError(f"depth is {self.depth}, expected 1 or more passages, or none for all")
+
+    def chosen(self, query_id: str, passages: Sequence[str]) -> list[int]:
+        """The places, ascending, of the passages that stay."""
+        dropped = query_id if self.collection.drop_query_document else None
+        kept = [place for place, passage in enumerate(passages) if passage != dropped][: self.depth]
+        there = [place for place in kept if self._is_there(passages[place])]
+        if self.check_texts or len(there) < len(kept):
+            self.counts["passages_without_text"] += len(kept) - len(there)
+        return there
+
+    def added(self, query_id: str, passages: Sequence[str]) -> list[str]:
+        """What is put behind the passages that stayed; nothing where there would be easy negatives alone."""
+        found: list[str] = []
+        if self.add_positives:
+            missing = missing_positives(self.collection, query_id, passages)
+            found = [passage for passage in missing if self._is_there(passage)]
+            self.counts["positives_without_text"] += len(missing) - len(found)
+            self.counts["positives_added"] += len(found)
+        if self.corpus_negatives and (passages or found):
+            found += self._easy.draw(query_id, [*passages, *found])
+        return found
+
+    def labels(self, query_id: str, passages: Sequence[str]) -> list[float]:
+        """The judgments' grades [passages]; a query without any is counted."""
+        self.counts[f"{self.unit}_without_judgments"] += not self.collection.qrels.get(query_id)
+        return judged_labels(self.collection, query_id, passages)
+
+    @cached_property
+    def _easy(self) -> CorpusNegatives:
+        return CorpusNegatives(self.collection, self.corpus_negatives)
+
+    def _is_there(self, passage: str) -> bool:
+        return not passage.startswith(NO_ID) and (not self.check_texts or passage in self.collection.documents)
+
+
 def lists_from_run(
     collection: Collection,
     run: Run,
@@ -101,15 +169,16 @@ def lists_from_run(
     DataError for a query of the run that the collection does not know, for labels of a collection without judgments,
     and where no list is left.
     """
-    if depth is not None and depth < 1:
-        raise UsageError(f"depth is {depth}, expected 1 or more passages, or none for all")
     if corpus_negatives and (order or not labels):
         raise UsageError("corpus_negatives have neither rank nor teacher's place; expected labels, and no order")
     if labels:
         require_judgments(collection)
-    easy = CorpusNegatives(collection, corpus_negatives)
+    candidates = Candidates(
+        collection, depth, add_positives=labels and add_missing_positives and not order,
+        corpus_negatives=corpus_negatives,
+    )  # fmt: skip
+    counts = candidates.counts
     _check_queries(collection, run)
-    counts: Counter[str] = Counter()
     query_ids: list[str] = []
     passage_ids: list[list[str]] = []
     label_lists: list[np.ndarray] = []
@@ -117,23 +186,16 @@ def lists_from_run(
         if query_id not in run:
             counts["queries_without_ranking"] += 1
             continue
-        candidates = _candidates(collection, run, query_id, depth)
-        passages = [docid for docid in candidates if docid in collection.documents]
-        counts["passages_without_text"] += len(candidates) - len(passages)
-        if labels and add_missing_positives and not order:
-            missing = missing_positives(collection, query_id, passages)
-            there = [docid for docid in missing if docid in collection.documents]
-            counts["positives_without_text"] += len(missing) - len(there)
-            counts["positives_added"] += len(there)
-            passages += there
+        docids = run[query_id].docids
+        passages = [docids[place] for place in candidates.chosen(query_id, docids)]
+        passages += candidates.added(query_id, passages)
         if not passages:
             counts["queries_without_passages"] += 1
             continue
-        passages += easy.draw(query_id, passages) if corpus_negatives else []
-        counts["queries_without_judgments"] += labels and not collection.qrels.get(query_id)
         query_ids.append(query_id)
         passage_ids.append(passages)
-        label_lists.append(np.array(judged_labels(collection, query_id, passages), dtype=np.float32))
+        if labels:
+            label_lists.append(np.array(candidates.labels(query_id, passages), dtype=np.float32))
     counts["queries_outside_split"] = len(run) - len(collection.query_ids) + counts["queries_without_ranking"]
     if not query_ids:
         raise DataError(
@@ -159,12 +221,6 @@ def _check_queries(collection: Collection, run: Run) -> None:
         )
 
 
-def _candidates(collection: Collection, run: Run, query_id: str, depth: int | None) -> list[str]:
-    docids = run[query_id].docids
-    dropped = query_id if collection.drop_query_document else None
-    return [docid for docid in docids if docid != dropped][:depth]
-
-
 def _metadata(
     collection: Collection, run: Run, depth: int | None, labels: bool, order: bool, counts: Counter[str]
 ) -> dict[str, str]:
@@ -184,3 +240,71 @@ def _metadata(
     if labels:
         counted += ["queries_without_judgments", "positives_added", "positives_without_text"]
     return metadata | {name: str(counts[name]) for name in counted}
+
+
+class FitRows:
+    """Row of a published file → row that fits a collection, or None for one of which nothing is left.
+
+    Args:
+        candidates: which passages stay, and what is added with `labels`; its `counts` tell what was left out. Its
+            collection keeps only queries of its split. None: ids are taken as they are.
+        depth: the first so many passages of a list.
+        labels: grades of the judgments take the place of the row's labels; unjudged and negative ones are 0.
+        is_text: ids are texts, and are looked up in the collection.
+    """
+
+    def __init__(self, candidates: Candidates | None, depth: int | None, labels: bool, is_text: bool) -> None:
+        self.candidates, self.depth, self.labels = candidates, depth, labels
+        self.counts: Counter[str] = candidates.counts if candidates else Counter()
+        collection = candidates.collection if candidates else None
+        self._split = frozenset(collection.query_ids) if collection else frozenset()
+        self._queries = TextIds(collection.queries.items()) if collection and is_text else None
+        self._passages = TextIds(collection.documents.items()) if collection and is_text else None
+
+    def __call__(self, row: RawList) -> RawList | None:
+        if row.passage_ids and self.candidates is None:
+            return row if self.depth is None else _at(row, list(range(len(row.passage_ids)))[: self.depth])
+        known = self._with_ids(row) if row.passage_ids else row
+        if known is None or self.candidates is None:
+            self.counts["queries_without_text" if known is None else "lists_without_passages"] += 1
+            return None
+        if known.passage_ids and known.query_id not in self._split:
+            self.counts["lists_outside_split"] += 1
+            return None
+        fitted = self._fitted(known, self.candidates) if known.passage_ids else known
+        if not fitted.passage_ids:
+            self.counts["lists_without_passages"] += 1
+            return None
+        return fitted
+
+    def _with_ids(self, row: RawList) -> RawList | None:
+        """The row with ids in the place of texts; None where its query is not known."""
+        if self._queries is None or self._passages is None:
+            return row
+        query_id = self._queries.find(row.query_id)
+        # A text without an id keeps itself as one, which no collection has.
+        passages = [self._passages.find(text) or f"{NO_ID}{text}" for text in row.passage_ids]
+        return None if query_id is None else row._replace(query_id=query_id, passage_ids=passages)
+
+    def _fitted(self, row: RawList, candidates: Candidates) -> RawList:
+        chosen = candidates.chosen(row.query_id, row.passage_ids)
+        if self._passages is not None:
+            # A text may come twice, or two be one to the collection, which looks past blanks.
+            once = sorted({row.passage_ids[place]: place for place in reversed(chosen)}.values())
+            self.counts["texts_twice"] += len(chosen) - len(once)
+            chosen = once
+        row = _at(row, chosen)
+        if not self.labels:
+            return row
+        passages = [*row.passage_ids, *candidates.added(row.query_id, row.passage_ids)]
+        return row._replace(passage_ids=passages, labels=candidates.labels(row.query_id, passages))
+
+
+def _at(row: RawList, places: list[int]) -> RawList:
+    """The passages at `places`, ascending; their order counts from 1 again, as if they had been alone."""
+    if len(places) == len(row.passage_ids):
+        return row
+    labels, scores, order = ([v[n] for n in places] if (v := getattr(row, name)) else v for name in SIGNALS)
+    if order:
+        order = average_ranks(np.array(order)).tolist()
+    return RawList(row.place, row.query_id, [row.passage_ids[n] for n in places], labels, scores, order)

@@ -1,8 +1,9 @@
-"""From a published file to lists on disk: streamed, in bounded memory, and resumed where it was stopped."""
+"""Published files: read into lists, streamed, in bounded memory and resumed where it was stopped; and written."""
 
 import hashlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,12 @@ from limbeck.collections import Collection
 from limbeck.collections.lines import START
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.progress import with_status
-from limbeck.lists.align import Fit
-from limbeck.lists.candidates import require_judgments
-from limbeck.lists.formats import Format, RawList, find_format
-from limbeck.lists.lists import SIGNALS, TEXTS_KEY
+from limbeck.lists.candidates import Candidates, FitRows, require_judgments
+from limbeck.lists.formats import Format, RawList, find_format, writable_format_names
+from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists
 from limbeck.lists.parquet import check_target
-from limbeck.lists.shards import Shards, open_parts
-from limbeck.lists.table import signals_of, table_of
+from limbeck.lists.shards import Shards, open_parts, signals_of, table_of
+from limbeck.lists.signals import only_signals
 
 PASSAGES_PER_PART = 500_000
 """Passages, counted in every list, after which a part is written: what is in memory, and what an interruption costs."""
@@ -76,7 +76,7 @@ def convert(
     """Write the lists of a published file to `output`, whole or not at all.
 
     Stopped at any moment, the same call goes on from the last part of 500,000 passages. Metadata says which file the
-    lists are of, and counts what was left out or added (see `Fit`).
+    lists are of, and counts what was left out or added (see `FitRows`).
 
     Raises:
         MissingError: no such file, or no folder for the output.
@@ -93,14 +93,7 @@ def convert(
             console.print(f"{source.name}: goes on after {parts.lists:,} lists", highlight=False)
         else:
             _verify(source, conversion.checksum or form.md5.get(source.name))
-        fit = Fit(
-            collection,
-            conversion.depth,
-            conversion.labels,
-            _adds_positives(source, conversion),
-            form.is_text,
-            conversion.corpus_negatives,
-        )
+        fit = _fit_rows(source, form, conversion, collection)
         fit.counts.update(parts.counts)
         _write_parts(source, form, conversion, fit, parts, console)
         if not parts.lists:
@@ -110,7 +103,9 @@ def convert(
         parts.join(output, metadata)
 
 
-def _write_parts(source: Path, form: Format, conversion: Conversion, fit: Fit, parts: Shards, console: Console) -> None:
+def _write_parts(
+    source: Path, form: Format, conversion: Conversion, fit: FitRows, parts: Shards, console: Console
+) -> None:
     if parts.next is None:
         return
     first = _first_row(source, conversion)
@@ -164,6 +159,21 @@ def _kept_signals(source: Path, row: RawList, conversion: Conversion) -> tuple[s
             f"{source}: no signal is kept; expected some of {', '.join(sorted(has))}, or labels of judgments"
         )
     return tuple(name for name in SIGNALS if name in kept)
+
+
+def _fit_rows(source: Path, form: Format, conversion: Conversion, collection: Collection | None) -> FitRows:
+    if collection is None:
+        return FitRows(None, conversion.depth, conversion.labels, form.is_text)
+    candidates = Candidates(
+        collection,
+        conversion.depth,
+        add_positives=_adds_positives(source, conversion),
+        corpus_negatives=conversion.corpus_negatives,
+        # Where looking texts up is dear, in ir_datasets' stores, training names one that is missing.
+        check_texts=collection.documents_identity is None,
+        unit="lists",
+    )
+    return FitRows(candidates, conversion.depth, conversion.labels, form.is_text)
 
 
 def _adds_positives(source: Path, conversion: Conversion) -> bool:
@@ -242,3 +252,45 @@ def _how_far(source: Path, parts: Shards) -> Callable[[int, RawList], str]:
         return f"{source.name}: {parts.lists:,} lists written{share}, {rate:,.0f} a second"
 
     return text
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The file that was written, and what it could not carry, in words, with how often."""
+
+    path: Path
+    lost: Mapping[str, int]
+
+
+def export(
+    lists: Lists,
+    format_name: str,
+    output: str | Path,
+    collection: Collection | None = None,
+    signals: frozenset[str] | None = None,
+) -> Exported:
+    """Write lists as a file of a published format. Reading it back gives the lists, but for what is counted as lost.
+
+    Args:
+        output: file to write; in a folder, or behind a `/` at its end, a format whose files have names of their own
+            (`rank-distillm`) names it.
+        signals: write these only, where a format could take others.
+
+    Raises:
+        UsageError: a format that is only read; signals that the lists have not, or that it needs; no collection where
+            it holds texts.
+        DataError: lists that it cannot hold, such as several of a query.
+        MissingError: it cannot be written.
+    """
+    form, place = find_format(format_name), Path(output)
+    if form.write is None:
+        raise UsageError(f"{format_name} is only read; expected one of {', '.join(writable_format_names())}")
+    if absent := sorted((signals or frozenset()) - lists.signals):
+        raise UsageError(f"the lists have no {', no '.join(absent)}; they have {', '.join(sorted(lists.signals))}")
+    if form.file_name and (place.is_dir() or str(output).endswith(os.sep)):
+        place = place / form.file_name(lists)
+        place.parent.mkdir(parents=True, exist_ok=True)
+    check_target(place)
+    kept = lists if signals is None else only_signals(lists, signals)
+    lost = form.write(kept, place, collection)
+    return Exported(place, {what: count for what, count in lost.items() if count})

@@ -1,4 +1,4 @@
-"""Teacher signals put on lists: scores from a stronger model, and the order that scores imply."""
+"""Signals put on lists, taken from them, and what lists of several sources have in common."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from limbeck.core.errors import DataError
-from limbeck.lists.lists import SIGNALS, Lists
+from limbeck.lists.lists import SIGNALS, Lists, joined_metadata
+from limbeck.lists.ragged import joined
 
 
 def with_teacher_scores(lists: Lists, scores: Mapping[str, np.ndarray] | Sequence[np.ndarray], teacher: str) -> Lists:
@@ -50,3 +51,26 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
     _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
     last_rank = np.cumsum(sizes)
     return (last_rank - (sizes - 1) / 2)[group]
+
+
+def mix(parts: Mapping[str, Lists]) -> Lists:
+    """All lists of all parts, by their names, in order. A query may have lists in several parts.
+
+    Signals that a part lacks are left out of all; metadata counts each part's lists (`lists_of`) and names the signals
+    (`signals_left_out`). What else differs in the metadata is joined with ` + `.
+
+    DataError where the parts have no signal in common: an objective reads one signal of every list.
+    """
+    shared = frozenset.intersection(*(part.signals for part in parts.values()))
+    if not shared:
+        found = "; ".join(f"{name}: {', '.join(sorted(part.signals)) or 'none'}" for name, part in parts.items())
+        raise DataError(f"the lists have no signal in common ({found}); expected one, such as labels, that all have")
+    left_out = frozenset.union(*(part.signals for part in parts.values())) - shared
+    kept = [only_signals(part, shared) for part in parts.values()]
+    columns = {name: joined([getattr(part, name) for part in kept]) for name in ("query_ids", "passage_ids", *shared)}
+    metadata = {
+        **joined_metadata([part.metadata for part in kept]),
+        "lists_of": " + ".join(f"{name}: {len(part)}" for name, part in parts.items()),
+        "signals_left_out": ", ".join(sorted(left_out)) or "none",
+    }
+    return Lists(**columns, metadata=metadata)
