@@ -40,7 +40,7 @@ def values(column: object) -> list[list[float]]:
 
 
 def left_out(lists: Lists) -> dict[str, str]:
-    named = ("format", "source", "collection", "depth", "labels_from", "checksum")
+    named = ("format", "source", "collection", "texts_fingerprint", "depth", "labels_from", "checksum")
     return {key: value for key, value in lists.metadata.items() if not key.startswith(named) and value != "0"}
 
 
