@@ -222,7 +222,7 @@ def test_a_study_is_planned_with_hours_and_rehearsed(here: Path, limbeck: Limbec
 def test_a_study_with_a_failed_cell_is_partly_done_and_the_same_command_finishes_it(
     here: Path, limbeck: Limbeck, as_json: AsJson, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from limbeck.study.run import execute
+    from limbeck.study.run import work as execute
 
     real = execute.train
 
@@ -234,7 +234,7 @@ def test_a_study_with_a_failed_cell_is_partly_done_and_the_same_command_finishes
     monkeypatch.setattr(execute, "train", train)
     result = limbeck("study", "run", "tiny.yaml", "--output", "out", code=7)
     assert "1 of 2 cells failed" in result.stderr
-    cells = as_json("study", "status", "out")["cells"]
+    cells = as_json("study", "status", "out", code=7)["cells"]
     assert [cell["state"] for cell in cells] == ["done", "failed"]
     assert "the disk is on fire" in cells[1]["error"]
     monkeypatch.setattr(execute, "train", real)

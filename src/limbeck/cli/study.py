@@ -1,4 +1,4 @@
-"""Verbs on studies: check, fetch, plan, rehearse, run, status, report, factors."""
+"""Verbs on studies: check, fetch, plan, rehearse, run, graph, work, status, report, factors."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ RehearsalOutput = Annotated[Path | None, typer.Option(help="Folder; default: the
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command."""
     verbs = typer.Typer(help="Studies: backbones × recipes × seeds, trained and evaluated alike.", no_args_is_help=True)
-    for verb in (check, fetch, plan, rehearse, run, status, report, factors):
+    for verb in (check, fetch, plan, rehearse, run, graph, work, status, report, factors):
         verbs.command(verb.__name__)(verb)
     app.add_typer(verbs, name="study")
 
@@ -125,34 +125,109 @@ def rehearse(study: StudyFile, output: RehearsalOutput = None, json: Json = Fals
         errors().print(f"  - {text}", markup=False, highlight=False, soft_wrap=True)
 
 
-def run(study: StudyFile, output: Output = None, json: Json = False) -> None:
+def run(
+    study: StudyFile,
+    output: Output = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXECUTOR",
+            help="Where: local or local:N (processes on this machine), slurm, ray or ray:ADDRESS. "
+            "Default: one node after another, in this process.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --on slurm: print its batch scripts only.")] = False,
+    json: Json = False,
+) -> None:
     """Train and evaluate the cells that are missing. Run again to go on; a failed cell does not stop the others."""
+    from limbeck.core.errors import UsageError
     from limbeck.study.config.study import load_study
 
+    if dry_run and on != "slurm":
+        raise UsageError("--dry-run: goes with --on slurm; `limbeck study graph` shows what is to be done anywhere")
     loaded = load_study(study)
-    run_and_report(loaded, output or Path(loaded.name), json)
+    folder = output or Path(loaded.name)
+    if dry_run:
+        from limbeck.study.run.execute import prepare
+        from limbeck.study.run.executors.slurm import Slurm
+        from limbeck.study.run.status import NodeStates, State
+        from limbeck.study.run.store import Store
+
+        store = Store(folder)
+        planned = prepare(loaded, store, errors())
+        states = NodeStates(planned, store).look()
+        slurm = Slurm(planned, store, errors(), dry=True)
+        slurm.start([node for node in planned.nodes if states[node.name].state is not State.DONE], lambda node: None)
+        if json:
+            print_json({"scripts": slurm.scripts})
+        else:
+            typer.echo("\n".join(slurm.scripts))
+        return
+    run_and_report(loaded, folder, json, on)
 
 
-def status(folder: StudyFolder, json: Json = False) -> None:
-    """Show how far each cell is."""
+def graph(
+    study: Annotated[Path, typer.Argument(metavar="DIR|STUDY.yaml", help="Folder of a study, or a study file.")],
+    output: Annotated[
+        Path | None, typer.Option(help="With a study file: folder to prepare, so that `study work` can begin there.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show a study's nodes: what each needs and takes. With --json, all that another scheduler has to know."""
+    from limbeck.study.config.study import load_study
+    from limbeck.study.run.execute import prepare
+    from limbeck.study.run.graph import read_graph, resources_of
+    from limbeck.study.run.store import Store
+
+    if study.is_file():
+        loaded = load_study(study)
+        found = prepare(loaded, Store(output or Path(loaded.name)), errors())
+    else:
+        found = read_graph(Store(study))
+    if json:
+        print_json(found.describe())
+        return
+    hours = resources_of(found)
+    rows = [
+        (kind, f"{of['nodes']:,}", "?" if of["hours"] is None else f"{of['hours']:,.2f}") for kind, of in hours.items()
+    ]
+    print_table(("kind", "nodes", "hours"), rows, f"{found.name}: {len(found.nodes):,} nodes; hours of one GPU each")
+
+
+def work(
+    folder: StudyFolder,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Name of a node, as `study graph` lists it.")],
+) -> None:
+    """Do the work of one node. Exit codes: 0 done, 7 failed, 75 held by another process, 130 asked to stop."""
+    from limbeck.study.run.work import work as work_on
+
+    raise typer.Exit(int(work_on(folder, node, errors())))
+
+
+def status(
+    folder: StudyFolder,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew every few seconds until all is done.")] = False,
+    json: Json = False,
+) -> None:
+    """Show how far each cell is, and the nodes that run, failed or died. Exit 7 while something is unfinished."""
+    from limbeck.core.errors import UsageError
     from limbeck.study.run.status import status as study_status
 
+    if watch and json:
+        raise UsageError("--watch and --json: expected one of them; a script may call `study status --json` again")
     facts = study_status(folder)
-    if json:
+    if watch:
+        from limbeck.cli.study_status import watch_status
+
+        facts = watch_status(folder, facts)
+    elif json:
         print_json(facts)
-        return
-    rows = [
-        (
-            cell["backbone"],
-            cell["recipe"],
-            str(cell["seed"]),
-            cell["state"],
-            f"{cell['step']} of {cell['steps']}",
-            cell["error"] or "",
-        )
-        for cell in facts["cells"]
-    ]
-    print_table(("backbone", "recipe", "seed", "state", "step", "error"), rows)
+    else:
+        from limbeck.cli.study_status import print_status
+
+        print_status(facts)
+    if set(facts["node_counts"]) - {"done"}:
+        raise typer.Exit(PARTLY_DONE)
 
 
 def report(folder: StudyFolder, json: Json = False) -> None:
@@ -180,16 +255,26 @@ def report(folder: StudyFolder, json: Json = False) -> None:
     typer.echo("\n".join(str(file) for file in files))
 
 
-def run_and_report(loaded: Any, output: Path, as_json: bool) -> None:
-    """Run a loaded study into `output` and report it; exit 7 when a cell failed."""
-    from limbeck.study.run.execute import run_study
+def run_and_report(loaded: Any, output: Path, as_json: bool, on: str | None = None) -> None:
+    """Run a loaded study into `output` and report it; exit 7 when a cell failed or is left to another process."""
+    from limbeck.study.run.execute import reporting, run_study
+    from limbeck.study.run.executors import executor_of
 
-    counts = run_study(loaded, output, errors())
-    report(output, as_json)
-    if counts["failed"]:
-        errors().print(
-            f"{counts['failed']} of {sum(counts.values())} cells failed; `limbeck study status {output}` says why, "
-            "and the same command tries them again",
-            style="red", markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
-        raise typer.Exit(PARTLY_DONE)
+    counts = run_study(loaded, output, errors(), executor_of(on) if on else None)
+    with reporting(output) as mine:
+        if mine and not counts["elsewhere"]:
+            report(output, as_json)
+        else:
+            others = "another process writes it" if not mine else "whichever process ends last writes it"
+            errors().print(f"No report of {output} yet: {others}", markup=False, highlight=False, soft_wrap=True)
+    unfinished = counts["failed"] + counts["elsewhere"]
+    if not unfinished:
+        return
+    parts = [f"{counts['failed']} of {sum(counts.values())} cells failed"] if counts["failed"] else []
+    parts += [f"{counts['elsewhere']} are unfinished in other processes"] if counts["elsewhere"] else []
+    errors().print(
+        f"{', '.join(parts)}; `limbeck study status {output}` tells more, and the same command goes on with what is "
+        "left",
+        style="red", markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    raise typer.Exit(PARTLY_DONE)

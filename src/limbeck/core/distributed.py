@@ -34,7 +34,7 @@ class Processes:
 
         Tensors in memory are exchanged through gloo, those on CUDA devices through NCCL.
         """
-        count = _started()
+        count = started_together()
         if count == 1:
             return cls()
         if not dist.is_initialized():
@@ -82,7 +82,7 @@ def _leave() -> None:
     time.sleep(0.2)
 
 
-def _started() -> int:
+def started_together() -> int:
     """How many processes were started together with this one, itself included."""
     text = os.environ.get("WORLD_SIZE", "1")
     if not text.isdecimal() or not int(text):

@@ -1,6 +1,7 @@
 """Files and folders that are there complete or not at all: written aside, then renamed."""
 
 import ctypes
+import errno
 import fcntl
 import gzip
 import json
@@ -8,8 +9,9 @@ import math
 import os
 import shutil
 import socket
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -20,6 +22,24 @@ from typing import Any
 from limbeck.core.errors import LimbeckError, MissingError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+_WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+_fences: list[Callable[[], None]] = []
+
+
+@contextmanager
+def fenced(check: Callable[[], None]) -> Iterator[None]:
+    """Have `check` asked right before everything that is renamed into place meanwhile; what it raises prevents it."""
+    _fences.append(check)
+    try:
+        yield
+    finally:
+        _fences.remove(check)
+
+
+def check_fence() -> None:
+    """Raise what the fences raise: this process may publish nothing more; see `limbeck.core.lease`."""
+    for check in _fences:
+        check()
 
 
 @contextmanager
@@ -44,6 +64,7 @@ def atomic_write(path: Path) -> Iterator[BufferedIOBase]:
                     yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
+            check_fence()
             os.replace(aside, path)
     finally:
         with suppress(OSError):
@@ -88,23 +109,50 @@ def temporary_folder(place: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[bool]:
+def locked(path: Path, wait: bool = False) -> Iterator[bool]:
     """Hold a lock file; False if another process does. The system lets go when the holder ends, however it ends.
 
-    The file says who holds it, for `lock_holder`.
+    The file says who holds it, for `lock_holder`. On a file system without `flock`, a file beside it is created
+    instead, which a holder that is killed leaves behind: it counts no more once its process is gone from this machine,
+    or was silent for a lease's seconds.
+
+    Args:
+        wait: until the other lets go; then it is never False. Without, a process that holds a lease (`fenced`) is not
+            asked for another hold: one that was stopped for too long may have this one, and has lost its lease.
     """
+    if _fences and not wait:
+        yield True
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
             return
-        with suppress(OSError):  # a full disk hinders no lock
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now():%Y-%m-%d %H:%M:%S}")
-            file.flush()
-        yield True
+        except OSError as error:
+            if error.errno not in _WITHOUT_LOCKS:
+                raise
+        else:
+            with suppress(OSError):  # a full disk hinders no lock
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now():%Y-%m-%d %H:%M:%S}")
+                file.flush()
+            yield True
+            return
+    from limbeck.core.lease import Lease, take
+
+    while True:
+        held = take(path.parent / f".{path.name}.holders", path.name, {})
+        if isinstance(held, Lease):
+            with held:
+                yield True
+                held.end("done")
+            return
+        if not wait:
+            yield False
+            return
+        time.sleep(1)
 
 
 def lock_holder(path: Path) -> str:
@@ -135,6 +183,7 @@ def replace_folder(aside: Path, place: Path) -> None:
     Where it cannot (other systems than Linux, some network file systems), the old folder steps back first and returns
     if the renaming fails; a process killed between the two leaves it under a hidden name.
     """
+    check_fence()
     if not place.exists():
         os.replace(aside, place)
         return

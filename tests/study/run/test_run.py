@@ -8,10 +8,11 @@ import pytest
 import torch
 from rich.console import Console
 
-import limbeck.study.run.execute as execution
+import limbeck.study.run.work as execution
 import limbeck.training.loop as loop
 from limbeck.collections import load_collection
 from limbeck.core.errors import MissingError
+from limbeck.core.lease import Lease, take
 from limbeck.evaluation import measure_run, rerank
 from limbeck.lists import read_lists
 from limbeck.models.cross_encoder import CrossEncoder
@@ -44,7 +45,7 @@ def changed(folder: Path, before: dict[str, int]) -> set[str]:
 
 def test_every_cell_is_finished_and_evaluated(finished: Path) -> None:
     found = status(finished)
-    assert found["counts"] == {"done": 4, "failed": 0, "running": 0, "missing": 0}
+    assert found["counts"] == {"done": 4, "failed": 0, "blocked": 0, "running": 0, "missing": 0}
     assert [(cell["step"], cell["steps"]) for cell in found["cells"]] == [(4, 4), (4, 4), (5, 5), (5, 5)]
     for cell in found["cells"]:
         folder = finished / "cells" / cell["id"]
@@ -91,12 +92,8 @@ def test_a_deleted_evaluation_is_all_that_is_made_anew(output: Path, laboratory:
     counts = run_study(load_study(laboratory / "tiny.yaml"), output)
     assert counts == {"kept": 3, "done": 1, "failed": 0, "elsewhere": 0}
     names = {name.partition("/evaluations")[0] for name in changed(output, before)}
-    assert {name.partition("/")[0] if name.startswith("invocations/") else name for name in names} == {
-        "invocations",
-        f"cells/{cell}",
-        f"cells/{cell}/cell.json",
-        f"cells/{cell}/state.json",
-    }
+    names = {name if name.startswith("cells/") else name.partition("/")[0] for name in names}
+    assert names == {"invocations", "attempts", "logs", f"cells/{cell}", f"cells/{cell}/state.json"}
 
 
 def test_another_measure_costs_no_re_ranking(
@@ -137,8 +134,10 @@ def test_a_failing_cell_is_recorded_and_the_others_finish(
     assert [cell["state"] for cell in cells] == ["failed", "done", "done", "failed"]
     assert cells[0]["error"] == "the disk is full"
     assert "ZeroDivisionError: a fault of ours" in cells[3]["error"]
-    assert "Traceback" in (tmp_path / "cells" / cells[3]["id"] / "error.txt").read_text()
-    assert not (tmp_path / "cells" / cells[0]["id"] / "error.txt").exists()
+    logs = {cell["id"]: Store(tmp_path).log(cell["id"], 1) for cell in cells}
+    assert f"(traceback in {logs[cells[3]['id']]})" in cells[3]["error"]
+    assert "Traceback" in logs[cells[3]["id"]].read_text()
+    assert "Traceback" not in logs[cells[0]["id"]].read_text()
     results = gather(tmp_path)
     assert [cell.values == {} for cell in results.cells] == [True, False, False, True]
     assert sum("failed: " in warning for warning in results.warnings) == 2
@@ -147,7 +146,6 @@ def test_a_failing_cell_is_recorded_and_the_others_finish(
     monkeypatch.setattr(execution, "train", real)
     assert run_study(study, tmp_path) == {"kept": 2, "done": 2, "failed": 0, "elsewhere": 0}
     assert status(tmp_path)["counts"]["done"] == 4
-    assert not (tmp_path / "cells" / cells[3]["id"] / "error.txt").exists()
 
 
 def test_an_interrupted_study_goes_on_and_ends_as_if_nothing_had_happened(
@@ -158,7 +156,7 @@ def test_an_interrupted_study_goes_on_and_ends_as_if_nothing_had_happened(
     study = load_study(laboratory / "tiny.yaml")
     with pytest.raises(KeyboardInterrupt):
         run_study(study, tmp_path)
-    assert status(tmp_path)["counts"] == {"done": 0, "failed": 0, "running": 0, "missing": 4}
+    assert status(tmp_path)["counts"] == {"done": 0, "failed": 0, "blocked": 0, "running": 0, "missing": 4}
     monkeypatch.setattr(execution, "rerank", real)
     assert run_study(study, tmp_path)["done"] == 4
     ours, theirs = gather(tmp_path), gather(finished)
@@ -167,11 +165,13 @@ def test_an_interrupted_study_goes_on_and_ends_as_if_nothing_had_happened(
 
 def test_a_cell_that_another_process_runs_is_left_to_it(output: Path, laboratory: Path) -> None:
     store, cell = Store(output), status(output)["cells"][0]["id"]
-    (output / "cells" / cell / "state.json").unlink()
-    with store.claim(cell) as mine:
-        assert mine
+    (output / "cells" / cell / "summary.json").unlink()
+    lease = take(store.attempts, cell, {})
+    assert isinstance(lease, Lease)
+    with lease:
         assert status(output)["cells"][0]["state"] == "running"
         counts = run_study(load_study(laboratory / "tiny.yaml"), output)
+        lease.end("stopped")
     assert counts == {"kept": 3, "done": 0, "failed": 0, "elsewhere": 1}
     assert status(output)["cells"][0]["state"] == "missing"
 

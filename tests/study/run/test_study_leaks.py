@@ -1,5 +1,6 @@
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ def searched(study_path: Path, output: Path) -> tuple[list[LeakSearch], Material
     """What is found in a study's lists and validation, searched without training."""
     study = load_study(study_path)
     materials = Materials(study.sources, Store(output), Console(quiet=True))
-    search_leaks(study, materials)
+    for kind, name in dict.fromkeys((search["kind"], search["name"]) for search in planned_searches(study)):
+        with suppress(DataError):
+            search_leaks(study, materials, kind, name)
     found = [
         as_search(search, read_record(materials.store.leaks(search["key"]), FoundLeaks))
         for search in planned_searches(study)

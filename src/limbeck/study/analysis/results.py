@@ -7,7 +7,7 @@ from limbeck.study.analysis.comparisons import FirstStageDifference, MeanDiffere
 from limbeck.study.analysis.factors import FactorsOfStudy, NoFactors
 from limbeck.study.plan.audit import AuditedPair
 from limbeck.study.run.leaks import LeakSearch
-from limbeck.study.run.status import State
+from limbeck.study.run.status import CellState
 from limbeck.training.summary import TrainingSummary
 
 Means = Mapping[str, Mapping[str, float]]
@@ -107,7 +107,7 @@ class Cell:
     backbone: str
     recipe: str
     seed: int
-    state: State
+    state: CellState
     error: str | None
     training: TrainingSummary | None
     curve: Curve

@@ -267,6 +267,53 @@ class Evaluation(Section):
     margin: Rate | None = None
 
 
+class Resources(Section):
+    """What one node takes of a machine.
+
+    Attributes:
+        gpus: of each process; left out: one where there is one and the node has a model to run.
+        cpus: of each process; the threads that torch uses.
+        memory: in all, as Slurm writes it: 500M, 64G.
+        hours: after which a scheduler may stop it; it goes on where it was.
+        processes: that train a cell together.
+        partition, account, constraint: as Slurm knows them.
+    """
+
+    gpus: Annotated[int, Field(ge=0)] | None = None
+    cpus: Count | None = None
+    memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*[MGT]$")] | None = None
+    hours: Rate | None = None
+    processes: Count = 1
+    partition: str | None = None
+    account: str | None = None
+    constraint: str | None = None
+
+
+class Compute(Section):
+    """What nodes take, by their kind; what a kind leaves out is the default's.
+
+    Attributes:
+        flops_per_second: of one GPU (or process), as in 2.0e14: from it come the hours of every node.
+    """
+
+    default: Resources = Resources()
+    encode: Resources = Resources()
+    run: Resources = Resources()
+    teach: Resources = Resources()
+    lists: Resources = Resources()
+    leaks: Resources = Resources()
+    prefix: Resources = Resources()
+    cell: Resources = Resources()
+    score: Resources = Resources()
+    evaluate: Resources = Resources()
+    flops_per_second: Rate | None = None
+
+    def of(self, kind: str) -> Resources:
+        """The resources of a kind of node."""
+        own: Resources = getattr(self, kind)
+        return Resources(**self.default.model_dump(exclude_unset=True) | own.model_dump(exclude_unset=True))
+
+
 class StudyConfig(Section):
     """A whole study file; `rehearsal` says that it is one in miniature, whose values mean nothing."""
 
@@ -284,3 +331,4 @@ class StudyConfig(Section):
     optimizer: Declared[Settings] = Settings()
     validation: Validation | None = None
     evaluation: Evaluation = Evaluation()
+    compute: Compute = Compute()

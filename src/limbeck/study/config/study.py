@@ -59,7 +59,11 @@ def load_study(path: str | Path, with_files: bool = True) -> Study:
         StudyError: all that is wrong, together.
     """
     path = Path(path)
-    text = read_text(path, "study file")
+    return parse_study(read_text(path, "study file"), path, with_files)
+
+
+def parse_study(text: str, path: Path, with_files: bool = True) -> Study:
+    """Check the text of a study file that is, or was, at `path`; see `load_study`."""
     document = read_yaml(text)
     problems = list(document.problems)
     config = None

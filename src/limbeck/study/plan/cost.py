@@ -86,12 +86,12 @@ class CostModel:
 
     def evaluation(self, backbone: str) -> CostEstimate:
         """Re-ranking of all test collections, if every query has as many candidates as the depth allows."""
-        evaluation = self.study.config.evaluation
-        total = NONE
-        for name in self.study.config.collections.test:
-            queries = self.queries(name)
-            total += self._work(backbone, [name], None if queries is None else queries * evaluation.depth, True, 1 / 3)
-        return total
+        return sum((self.evaluation_of(backbone, name) for name in self.study.config.collections.test), NONE)
+
+    def evaluation_of(self, backbone: str, collection: str) -> CostEstimate:
+        """Re-ranking of one test collection."""
+        queries, depth = self.queries(collection), self.study.config.evaluation.depth
+        return self._work(backbone, [collection], None if queries is None else queries * depth, True, 1 / 3)
 
     def queries(self, name: str) -> int | None:
         """Queries of a collection: counted where it is on this machine, else as ir_datasets publishes it."""

@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from limbeck.core.errors import UsageError
@@ -35,7 +37,12 @@ class Cell:
         """What stands for the cell's training up to the end of its `stages`-th stage."""
         return key_of({**self.description, "stages": self.description["stages"][:stages]})
 
-    @property
+    @cached_property
+    def prefixes(self) -> tuple[str, ...]:
+        """What stands for the cell's training up to the end of each of its stages."""
+        return tuple(self.prefix(stages) for stages in range(1, len(self.description["stages"]) + 1))
+
+    @cached_property
     def id(self) -> str:
         """12 hex digits that stand for the description."""
         return key_of(self.description)
@@ -56,14 +63,13 @@ class StudyPlan:
 
     def prefixes(self, cell: Cell) -> dict[int, str]:
         """Number of stages → key, of each prefix that a cell has in common with another one."""
-        shared = {
-            other.prefix(stages)
-            for other in self.cells
-            if other.id != cell.id
-            for stages in range(1, len(other.description["stages"]) + 1)
-        }
-        found = {stages: cell.prefix(stages) for stages in range(1, len(cell.description["stages"]) + 1)}
-        return {stages: key for stages, key in found.items() if key in shared}
+        return {stages: key for stages, key in enumerate(cell.prefixes, 1) if self._beginnings[key] > 1}
+
+    @cached_property
+    def _beginnings(self) -> Counter[str]:
+        """Prefix → how many different cells begin so."""
+        different = {cell.id: cell for cell in self.cells}.values()
+        return Counter(key for cell in different for key in cell.prefixes)
 
 
 def plan_study(study: Study) -> StudyPlan:
@@ -83,6 +89,12 @@ def plan_study(study: Study) -> StudyPlan:
     collections = dict.fromkeys([*config.collections.train, *config.collections.test])
     warnings += tuple(text for name in collections for text in sources.collection(name).warnings)
     return StudyPlan(study, tuple(cells), tuple(dict.fromkeys(warnings)))
+
+
+def describe_cell(study: Study, backbone: str, recipe: str, seed: int) -> Cell:
+    """One cell of a study."""
+    described = _describe(study, backbone, study.config.recipes[recipe])
+    return Cell(backbone, recipe, seed, {**described, "seed": seed})
 
 
 def learning_rate(study: Study, backbone: str, stage: Stage) -> float:

@@ -1,13 +1,22 @@
 """What cells share, made once and kept: first-stage runs, teachers' signals, training lists."""
 
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
-from limbeck.collections import Collection
 from limbeck.core.errors import DataError
+from limbeck.core.files import atomic_write
 from limbeck.core.hashing import key_of
+from limbeck.core.json_files import Schema, parse_json
 from limbeck.lists import (
     Lists,
     concatenate,
@@ -28,6 +37,41 @@ from limbeck.study.run.teachers import teacher_orders, teacher_scores
 FORMAT = 1
 
 
+PAIRS_OF_SHARD = 1_000_000
+"""Pairs of query and passage that one node scores, as a teacher or of a test collection."""
+
+
+def run_key(sources: Sources, first_stage: str, collection: str, depth: int) -> str:
+    """What a first stage's candidates are kept under."""
+    return key_of(
+        {
+            "format": FORMAT,
+            "collection": sources.collection(collection).fingerprint,
+            "candidates": sources.candidates(first_stage, collection),
+            "depth": depth,
+        }
+    )
+
+
+def lists_key(sources: Sources, name: str) -> str:
+    """What the lists of a source are kept under."""
+    return key_of({"format": FORMAT, **sources.lists(name)})
+
+
+def taught_keys(sources: Sources, name: str, collection: str) -> list[str]:
+    """What the shards of a teacher's work on a source's lists of one collection are kept under.
+
+    An LLM's work is not divided, because its budget is one; nor are published lists, whose number is not known before.
+    """
+    source = sources.config.lists[name]
+    shards = 1
+    if not source.path and not sources.config.teachers[source.teacher or ""].llm:
+        pairs = len(sources.collection(collection).query_ids) * (sources.depth(name) or DEPTH)
+        shards = max(1, math.ceil(pairs / PAIRS_OF_SHARD))
+    described = [lists_key(sources, name), sources.collection(collection).fingerprint]
+    return [key_of(["teach", described, shard, shards]) for shard in range(shards)]
+
+
 class Materials:
     """A study's runs and lists, from `store` where they are there already, else made and put there."""
 
@@ -43,15 +87,7 @@ class Materials:
         if not (fusion or retriever):
             return replace(read_run(self.sources.run_file(first_stage, collection)).cut(depth), name=first_stage)
         loaded = self.sources.collection(collection)
-        key = key_of(
-            {
-                "format": FORMAT,
-                "collection": loaded.fingerprint,
-                "candidates": self.sources.candidates(first_stage, collection),
-                "depth": depth,
-            }
-        )
-        path = self.store.run(key)
+        path = self.store.run(run_key(self.sources, first_stage, collection, depth))
         if not path.exists():
             self.console.print(f"{first_stage}: {depth} candidates for {collection}", highlight=False)
             if fusion:
@@ -71,7 +107,7 @@ class Materials:
 
     def lists(self, name: str) -> Lists:
         """A list source's training lists, of all training collections."""
-        key = self.lists_key(name)
+        key = lists_key(self.sources, name)
         if key not in self._lists:
             path = self.store.lists(key)
             if self.sources.config.lists[name].format == "limbeck":
@@ -83,10 +119,6 @@ class Materials:
                     self._make(name, path)
                 self._lists[key] = read_lists(path)
         return self._lists[key]
-
-    def lists_key(self, name: str) -> str:
-        """What the lists of a source are kept under."""
-        return key_of({"format": FORMAT, **self.sources.lists(name)})
 
     def _ready(self, name: str) -> Lists:
         path = self.sources.list_file(name, "")
@@ -110,35 +142,71 @@ class Materials:
             write_lists(concatenate(parts), path)
 
     def _part(self, name: str, source: ListSource, collection: str, path: Path) -> Lists:
-        loaded = self.sources.collection(collection)
+        lists = self._untaught(name, collection, path)
+        if not source.teacher:
+            return lists
+        signals: dict[str, Any] = {}
+        taught: dict[str, Any] = {}
+        for shard, key in enumerate(taught_keys(self.sources, name, collection)):
+            if not self.store.taught(key).exists():
+                self.teach(name, collection, shard)
+            taught = _read_taught(self.store.taught(key))
+            signals |= {query_id: np.array(values) for query_id, values in taught["signals"].items()}
+        make = lists_from_orders if self.sources.config.teachers[source.teacher].llm else lists_from_scores
+        return make(lists, signals, taught["teacher"], taught["details"])
+
+    def teach(self, name: str, collection: str, shard: int) -> Path:
+        """Have a list source's teacher score or order its shard of one collection's lists, the positives added to them
+        as well; the file with what it gave."""
+        source, loaded = self.sources.config.lists[name], self.sources.collection(collection)
+        keys = taught_keys(self.sources, name, collection)
+        path = self.store.taught(keys[shard])
+        candidates = run_in_order(self._untaught(name, collection, path.with_suffix(".parquet")), "candidates")
+        mine = {query_id: candidates[query_id] for query_id in list(candidates)[shard :: len(keys)]}
+        wanted, teacher = replace(candidates, rankings=mine), source.teacher or ""
+        signals: Mapping[str, NDArray[Any]]
+        if self.sources.config.teachers[teacher].llm:
+            ordered = teacher_orders(self.sources, self.store, teacher, loaded, wanted, self.console)
+            signals, by, details = ordered.orders, ordered.name, ordered.details
+        else:
+            scored = teacher_scores(self.sources, self.store, teacher, loaded, wanted, self.console)
+            signals, by, details = scored.scores, scored.name, scored.details
+        found = {"teacher": by, "details": details, "signals": {one: each.tolist() for one, each in signals.items()}}
+        with atomic_write(path) as stream:
+            stream.write(json.dumps(found, ensure_ascii=False).encode())
+        return path
+
+    def _untaught(self, name: str, collection: str, path: Path) -> Lists:
+        """A source's lists of one collection before a teacher sees them; `path` is whose neighbour may be written."""
+        source, loaded = self.sources.config.lists[name], self.sources.collection(collection)
         if source.path:
             part = path.with_name(f"{path.stem}-{key_of(collection)}.parquet")
+            part.parent.mkdir(parents=True, exist_ok=True)
             self._convert(name, collection, part)
             lists = read_lists(part)
             part.unlink()
-        else:
-            run = self.run(source.first_stage or BM25_NAME, collection, self.sources.depth(name) or DEPTH)
-            labels, add = source.labels is not None, source.add_positives
-            lists = lists_from_run(
-                loaded,
-                run,
-                source.depth,
-                labels=labels,
-                order=False,
-                add_missing_positives=add,
-                corpus_negatives=source.corpus_negatives or 0,
-            )
-        return self._taught(source.teacher, loaded, lists) if source.teacher else lists
+            return lists
+        run = self.run(source.first_stage or BM25_NAME, collection, self.sources.depth(name) or DEPTH)
+        return lists_from_run(
+            loaded,
+            run,
+            source.depth,
+            labels=source.labels is not None,
+            order=False,
+            add_missing_positives=source.add_positives,
+            corpus_negatives=source.corpus_negatives or 0,
+        )
 
     def _convert(self, name: str, collection: str, path: Path) -> None:
         file = self.sources.list_file(name, collection)
         convert(file, path, self.sources.conversion(name), self.sources.collection(collection), self.console)
 
-    def _taught(self, teacher: str, collection: Collection, lists: Lists) -> Lists:
-        """The lists with a teacher's scores and order, for the positives added to them as well."""
-        candidates = run_in_order(lists, "candidates")
-        if self.sources.config.teachers[teacher].llm:
-            found = teacher_orders(self.sources, self.store, teacher, collection, candidates, self.console)
-            return lists_from_orders(lists, found.orders, found.name, found.details)
-        scored = teacher_scores(self.sources, self.store, teacher, collection, candidates, self.console)
-        return lists_from_scores(lists, scored.scores, scored.name, scored.details)
+
+def _read_taught(path: Path) -> dict[str, Any]:
+    remedy = "remove it and run the study again"
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: damaged ({error}); {remedy}") from None
+    schema: Schema = {"teacher": str, "details": {...: str}, "signals": {...: [float]}}
+    return parse_json(content, str(path), schema, remedy=remedy)  # type: ignore[no-any-return]

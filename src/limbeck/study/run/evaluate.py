@@ -53,6 +53,11 @@ def read_head(folder: Path) -> Run:
     return read_run(head if head.exists() else folder / "run.gz")
 
 
+def evaluation_files(folder: Path) -> list[Path]:
+    """The files that an evaluation consists of."""
+    return [folder / "run.gz", folder / "values.json"]
+
+
 def means(kept: Mapping[str, Any], measures: Sequence[str]) -> dict[str, float]:
     """Measure → mean over all judged queries."""
     return {

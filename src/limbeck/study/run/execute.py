@@ -1,202 +1,277 @@
-"""Execution: from a cell to its finished folder, and from a study to all its cells."""
+"""From a study to its results: the driver, which hands nodes to an executor until nothing more can be done."""
 
 import time
-import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from limbeck.core.errors import LimbeckError
-from limbeck.core.files import write_json, write_text
-from limbeck.evaluation import canonical, rerank, suite_means
-from limbeck.lists import Sampler
-from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.objectives import parse
-from limbeck.runs import Run
-from limbeck.study.config.schema import Stage as StageConfig
+from limbeck.core.lease import Attempt, Lease, take
+from limbeck.evaluation import suite_means
 from limbeck.study.config.study import Study
-from limbeck.study.plan.plan import Cell, StudyPlan, learning_rate, lists_per_step, plan_study, settings, stated_steps
-from limbeck.study.run.artifacts import Materials
+from limbeck.study.plan.plan import plan_study
 from limbeck.study.run.check_models_available import require_models
-from limbeck.study.run.evaluate import evaluate, means
-from limbeck.study.run.index import cell_key, first_stage_key, teacher_key, write_index
-from limbeck.study.run.leaks import search_leaks
+from limbeck.study.run.evaluate import means
+from limbeck.study.run.executors import Executor, Here, MakeExecutor
+from limbeck.study.run.graph import Graph, Node, build_graph, write_graph
+from limbeck.study.run.hours import planned_hours
+from limbeck.study.run.index import write_index
 from limbeck.study.run.run_record import Invocation
-from limbeck.study.run.status import is_done
-from limbeck.study.run.store import Store
-from limbeck.training import Backbone, Stage, TrainingPlan, Validation, train
+from limbeck.study.run.status import NodeState, NodeStates, State
+from limbeck.study.run.store import Store, read_json
+from limbeck.study.run.work import Workshop, set_state
 
 SHOWN = 4
 """Test collections of which a finished cell's progress line shows each value."""
+TRIES = 4
+"""Of a node whose process dies: the first one, and three more."""
+UNDONE = (State.WAITING, State.READY, State.DIED, State.STOPPED, State.DAMAGED)
 
-Means = dict[str, dict[str, float]]
-"""Test collection → measure → mean over its queries."""
 
-
-def run_study(study: Study, output: str | Path, console: Console | None = None) -> dict[str, int]:
+def run_study(
+    study: Study, output: str | Path, console: Console | None = None, executor: MakeExecutor | None = None
+) -> dict[str, int]:
     """Run what is missing of a study into `output`.
 
-    A cell that fails is recorded and the others go on; the next call tries it again. Interrupted at any moment, the
-    same call goes on from there. Cells that another process is running into the same folder are left to it.
+    A node that fails is recorded and what does not need it goes on; the next call tries it again. A node whose process
+    dies is tried four times. Interrupted at any moment, the same call goes on from there. Nodes that other processes
+    are at are left to them, as long as there is something else to do; what is to be done behind shared ones is waited
+    for.
+
+    Args:
+        executor: where nodes are worked on; one after another in this process, if nothing is said.
 
     Returns:
-        how many cells were finished before (`kept`), finished now (`done`), `failed` now, and were left to another
-        process (`elsewhere`); together, all cells.
+        how many cells were finished before (`kept`), finished now (`done`), `failed` now, by themselves or by what they
+        need, and were left to another process (`elsewhere`); together, all cells.
 
     Raises:
-        LimbeckError: what all cells share cannot be had.
-        KeyboardInterrupt: on Ctrl-C, with the cell at hand resumable.
+        LimbeckError: the study cannot be planned.
+        KeyboardInterrupt: on Ctrl-C, with what is at hand resumable.
     """
     console = console or Console(quiet=True)
-    require_models(study)
     store = Store(output)
+    graph = prepare(study, store, console)
+    made = executor(graph, store, console) if executor else Here(Workshop(graph, store, study), console)
+    return _Drive(graph, store, console, made).run()
+
+
+def prepare(study: Study, store: Store, console: Console) -> Graph:
+    """Plan a study, and write down in its folder what work on its nodes needs to know."""
+    require_models(study)
     plan = plan_study(study)
     write_index(plan, store)
     for warning in plan.warnings:
         console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
-    materials = Materials(study.sources, store, console)
-    invocation = None if all(_is_done(cell, study, store) for cell in plan.cells) else Invocation(store)
-    _evaluate_shared(study, store, materials)
-    search_leaks(study, materials)
-    counts = {"kept": 0, "done": 0, "failed": 0, "elsewhere": 0}
-    for number, cell in enumerate(plan.cells, 1):
-        label = f"[{number}/{len(plan.cells)}] {cell.name}"
-        if _is_done(cell, study, store):
-            counts["kept"] += 1
-            continue
-        with store.claim(cell.id) as mine:
-            result = _attempt(cell, plan, materials, console, label) if mine else "elsewhere"
-        if not mine:
-            console.print(f"{label}: another process is running it", markup=False, highlight=False, soft_wrap=True)
-        counts[result] += 1
-        if invocation:
-            invocation.note(cell.id, result)
-    if counts["kept"] + counts["done"] == len(plan.cells):
-        store.drop_prefixes()
-    return counts
+    graph = build_graph(plan, planned_hours(plan))
+    write_graph(graph, store)
+    return graph
 
 
-def execute(cell: Cell, plan: StudyPlan, materials: Materials, console: Console) -> Means:
-    """Finish one cell: train it, re-rank every test collection with it, and measure. What is there already is kept.
-
-    First stages that it has in common with other cells are trained by whichever comes first.
-    """
-    study, store = plan.study, materials.store
-    folder = store.cell(cell.id)
-    write_json(folder / "cell.json", cell.description)
-    if not (folder / "summary.json").exists():
-        training = training_plan(cell, study, materials)
-        _set_state(store, cell, status="running", steps=training.steps)
-        prefixes = {stages: store.prefix(key) for stages, key in plan.prefixes(cell).items()}
-        train(training, folder, console, prefixes)
-    evaluation = study.config.evaluation
-    encoder: list[CrossEncoder] = []
-    found = {}
-    for name in study.config.collections.test:
-
-        def rank(name: str = name) -> Run:
-            if not encoder:
-                encoder.append(_load(cell, study, folder))
-            run = materials.run(evaluation.first_stage, name, evaluation.depth)
-            collection = study.sources.collection(name)
-            return rerank(encoder[0], collection, run, evaluation.depth, evaluation.precision, console=console)
-
-        place = store.evaluation(cell.id, cell_key(study, cell, name))
-        kept = evaluate(place, study.sources.collection(name), evaluation.measures, rank)
-        found[name] = means(kept, evaluation.measures)
-    return found
+@contextmanager
+def reporting(output: str | Path) -> Iterator[bool]:
+    """Hold the right to write a study's report; False if another process does."""
+    held = take(Store(output).attempts, "report", {})
+    if not isinstance(held, Lease):
+        yield False
+        return
+    with held:
+        yield True
+        held.end("done")
 
 
-def training_plan(cell: Cell, study: Study, materials: Materials) -> TrainingPlan:
-    """A cell as `limbeck.training` takes it, with its lists and runs loaded."""
-    config, sources = study.config, study.sources
-    backbone = config.backbones[cell.backbone]
-    validation = None
-    if config.validation:
-        first_stage = config.validation.first_stage or config.evaluation.first_stage
-        sets = tuple(
-            (sources.collection(name), materials.run(first_stage, name, config.validation.depth))
-            for name in config.validation.collections
-        )
-        validation = Validation(
-            sets=sets,
-            measure=config.validation.measure,
-            every=config.validation.every,
-            depth=config.validation.depth,
-            best_so_far=config.validation.best_so_far,
-        )
-    return TrainingPlan(
-        backbone=Backbone(
-            model=sources.model_name(backbone.model),
-            layers=backbone.layers,
-            max_length=backbone.max_length,
-            query_tokens=backbone.query_tokens,
-            dropout=backbone.dropout,
-            sha256=backbone.sha256,
-            single_separator=backbone.single_separator,
-        ),
-        stages=tuple(
-            _stage(cell, study, materials, stage, number) for number, stage in enumerate(config.recipes[cell.recipe])
-        ),
-        collection=sources.training,
-        seed=cell.seed,
-        settings=settings(study),
-        validation=validation,
-    )
+@dataclass
+class _Drive:
+    graph: Graph
+    store: Store
+    console: Console
+    executor: Executor
+    known: dict[str, NodeState] = field(default_factory=dict)
+    starts: dict[str, int] = field(default_factory=dict)
+
+    def run(self) -> dict[str, int]:
+        looking = NodeStates(self.graph, self.store)
+        self.known = looking.look()
+        before = self._finished()
+        # What failed before this call is tried again, once.
+        self.forgiven = {name: each.attempt for name, each in self.known.items() if each.state is State.FAILED}
+        invocation = None if len(before) == len(self.cells) and not self._wanted() else Invocation(self.store)
+        ended: dict[str, str] = {}
+        pause = 0.05
+        try:
+            while True:
+                self.known = self._forgiving(looking.look())
+                for cell, result in self._news(before, ended):
+                    if invocation:
+                        invocation.note(cell, result)
+                wanted = self._wanted()
+                begun = self._start(wanted)
+                at_work = self.executor.at_work()
+                if not wanted or not (begun or at_work or self._worth_waiting(wanted)):
+                    break
+                pause = 0.05 if begun else min(self.executor.patience, pause * 1.5)
+                if not (begun and self.executor.is_here):
+                    time.sleep(pause)
+        finally:
+            self.executor.close()
+        return self._counts(before, ended, invocation)
+
+    def _wanted(self) -> list[Node]:
+        """What is not done and must be: the ends of the graph, and what these need as long as they are not done."""
+        wanted: set[str] = set()
+        for node in reversed(self.graph.nodes):
+            is_end = not self.graph.followers[node.name]
+            if self.known[node.name].state is not State.DONE and (
+                is_end or node.kind == "cell" or any(after.name in wanted for after in self.graph.followers[node.name])
+            ):
+                wanted.add(node.name)
+        return [node for node in self.graph.nodes if node.name in wanted]
+
+    def _start(self, wanted: list[Node]) -> bool:
+        """Hand over what can be done now. Whether anything was."""
+        at_work = self.executor.at_work()
+        ready = []
+        for node in wanted:
+            state = self.known[node.name].state
+            if node.name in at_work or state not in UNDONE or self.starts.get(node.name, 0) >= TRIES:
+                continue
+            if self.executor.orders_needs or all(self.known[need].state is State.DONE for need in node.needs):
+                ready.append(node)
+        return self.executor.start(ready, self._begin)
+
+    def _begin(self, node: Node) -> None:
+        """Take note that a node is begun."""
+        self.starts[node.name] = self.starts.get(node.name, 0) + 1
+        if node.kind == "cell":
+            self._say(f"{self._label(node.key)}: started")
+
+    def _forgiving(self, states: dict[str, NodeState]) -> dict[str, NodeState]:
+        """The states, in which old failures count as nothing and nodes that die again and again as failed."""
+        for node in self.graph.nodes:
+            found = states[node.name]
+            old = self.forgiven.get(node.name)
+            if found.state is State.FAILED and old and found.attempt and old.number == found.attempt.number:
+                found = NodeState(State.READY, found.attempt)
+            dead = found.state in UNDONE and self.starts.get(node.name, 0) >= TRIES
+            if dead and node.name not in self.executor.at_work():
+                found = NodeState(State.FAILED, _gave_up(self.store, node, found))
+            blocking = next((n for n in node.needs if states[n].state in (State.FAILED, State.BLOCKED)), None)
+            if blocking and found.state in (*UNDONE, State.BLOCKED):
+                found = NodeState(State.BLOCKED, found.attempt, states[blocking].blocked_by or blocking)
+            elif found.state is State.BLOCKED:
+                found = NodeState(State.READY, found.attempt)
+            states[node.name] = found
+        return states
+
+    def _worth_waiting(self, wanted: list[Node]) -> bool:
+        """Whether another process is at something that all cells share, and behind which there is work to do."""
+        running = {node.name for node in wanted if self.known[node.name].state is State.RUNNING}
+        return any(self.graph.by_name[name].kind not in ("cell", "score", "evaluate") for name in running)
+
+    @cached_property
+    def index(self) -> dict[str, Any]:
+        return self.store.read_index()
+
+    @cached_property
+    def cells(self) -> dict[str, dict[str, Any]]:
+        """Id → its entry in the index, each once, though several recipes may be the same."""
+        return {entry["id"]: entry for entry in self.index["cells"]}
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        return {cell: number for number, cell in enumerate(self.cells, 1)}
+
+    @cached_property
+    def nodes(self) -> dict[str, list[Node]]:
+        """Cell → what it consists of; the shards of long evaluations are told by these."""
+        found: dict[str, list[Node]] = {cell: [] for cell in self.cells}
+        for node in self.graph.nodes:
+            if node.cell and node.kind != "score":
+                found[node.cell].append(node)
+        return found
+
+    def _finished(self) -> set[str]:
+        return {
+            cell
+            for cell, nodes in self.nodes.items()
+            if all(self.known[node.name].state is State.DONE for node in nodes)
+        }
+
+    def _news(self, before: set[str], ended: dict[str, str]) -> list[tuple[str, str]]:
+        """Cells that came to an end since the last look, which are written down and said."""
+        found = []
+        for cell in self.cells:
+            if cell in before or cell in ended:
+                continue
+            states = {node.name: self.known[node.name] for node in self.nodes[cell]}
+            kinds = {each.state for each in states.values()}
+            if kinds == {State.DONE}:
+                ended[cell] = "done"
+                self._say_done(cell, states)
+            elif not kinds & {*UNDONE, State.RUNNING}:
+                ended[cell] = "failed"
+                self._say_failed(cell, states)
+            else:
+                continue
+            found.append((cell, ended[cell]))
+        return found
+
+    def _say_done(self, cell: str, states: Mapping[str, NodeState]) -> None:
+        seconds = sum(each.attempt.record.get("seconds", 0.0) for each in states.values() if each.attempt)
+        set_state(self.store, cell, status="done", seconds=round(seconds, 2))
+        entry, measures = self.cells[cell], self.index["measures"]
+        found = {
+            name: means(read_json(self.store.evaluation(cell, key) / "values.json"), measures)
+            for name, key in entry["evaluations"].items()
+        }
+        self._say(f"{self._label(cell)}: {_outcome(found)} ({seconds:.1f} s)")
+
+    def _say_failed(self, cell: str, states: Mapping[str, NodeState]) -> None:
+        failed = next((each for each in states.values() if each.state is State.FAILED), None)
+        text = failed.error if failed else None
+        if failed is None:
+            blocked = next(each for each in states.values() if each.state is State.BLOCKED)
+            by = self.graph.by_name[blocked.blocked_by or ""]
+            text = f"{by.label} failed: {self.known[by.name].error}"
+        set_state(self.store, cell, status="failed", error=text)
+        self._say(f"{self._label(cell)}: failed: {text}")
+
+    def _label(self, cell: str) -> str:
+        return f"[{self.numbers[cell]}/{len(self.cells)}] {self.graph.by_name[f'cell/{cell}'].label}"
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _counts(self, before: set[str], ended: dict[str, str], invocation: Invocation | None) -> dict[str, int]:
+        counts = {"kept": 0, "done": 0, "failed": 0, "elsewhere": 0}
+        for entry in self.index["cells"]:
+            result = "kept" if entry["id"] in before else ended.get(entry["id"], "elsewhere")
+            counts[result] += 1
+            if result == "elsewhere" and invocation:
+                invocation.note(entry["id"], result)
+                self._say(f"{self._label(entry['id'])}: another process is running it")
+        others = [node for node in self.graph.nodes if self.known[node.name].state in (State.FAILED, State.BLOCKED)]
+        for node in others:
+            if node.cell is None and self.known[node.name].state is State.FAILED:
+                after = sum(self.known[name].blocked_by == node.name for name in self.known)
+                blocks = f"; {after} nodes need it and are left out" if after else ""
+                self._say(f"{node.label}: failed: {self.known[node.name].error}{blocks}")
+        if counts["kept"] + counts["done"] == len(self.index["cells"]):
+            self.store.drop_prefixes()
+        return counts
 
 
-def _is_done(cell: Cell, study: Study, store: Store) -> bool:
-    keys = [cell_key(study, cell, name) for name in study.config.collections.test]
-    return is_done(store, cell.id, keys, [canonical(measure) for measure in study.config.evaluation.measures])
-
-
-def _stage(cell: Cell, study: Study, materials: Materials, stage: StageConfig, number: int) -> Stage:
-    lists, sample = materials.lists(stage.lists), study.sources.sample(stage.lists)
-    steps, count = stated_steps(study, cell.backbone, stage), lists_per_step(study, cell.backbone, stage)
-    if steps is None:
-        steps = Sampler(lists, sample, count, cell.seed, number).steps(stage.epochs or 1)
-    rate = learning_rate(study, cell.backbone, stage)
-    return Stage(
-        objective=parse(stage.objective),
-        lists=lists,
-        sample=sample,
-        steps=steps,
-        lists_per_step=count,
-        learning_rate=rate,
-    )
-
-
-def _attempt(cell: Cell, plan: StudyPlan, materials: Materials, console: Console, label: str) -> str:
-    """Run a cell and record what became of it: "done" or "failed"."""
-    began = time.monotonic()
-    store = materials.store
-    console.print(f"{label}: started", markup=False, highlight=False, soft_wrap=True)
-    _set_state(store, cell, status="running")
-    with suppress(FileNotFoundError):
-        (store.cell(cell.id) / "error.txt").unlink()
-    try:
-        found = execute(cell, plan, materials, console)
-    except KeyboardInterrupt:
-        _set_state(store, cell, status="interrupted")
-        raise
-    except LimbeckError as error:
-        text = str(error)
-    # Whatever goes wrong in one cell must not cost the others; its traceback is kept for whoever mends it.
-    except Exception as error:
-        path = store.cell(cell.id) / "error.txt"
-        write_text(path, traceback.format_exc())
-        text = f"{type(error).__name__}: {error} (traceback in {path})"
-    else:
-        seconds = time.monotonic() - began
-        _set_state(store, cell, status="done", seconds=round(store.state(cell.id).get("seconds", 0.0) + seconds, 2))
-        text = f"{label}: {_outcome(found)} ({seconds:.1f} s)"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-        return "done"
-    _set_state(store, cell, status="failed", error=text)
-    console.print(f"{label}: failed: {text}", markup=False, highlight=False, soft_wrap=True)
-    return "failed"
+def _gave_up(store: Store, node: Node, found: NodeState) -> Attempt:
+    last = found.attempt
+    where = f"; the last log is {store.log(node.key, last.number)}" if last else ""
+    text = f"its process died or could not be started, {TRIES} times{where}"
+    record = {**(last.record if last else {}), "error": text}
+    path = last.path if last else store.attempts
+    return Attempt(node.key, last.number if last else 0, path, record)
 
 
 def _outcome(found: dict[str, dict[str, float]]) -> str:
@@ -205,33 +280,3 @@ def _outcome(found: dict[str, dict[str, float]]) -> str:
     values = {name: of[measure] for name, of in found.items()}
     shown = values if len(values) <= SHOWN else suite_means(values) or values
     return f"{measure} " + ", ".join(f"{name} {value:.4f}" for name, value in shown.items())
-
-
-def _set_state(store: Store, cell: Cell, **state: object) -> None:
-    """Replace a cell's state, but for the seconds spent on it so far."""
-    kept = {key: value for key, value in store.state(cell.id).items() if key in ("seconds", "steps")}
-    write_json(store.cell(cell.id) / "state.json", {**kept, **state})
-
-
-def _load(cell: Cell, study: Study, folder: Path) -> CrossEncoder:
-    backbone = study.config.backbones[cell.backbone]
-    return CrossEncoder.load(folder / "model", max_length=backbone.max_length, query_tokens=backbone.query_tokens)
-
-
-def _evaluate_shared(study: Study, store: Store, materials: Materials) -> None:
-    """Measure the first stage and every teacher that scores on the test collections."""
-    evaluation = study.config.evaluation
-    for name in study.config.collections.test:
-        collection = study.sources.collection(name)
-
-        def candidates(name: str = name) -> Run:
-            return materials.run(evaluation.first_stage, name, evaluation.depth)
-
-        evaluate(store.evaluation(None, first_stage_key(study, name)), collection, evaluation.measures, candidates)
-        for teacher in study.sources.scoring_teachers:
-
-            def taught(name: str = name, teacher: str = teacher, candidates: Callable[[], Run] = candidates) -> Run:
-                return materials.teacher_run(teacher, name, candidates())
-
-            place = store.evaluation(None, teacher_key(study, teacher, name))
-            evaluate(place, collection, evaluation.measures, taught)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_json
 from limbeck.core.hashing import key_of
 from limbeck.lists import LeakCounts, distinct_queries, document_leaks, positives, query_leaks, relevant_documents
@@ -55,27 +55,24 @@ def planned_searches(study: Study) -> list[dict[str, str]]:
     ]
 
 
-def search_leaks(study: Study, materials: Materials) -> None:
-    """Search what was not searched yet, and keep what was found, each under its key.
+def search_leaks(study: Study, materials: Materials, kind: str, name: str) -> list[Path]:
+    """Search a list source's lists, or a validation collection, for test queries and documents, unless that was done.
 
-    What cannot be searched is left out with a warning; the results list it as not searched.
+    Returns:
+        the files with what was found, one for each test collection.
+
+    Raises LimbeckError for what cannot be searched; the results list it as not searched.
     """
-    store, console = materials.store, materials.console
-    missing: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for search in planned_searches(study):
-        if not store.leaks(search["key"]).exists():
-            missing.setdefault((search["kind"], search["name"]), []).append(search)
-    for (kind, name), searches in missing.items():
-        try:
-            found = _search(study, materials, kind, name, [search["test"] for search in searches])
-        except LimbeckError as error:
-            warnings = [f"{kind} {name} was not searched for leaks: {error}"]
-        else:
-            for search, leaks in zip(searches, found, strict=True):
-                write_json(store.leaks(search["key"]), leaks)
-            warnings = list(leak_warnings(map(as_search, searches, found)))
-        for warning in warnings:
-            console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+    store = materials.store
+    planned = [search for search in planned_searches(study) if (search["kind"], search["name"]) == (kind, name)]
+    missing = [search for search in planned if not store.leaks(search["key"]).exists()]
+    if missing:
+        found = _search(study, materials, kind, name, [search["test"] for search in missing])
+        for search, leaks in zip(missing, found, strict=True):
+            write_json(store.leaks(search["key"]), leaks)
+        for warning in leak_warnings(map(as_search, missing, found)):
+            materials.console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+    return [store.leaks(search["key"]) for search in planned]
 
 
 def as_search(planned: Mapping[str, str], found: FoundLeaks) -> LeakSearch:

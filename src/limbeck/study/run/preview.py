@@ -13,7 +13,7 @@ from limbeck.study.plan.cost import NONE, CostEstimate, CostModel
 from limbeck.study.plan.downloads import Download, downloads
 from limbeck.study.plan.plan import plan_study
 from limbeck.study.run.index import describe_study, recipe_steps
-from limbeck.study.run.status import State, cell_state
+from limbeck.study.run.status import CellState, cell_state
 from limbeck.study.run.store import Store
 
 BYTES_OF_RANK = 14
@@ -99,7 +99,7 @@ class _Rates:
 
 def _known(
     study: Study, output: str | Path, fetched: list[Download]
-) -> tuple[dict[tuple[str, str, int], tuple[str, State]], list[str]]:
+) -> tuple[dict[tuple[str, str, int], tuple[str, CellState]], list[str]]:
     """(backbone, recipe, seed) → (id, state), as far as that can be told without fetching; and warnings."""
     store = Store(output)
     index: dict[str, Any] | None = None

@@ -2,13 +2,11 @@
 
 import json
 import shutil
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from limbeck.core import json_files
 from limbeck.core.errors import DataError, MissingError
-from limbeck.core.files import locked
 
 REMEDY = "remove it and run the study again"
 Record = TypeVar("Record")
@@ -19,12 +17,16 @@ class Store:
 
     study.yaml                  a copy of the study file
     index.json                  what the study consists of, and which cell is which
+    graph.json                  its nodes: what each needs and takes
+    attempts/XX/KEY.N.json      the N-th attempt at a node: who makes it, and how it ended
+    logs/KEY.N.log              what it said
     invocations/TIME.json       which call ran which cells, with what and where
     hashes.json                 SHA-256 of its files, so that only new ones are read for the provenance
-    cells/ID/                   cell.json (its description), state.json, error.txt (a traceback), the training's files
+    cells/ID/                   cell.json (its description), state.json, the training's files
     cells/ID/evaluations/KEY/   run.gz, head.gz (its first passages), values.json (every query's values)
     shared/runs/KEY.run.gz      first stages' runs
     shared/lists/KEY.parquet    training lists
+    shared/taught/KEY.json.gz   a teacher's scores or orders, by which lists are made
     shared/teachers/            scores of cross-encoders, and KEY.calls.jsonl: calls to an LLM; none is made twice
     shared/leaks/KEY.json       what was found of a test in training lists or a validation
     shared/evaluations/KEY/     the same as a cell's, of first stages and teachers
@@ -37,6 +39,17 @@ class Store:
     @property
     def index(self) -> Path:
         return self.folder / "index.json"
+
+    @property
+    def graph(self) -> Path:
+        return self.folder / "graph.json"
+
+    @property
+    def attempts(self) -> Path:
+        return self.folder / "attempts"
+
+    def log(self, key: str, attempt: int) -> Path:
+        return self.folder / "logs" / f"{key}.{attempt}.log"
 
     @property
     def study(self) -> Path:
@@ -58,6 +71,9 @@ class Store:
 
     def lists(self, key: str) -> Path:
         return self.folder / "shared" / "lists" / f"{key}.parquet"
+
+    def taught(self, key: str) -> Path:
+        return self.folder / "shared" / "taught" / f"{key}.json.gz"
 
     @property
     def teachers(self) -> Path:
@@ -85,17 +101,6 @@ class Store:
             raise MissingError(f"{self.folder}: holds no study; expected the --output of `limbeck study run`")
         found: dict[str, Any] = read_json(self.index)
         return found
-
-    def claim(self, cell_id: str) -> AbstractContextManager[bool]:
-        """Hold a cell; False if another process does; see `limbeck.core.files.locked`."""
-        return locked(self.cell(cell_id) / "lock")
-
-    def is_claimed(self, cell_id: str) -> bool:
-        """Whether some process works on a cell."""
-        if not (self.cell(cell_id) / "lock").exists():
-            return False
-        with self.claim(cell_id) as mine:
-            return not mine
 
 
 def read_json(path: Path) -> Any:

@@ -1,0 +1,133 @@
+"""Several processes on this machine, among which its GPUs are shared out."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from rich.console import Console
+
+from limbeck.core.errors import UsageError
+from limbeck.study.config.schema import Resources
+from limbeck.study.run.graph import GPU_KINDS, Graph, Node
+from limbeck.study.run.store import Store
+
+PRELOADED = ["limbeck.study.run.work"]
+STOP_SECONDS = 60.0  # for a checkpoint, once asked to stop
+
+
+class Local:
+    """N processes at a time, each forked from one that has imported all there is to import."""
+
+    orders_needs = False
+    is_here = False
+    patience = 2.0
+
+    def __init__(self, graph: Graph, store: Store, console: Console, count: int | None) -> None:
+        self.graph, self.store, self.console = graph, store, console
+        self.free = visible_gpus()
+        self.has_gpus = bool(self.free)
+        cpus = graph_cpus(graph)
+        self.count = count or len(self.free) or max(1, (os.cpu_count() or 1) // cpus if cpus else 1)
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(PRELOADED)
+        self.running: dict[str, tuple[BaseProcess, list[str]]] = {}
+        gpus = f"; GPUs {', '.join(self.free)}" if self.free else ""
+        console.print(f"local: {self.count} processes at a time{gpus}", highlight=False)
+
+    def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
+        """Start those that come first on the longest way to the end, as far as processes and GPUs reach."""
+        self._reap()
+        started = False
+        for node in sorted(nodes, key=lambda node: -self.graph.rank[node.name]):
+            if len(self.running) >= self.count:
+                break
+            wanted = gpus_of(node, self.has_gpus)
+            if wanted > len(self.free):
+                self._require(node, wanted)
+                continue
+            mine, self.free = self.free[:wanted], self.free[wanted:]
+            begin(node)
+            variables = variables_of(node.resources)
+            if self.has_gpus:
+                variables["CUDA_VISIBLE_DEVICES"] = ",".join(mine)
+            process = self.context.Process(target=run, args=(str(self.store.folder), node.name, variables))
+            process.start()
+            self.running[node.name] = (process, mine)
+            started = True
+        return started
+
+    def at_work(self) -> set[str]:
+        """The nodes whose processes live."""
+        self._reap()
+        return set(self.running)
+
+    def close(self) -> None:
+        """Ask the processes that are left to stop, which they do behind a checkpoint."""
+        for process, _ in self.running.values():
+            if process.pid is not None and process.is_alive():
+                os.kill(process.pid, signal.SIGTERM)
+        until = time.monotonic() + STOP_SECONDS
+        for process, _ in self.running.values():
+            process.join(max(0.1, until - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+
+    def _reap(self) -> None:
+        for name, (process, mine) in list(self.running.items()):
+            if not process.is_alive():
+                process.join()
+                self.free += mine
+                del self.running[name]
+
+    def _require(self, node: Node, wanted: int) -> None:
+        if wanted > len(self.free) + sum(len(mine) for _, mine in self.running.values()):
+            raise UsageError(
+                f"{node.label}: takes {wanted} GPUs by the study's `compute:`, but this machine shows "
+                f"{len(visible_gpus())}; ask for fewer, or run it on another machine"
+            )
+
+
+def run(output: str, name: str, variables: Mapping[str, str]) -> None:
+    """The work of one node in a process made for it, which ends with its exit code."""
+    os.environ.update(variables)
+    if threads := variables.get("OMP_NUM_THREADS"):
+        import torch
+
+        torch.set_num_threads(int(threads))
+    from limbeck.study.run.work import work
+
+    # Of Ctrl-C the driver tells; it reaches all processes of a terminal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os._exit(int(work(Path(output), name, Console(quiet=True))))
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    stated = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if stated is not None:
+        return [name.strip() for name in stated.split(",") if name.strip() and name.strip() != "-1"]
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def gpus_of(node: Node, has_gpus: bool) -> int:
+    """GPUs that a node takes, all its processes together."""
+    each = node.resources.gpus
+    if each is None:
+        each = int(has_gpus and node.kind in GPU_KINDS)
+    return each * node.resources.processes
+
+
+def variables_of(resources: Resources) -> dict[str, str]:
+    """The environment that gives a node its threads: equal ones give equal bytes."""
+    return {"OMP_NUM_THREADS": str(resources.cpus)} if resources.cpus else {}
+
+
+def graph_cpus(graph: Graph) -> int | None:
+    """CPUs that a process takes at most, if the study says so."""
+    return max((node.resources.cpus or 0 for node in graph.nodes), default=0) or None

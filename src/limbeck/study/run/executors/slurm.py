@@ -1,0 +1,230 @@
+"""Slurm: arrays of tasks that wait for one another. Its commands are all that is needed, no library and no database."""
+
+import getpass
+import shlex
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+
+from rich.console import Console
+
+from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.files import write_text
+from limbeck.study.run.graph import Graph, Node
+from limbeck.study.run.store import Store
+
+ARRAY = 1000
+"""Tasks of one array at most; Slurm's own limit is 1,001 unless its administrators have raised it."""
+SPARE = 1.5
+"""Times the planned hours that a task asks for; one that needs more is stopped, saves, and is queued again."""
+LAST_SECONDS = 180
+"""Before its time is up, a task is told: to save and be queued again."""
+ARGUMENTS = 60_000
+"""Characters of a dependency at most: an argument of 128 kB is the most that Linux takes."""
+
+
+class Slurm:
+    """Submits all that is left as arrays: one for all nodes of a kind that need the same, or that need one each.
+
+    Tasks read their node from a file by their number. A task whose node died is queued again, three times. What is
+    queued is told by the names of jobs, so that a driver that is started again submits nothing twice.
+    """
+
+    orders_needs = True
+    is_here = False
+    patience = 10.0
+
+    def __init__(self, graph: Graph, store: Store, console: Console, dry: bool = False) -> None:
+        self.graph, self.store, self.console, self.dry = graph, store, console, dry
+        if not dry and shutil.which("sbatch") is None:
+            raise MissingError("sbatch: no such command; run this on a machine that submits to Slurm (a login node)")
+        self.folder = store.folder.resolve() / "slurm"
+        self.jobs: dict[str, str] = {}  # name of a node → its task, JOB_NUMBER
+        self.scripts: list[str] = []
+        if not any(node.resources.gpus for node in graph.nodes):
+            console.print(
+                "slurm: the study asks for no GPU; if it is to have one, say `compute: {default: {gpus: 1}}`",
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
+
+    def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
+        """Submit the nodes, those that are needed first."""
+        queued = self.at_work()
+        wanted = [node for node in nodes if node.name not in queued]
+        for group in self._groups(wanted):
+            for node in group:
+                begin(node)
+            self._submit(group)
+        return bool(wanted)
+
+    def at_work(self) -> set[str]:
+        """The nodes whose tasks Slurm still has."""
+        if self.dry:
+            return set(self.jobs)
+        command = ["squeue", "--noheader", "--array", "--user", getpass.getuser(), "--format", "%i %j %T"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            # The scheduler is busy or away: nothing new is submitted until it tells again.
+            return set(self.graph.by_name)
+        found: dict[str, str] = {}
+        for line in done.stdout.splitlines():
+            task, name, state = line.split(maxsplit=2)
+            job, _, number = task.partition("_")
+            file = self.folder / f"{name.removeprefix('limbeck-')}.txt"
+            if name.startswith("limbeck-") and state not in ENDED and file.exists() and number.isdecimal():
+                found[file.read_text(encoding="utf-8").splitlines()[int(number)]] = f"{job}_{number}"
+        self.jobs = found
+        return set(found)
+
+    def close(self) -> None:
+        """Leave the jobs to Slurm; how they are cancelled is said."""
+        if self.jobs and not self.dry:
+            jobs = " ".join(sorted({task.partition("_")[0] for task in self.jobs.values()}))
+            self.console.print(
+                f"slurm: {len(self.jobs)} tasks go on without this process; the same command comes back to them, and "
+                f"`scancel {jobs}` cancels them",
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
+
+    def _groups(self, nodes: Iterable[Node]) -> list[list[Node]]:
+        """Nodes that one array can hold: of a kind, with the same resources, behind the same nodes.
+
+        Of nodes that need a cell each, those of one collection are an array, whose tasks wait for the cells' one by
+        one; cells behind the same nodes are one.
+        """
+        groups: dict[tuple[object, ...], list[Node]] = {}
+        for node in nodes:
+            own = [need for need in node.needs if need.startswith("cell/")]
+            others = tuple(need for need in node.needs if not need.startswith("cell/"))
+            behind: object = self._behind(own[0]) if own else None
+            key = (node.kind, repr(node.resources), others, behind, node.task.get("collection") if own else None)
+            groups.setdefault(key, []).append(node)
+        return [group[at : at + ARRAY] for group in groups.values() for at in range(0, len(group), ARRAY)]
+
+    def _behind(self, cell: str) -> object:
+        """What cells of one array have in common."""
+        task = self.jobs.get(cell)
+        return task and task.partition("_")[0]
+
+    def _submit(self, nodes: Sequence[Node]) -> None:
+        nodes, dependency = self._dependency(nodes)
+        tag = uuid.uuid4().hex[:12]
+        write_text(self.folder / f"{tag}.txt", "".join(f"{node.name}\n" for node in nodes))
+        script = self.script(tag, nodes, dependency)
+        write_text(self.folder / f"{tag}.sh", script)
+        self.scripts.append(script)
+        if self.dry:
+            self.jobs |= {node.name: f"{tag}_{number}" for number, node in enumerate(nodes)}
+            return
+        command = ["sbatch", "--parsable", str(self.folder / f"{tag}.sh")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            reason = done.stderr.strip() or f"exit {done.returncode}"
+            raise UsageError(f"{self.folder / tag}.sh: sbatch refused it: {reason}; mend the study's `compute:`")
+        job = done.stdout.strip().partition(";")[0]
+        self.jobs |= {node.name: f"{job}_{number}" for number, node in enumerate(nodes)}
+        self.console.print(
+            f"slurm: job {job}: {len(nodes)} of {nodes[0].kind}{f', {dependency}' if len(dependency) < 80 else ''}",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+
+    def _dependency(self, nodes: Sequence[Node]) -> tuple[Sequence[Node], str]:
+        """The nodes, and what they wait for: one by one behind the tasks of one array, else behind all of them."""
+        queued = [need for need in dict.fromkeys(need for node in nodes for need in node.needs) if need in self.jobs]
+        if not queued:
+            return nodes, ""
+        parts = []
+        cells = [[need for need in node.needs if need.startswith("cell/") and need in self.jobs] for node in nodes]
+        if all(len(each) == 1 for each in cells):
+            tasks = [self.jobs[cell].partition("_") for [cell] in cells]
+            if len({job for job, _, _ in tasks}) == 1 and [int(n) for _, _, n in tasks] == list(range(len(nodes))):
+                parts.append(f"aftercorr:{tasks[0][0]}")
+                queued = [need for need in queued if not need.startswith("cell/")]
+        if queued:
+            parts.append("afterok:" + ":".join(self.jobs[need] for need in queued))
+        dependency = ",".join(parts)
+        if len(dependency) > ARGUMENTS:
+            raise UsageError(f"{nodes[0].name}: needs {len(queued)} tasks, more than Slurm takes in one dependency")
+        return nodes, dependency
+
+    def script(self, tag: str, nodes: Sequence[Node], dependency: str) -> str:
+        """The batch script of an array. Its tasks need no more than this folder and the environment of `sbatch`."""
+        resources, folder = nodes[0].resources, self.store.folder.resolve()
+        options = {
+            "job-name": f"limbeck-{tag}",
+            "array": f"0-{len(nodes) - 1}",
+            "output": folder / "logs" / "slurm-%A_%a.txt",
+            "open-mode": "append",
+            "requeue": None,
+            "signal": f"B:USR1@{LAST_SECONDS}",
+            "time": self._minutes(nodes),
+            "nodes": 1,
+            "ntasks": 1,
+            "cpus-per-task": (resources.cpus or 1) * resources.processes,
+            "gpus-per-node": (resources.gpus or 0) * resources.processes or None,
+            "mem": resources.memory,
+            "partition": resources.partition,
+            "account": resources.account,
+            "constraint": resources.constraint,
+            "dependency": dependency or None,
+            "kill-on-invalid-dep": "yes" if dependency else None,
+        }
+        lines = [
+            f"#SBATCH --{name}" if value is None else f"#SBATCH --{name}={value}"
+            for name, value in options.items()
+            if value is not None or name == "requeue"
+        ]
+        threads = f"export OMP_NUM_THREADS={resources.cpus}\n" if resources.cpus else ""
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+        return _SCRIPT.format(
+            options="\n".join(lines), threads=threads, python=shlex.quote(sys.executable),
+            output=shlex.quote(str(folder)), nodes=shlex.quote(str(self.folder / f"{tag}.txt")),
+        )  # fmt: skip
+
+    def _minutes(self, nodes: Sequence[Node]) -> int | None:
+        """What the study states, else what the plan gives with some to spare; else the partition's own limit."""
+        if nodes[0].resources.hours:
+            return max(1, round(nodes[0].resources.hours * 60))
+        hours = [node.hours for node in nodes]
+        if None in hours:
+            return None
+        return max(15, round(max(each for each in hours if each is not None) * SPARE * 60))
+
+
+ENDED = frozenset(
+    {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
+)
+"""States in which a job is over, though squeue may still show it for a while."""
+
+_SCRIPT = """#!/bin/bash
+{options}
+# One node of a limbeck study; its result and its state are files in the study's folder.
+{threads}node=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {nodes})
+late=
+# Time is nearly up: the work saves what it has and is queued again.
+trap 'late=yes; kill -TERM $worker' USR1
+trap 'kill -TERM $worker' TERM
+for patience in 1 2 3 4 5 6 7 8; do
+    {python} -m limbeck study work {output} "$node" &
+    worker=$!
+    wait $worker
+    code=$?
+    # The shell returns from `wait` when a signal comes, while the work goes on.
+    while kill -0 $worker 2>/dev/null; do wait $worker; code=$?; done
+    # 75: another process holds the node, perhaps one that died a moment ago.
+    if [ $code -ne 75 ]; then break; fi
+    sleep 15
+done
+echo "$node: exit $code, start ${{SLURM_RESTART_COUNT:-0}}"
+if [ -n "$late" ] && [ $code -eq 130 ]; then
+    scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
+elif [ $code -ne 0 ] && [ $code -ne 7 ] && [ $code -ne 75 ] && [ $code -ne 130 ]; then
+    # Its process died (137: killed, as when memory runs out): three more tries.
+    if [ "${{SLURM_RESTART_COUNT:-0}}" -lt 3 ]; then
+        scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
+    fi
+fi
+exit $code
+"""
