@@ -146,8 +146,10 @@ def locked(path: Path, wait: bool = False) -> Iterator[bool]:
         held = take(path.parent / f".{path.name}.holders", path.name, {})
         if isinstance(held, Lease):
             with held:
-                yield True
-                held.end("done")
+                try:
+                    yield True
+                finally:
+                    held.end("done")
             return
         if not wait:
             yield False

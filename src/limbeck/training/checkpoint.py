@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from limbeck.core.errors import DataError, MissingError, UsageError
-from limbeck.core.files import replace_folder, wrap_write_errors, write_json
+from limbeck.core.files import check_fence, replace_folder, wrap_write_errors, write_json
 from limbeck.core.json_files import read_json
 from limbeck.training.plan import TrainingPlan
 
@@ -67,11 +68,14 @@ def save_checkpoint(folder: Path, step: int, checkpoint: Checkpoint) -> Path:
         MissingError: it cannot be written, as on a full disk; older checkpoints are as they were.
     """
     target = folder / f"step-{step:09d}"
-    aside = folder / f".{target.name}"
+    check_fence()
+    # A name of its own: a process that was stopped for too long, and goes on, must not write among another's files.
+    aside = folder / f".{target.name}.{uuid.uuid4().hex[:12]}"
     try:
         with wrap_write_errors(target):
             folder.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(aside, ignore_errors=True)
+            for left in folder.glob(".step-*"):  # of a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
             aside.mkdir()
             _write(checkpoint, aside)
             replace_folder(aside, target)

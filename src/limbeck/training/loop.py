@@ -13,7 +13,15 @@ from rich.console import Console
 
 from limbeck.core.distributed import ALONE, Processes
 from limbeck.core.errors import UsageError
-from limbeck.core.files import lock_holder, locked, remove_leftovers, temporary_folder, wrap_write_errors, write_json
+from limbeck.core.files import (
+    check_fence,
+    lock_holder,
+    locked,
+    remove_leftovers,
+    temporary_folder,
+    wrap_write_errors,
+    write_json,
+)
 from limbeck.core.progress import StepProgress
 from limbeck.evaluation import measure_run, rerank
 from limbeck.models.flops import product_rate, training_flops
@@ -287,6 +295,7 @@ class _Training:
                 shutil.copyfile(self.output / "log.jsonl", aside / "log.jsonl")
                 self._checkpoint(aside)
                 with suppress(OSError):  # another process was faster; what it left is the same
+                    check_fence()
                     os.replace(aside, folder)
 
     def _checkpoint(self, folder: Path | None = None) -> None:
