@@ -181,7 +181,7 @@ def test_a_run_without_some_queries_counts_them_as_zero(runs: Path, as_json: AsJ
 def test_queries_of_another_split_are_left_out_with_a_warning(runs: Path, limbeck: Limbeck) -> None:
     Path("both.run").write_text(Path("test.run").read_text() + Path("valid.run").read_text())
     words = ("rerank", "--model", "bert", "--collection", "mini/test", "--run", "both.run", "--output", "new.run")
-    assert "warning: 3 queries of both.run" in limbeck(*words).stderr
+    assert "both.run: 3 queries not of mini/test" in limbeck(*words).stderr
     assert len(read_run(runs / "new.run")) == 4
 
 

@@ -1,6 +1,11 @@
 """The `limbeck` command: its verbs, its exit codes, and errors as one clear text."""
 
+import io
 import os
+import select
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -8,7 +13,7 @@ from typer.core import TyperGroup
 
 from limbeck import __version__
 from limbeck.cli import compare, demo, doctor, export, lists, push, retrieve, runs, serve, study, teach, train
-from limbeck.cli.output import errors
+from limbeck.cli.output import tell
 from limbeck.core.errors import LimbeckError, UsageError
 
 INTERRUPTED = 130
@@ -22,14 +27,65 @@ class _Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except LimbeckError as error:
-            errors().print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+            tell(f"error: {error}", "red")
             raise typer.Exit(error.exit_code) from None
+        except BrokenPipeError:
+            if not _output_is_closed():
+                raise
+            raise typer.Exit(0) from None
         except OSError as error:
-            errors().print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+            tell(f"error: {error}", "red")
             raise typer.Exit(3 if isinstance(error, FileNotFoundError) else 5) from None
         except KeyboardInterrupt:
-            errors().print("interrupted; the same command goes on from here", style="yellow")
+            tell("interrupted; the same command goes on from here", "yellow")
             raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            # click's NoSuchOption, of which typer keeps a copy under a private name.
+            if hasattr(error, "possibilities") and (command := getattr(error, "ctx", None)):
+                known = [name for parameter in command.command.params for name in parameter.opts]
+                error.possibilities = similar_options(str(getattr(error, "option_name", "")), known)
+            raise
+
+
+COLLOQUIAL = {
+    other: name
+    for name, others in {
+        "learning-rate": "lr", "lists-per-step": "bs batch batch-size", "objective": "loss", "backbone": "model",
+        "measures": "m measure metric metrics", "depth": "k topk top-k", "collection": "data dataset corpus",
+        "qrels": "qrel", "output": "o out", "precision": "fp16 bf16 dtype", "max-length": "max-len max-seq-length",
+        "epochs": "num-epochs num-train-epochs", "steps": "max-steps num-steps",
+    }.items()
+    for other in others.split()
+}  # fmt: skip
+"""What other tools call an option, where spelling alone would suggest another."""
+
+
+def similar_options(given: str, known: Sequence[str]) -> list[str]:
+    """The options most like the one that was given: by what other tools call it, by its beginning, by its spelling.
+
+    >>> similar_options("--lr", ["--clip", "--learning-rate"])
+    ['--learning-rate']
+    """
+    name = given.lstrip("-").replace("_", "-").lower()
+    other = f"--{COLLOQUIAL.get(name)}"
+    if other in known:
+        return [other]
+    begun = [option for option in known if option.startswith(f"--{name}")] if len(name) > 1 else []
+    initials = [option for option in known if "".join(word[0] for word in option.strip("-").split("-") if word) == name]
+    return begun or initials or get_close_matches(f"--{name}", known, cutoff=0.6)
+
+
+def _output_is_closed() -> bool:
+    """Whether who read standard output has gone, as `head` does; it is then directed to nowhere."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        if not any(event & select.POLLERR for _, event in poll.poll(0)):
+            return False
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):  # no file behind it, as in a test or a notebook
+        return False
+    return True
 
 
 app = typer.Typer(
@@ -79,4 +135,15 @@ def _options(
 
 def main() -> None:
     """Entry point of the `limbeck` command."""
-    app()
+    for stream in (sys.stdout, sys.stderr):
+        # A locale such as C, and file names that are no UTF-8, must not turn a message into a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from limbeck.cli.compare_table import ALL, LEVEL, NAMES, print_comparisons
-from limbeck.cli.output import Json, load, print_json, warn
+from limbeck.cli.output import Json, print_json, warn
 from limbeck.cli.runs import Measures, as_json, split_words
-from limbeck.cli.systems import System, name_systems
+from limbeck.cli.systems import OwnDocument, Qrels, Relevance, System, doubts, load_judged, name_systems
 from limbeck.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from limbeck.collections import Collection
     from limbeck.evaluation import Evaluation, Paired
 
 Measured = dict[str, dict[System, list["Evaluation"]]]
@@ -27,12 +28,6 @@ def add_to(app: typer.Typer) -> None:
 
 def compare(
     ctx: typer.Context,
-    collection: Annotated[
-        list[str],
-        typer.Option(
-            help="Folder in BEIR's layout or FOLDER/SPLIT, ir_datasets id, or demo; once for each of several."
-        ),
-    ],
     run: Annotated[
         list[str],
         typer.Argument(
@@ -40,7 +35,16 @@ def compare(
             help="Baseline first, then the others. A.run,B.run are seeds of one system; {} stands for the collection.",
         ),
     ],
+    collection: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Folder in BEIR's layout or FOLDER/SPLIT, ir_datasets id, or demo; once for each of several."
+        ),
+    ] = None,
+    qrels: Qrels = None,
     measures: Measures = None,
+    relevance: Relevance = None,
+    own_document: OwnDocument = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Every two runs, not only with the first.")] = False,
     margin: Annotated[
         float | None, typer.Option(help="Test whether differences are within ±MARGIN, in the measure's unit.")
@@ -54,10 +58,14 @@ def compare(
     from limbeck.evaluation import CORRECTIONS
 
     words, names = split_words(ctx, run, measures)
-    if len(set(collection)) < len(collection):
-        raise UsageError(f"--collection names one of {', '.join(collection)} twice")
-    systems = name_systems(words, several=len(collection) > 1)
-    measured = {place: _measure(place, systems, names) for place in collection}
+    places: list[str | None] = list(collection) if collection else [None]
+    if len(set(places)) < len(places):
+        raise UsageError(f"--collection names one of {', '.join(map(str, places))} twice")
+    systems = name_systems(words, several=len(places) > 1)
+    measured = {
+        place or str(qrels): _measure(load_judged(place, qrels, relevance, own_document), systems, names)
+        for place in places
+    }
     rows = _rows(measured, _couples(systems, all_pairs), margin, LEVEL, correction != "none")
     for kind in ("t_p", "randomisation_p", "seeds_p", "equivalence_p"):
         known = [row for row in rows if row[kind] is not None]
@@ -96,20 +104,22 @@ def _couples(systems: Sequence[System], all_pairs: bool) -> list[tuple[System, S
     return [(a, systems[0]) for a in systems[1:]]
 
 
-def _measure(place: str, systems: Sequence[System], measures: Sequence[str]) -> dict[System, list["Evaluation"]]:
+def _measure(
+    data: "Collection", systems: Sequence[System], measures: Sequence[str]
+) -> dict[System, list["Evaluation"]]:
     from limbeck.evaluation import measure_run
     from limbeck.runs import read_run
 
-    data = load(place)
-    found = {
-        system: [measure_run(data, read_run(path), measures) for path in system.files(place)] for system in systems
-    }
-    warn(
-        f"{path}: no candidates for {len(one.missing)} of {one.queries} judged queries of {place}; they count as 0"
-        for system, seeds in found.items()
-        for path, one in zip(system.files(place), seeds, strict=True)
-        if one.missing
-    )
+    files = {system: system.files(data.name) for system in systems}
+    found = {system: [measure_run(data, read_run(path), measures) for path in paths] for system, paths in files.items()}
+    for system, seeds in found.items():
+        for path, one in zip(files[system], seeds, strict=True):
+            warn(doubts(str(path), one))
+            if 0 < 2 * len(one.missing) <= one.queries:
+                warn(
+                    [f"{path}: no candidates for {len(one.missing)} of {one.queries} judged queries of {data.name}; "
+                     f"they count as 0"]
+                )  # fmt: skip
     return found
 
 

@@ -1,12 +1,14 @@
 """What verbs print: results on standard output, as text or JSON; progress and errors on standard error."""
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from limbeck.core.files import plain
+from limbeck.core.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,13 +17,10 @@ FIRST_COLUMN = 36
 """Characters of a table's first column that have room on the narrowest terminal."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-CollectionName = Annotated[
-    str,
-    typer.Option(
-        "--collection",
-        help="Folder in BEIR's layout or FOLDER/SPLIT, ir_datasets id, or demo/{train,valid,test}; @1/5 keeps a fold.",
-    ),
-]
+COLLECTION_HELP = (
+    "Folder in BEIR's layout or FOLDER/SPLIT, ir_datasets id, or demo/{train,valid,test}; @1/5 keeps a fold."
+)
+CollectionName = Annotated[str, typer.Option("--collection", help=COLLECTION_HELP)]
 
 
 def errors() -> "Console":
@@ -40,7 +39,11 @@ def console() -> "Console":
 
 def print_json(value: Any) -> None:
     """Print one JSON object on standard output; dataclasses are objects too."""
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=plain))
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=plain)
+    # What this output cannot carry as it is stands as JSON's own escapes.
+    if (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8" or printable(text) != text:
+        text = json.dumps(value, indent=1, allow_nan=False, default=plain)
+    typer.echo(text)
 
 
 def print_table(
@@ -57,13 +60,13 @@ def print_table(
     from rich.text import Text
 
     table = Table(
-        box=box.SIMPLE_HEAD, title=title and Text(title), title_justify="left", title_style="bold",
-        caption=caption and Text(caption), caption_justify="left", pad_edge=False,
+        box=box.SIMPLE_HEAD, title=title and Text(printable(title)), title_justify="left", title_style="bold",
+        caption=caption and Text(printable(caption)), caption_justify="left", pad_edge=False,
     )  # fmt: skip
     for number, name in enumerate(columns):
         table.add_column(name, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
     screen = console()
     screen.width = max(screen.width, min(widths[0], FIRST_COLUMN) + sum(widths[1:]) + 3 * len(widths))
@@ -91,10 +94,20 @@ def p_value(p: float) -> str:
     return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
 
 
+def say(text: str) -> None:
+    """Print a text on standard output."""
+    typer.echo(printable(text))
+
+
 def warn(warnings: Iterable[str]) -> None:
     """Print warnings on standard error."""
     for warning in warnings:
-        errors().print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        tell(f"warning: {warning}", "yellow")
+
+
+def tell(text: str, style: str) -> None:
+    """Print a text on standard error, in a colour where that is a terminal."""
+    errors().print(printable(text), style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def load(name: str) -> Any:

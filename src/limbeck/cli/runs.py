@@ -1,17 +1,30 @@
 """Verbs on runs: rerank, evaluate."""
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table, short_names, warn
+from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table, say, short_names, warn
+from limbeck.cli.systems import OptionalCollection, OwnDocument, Qrels, Relevance, doubts, load_judged, terms
+from limbeck.core.files import write_text
+from limbeck.core.text import csv_cell, plural
+
+if TYPE_CHECKING:
+    from limbeck.models.cross_encoder import CrossEncoder
+    from limbeck.tokens.pairs import Cuts
 
 Measures = Annotated[
-    list[str] | None, typer.Option("--measures", help="Measure by its ir_measures name; give it once for each.")
+    list[str] | None,
+    typer.Option(
+        "--measures", help="Measures by their ir_measures names, such as nDCG@10 RR@10 AP.", metavar="NAME..."
+    ),
 ]
 DEFAULT_MEASURES = ("nDCG@10", "RR@10")
+Precision = Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the forward pass.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,17 +36,29 @@ def add_to(app: typer.Typer) -> None:
 def rerank(
     model: Annotated[str, typer.Option(help="Cross-encoder: folder, Hub id or package:NAME/PATH.")],
     collection: CollectionName,
-    run: Annotated[Path, typer.Option("--run", "--candidates", help="Run file with the candidates.")],
-    output: Annotated[Path, typer.Option(help="Run file to write; .gz compresses it.")],
-    depth: Annotated[int, typer.Option(min=1, help="Candidates per query.")] = 100,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
-    max_length: Annotated[int | None, typer.Option(help="Longest pair in tokens; default the model's own.")] = None,
+    run: Annotated[Path, typer.Option("--run", "--candidates", help="TREC run with the candidates.")],
+    output: Annotated[Path, typer.Option(help="TREC run to write; .gz compresses it.")],
+    depth: Annotated[int, typer.Option(min=1, help="Candidates re-ranked per query.")] = 100,
+    precision: Precision = "fp32",
+    max_length: Annotated[
+        int | None, typer.Option(min=1, help="Maximum tokens of a query-passage pair; default the model's own.")
+    ] = None,
+    query_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Maximum tokens of a query; default the model's own, or 64.")
+    ] = None,
+    passage_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Maximum tokens of a passage; default what --max-length leaves room for.")
+    ] = None,
     aggregate: Annotated[
-        str, typer.Option(help="Passages longer than that: score the first tokens, or the max of overlapping windows.")
+        Literal["first", "max"],
+        typer.Option(
+            help="Longer passages: score their beginning (FirstP), or the best of overlapping windows (MaxP)."
+        ),
     ] = "first",
+    own_document: OwnDocument = None,
     json: Json = False,
 ) -> None:
-    """Re-order a run's candidates with a cross-encoder.
+    """Re-rank the candidates of a run with a cross-encoder.
 
     On several devices: torchrun --nproc-per-node N -m limbeck rerank --candidates RUN … (torchrun takes --run for its
     own --run-path).
@@ -43,66 +68,89 @@ def rerank(
     from limbeck.models.cross_encoder import CrossEncoder
     from limbeck.runs import read_run, write_run
 
-    data, candidates = load(collection), read_run(run)
-    outside = len([query_id for query_id in candidates if query_id not in set(data.query_ids)])
+    data, candidates = load(collection).measured_as(own_document=own_document), read_run(run)
+    split = set(data.query_ids)
+    outside = sum(query_id not in split for query_id in candidates)
     if outside:
-        warn([f"{outside} queries of {run} are not of {collection} and were left out"])
+        warn([f"{run}: {plural(outside, 'query')} not of {collection}, left out"])
     processes = Processes.joined()
-    encoder = CrossEncoder.load(model, max_length=max_length, processes=processes)
-    console = errors() if processes.is_first else None
-    ranked = rerank_run(encoder, data, candidates, depth, precision, output.name, console, aggregate)
+    encoder = CrossEncoder.load(
+        model, max_length=max_length, query_tokens=query_tokens, passage_tokens=passage_tokens, processes=processes
+    )
+    cuts: list[Cuts] = []
+    ranked = rerank_run(
+        encoder, data, candidates, depth, precision, output.name, aggregate=aggregate, on_cuts=cuts.append,
+        console=errors() if processes.is_first else None,
+    )  # fmt: skip
     if processes.is_first:
         write_run(ranked, output)
-        report_run(ranked, data, output, json)
+        report_run(ranked, data, output, json, {"cut": vars(cuts[0])}, cut_note(cuts[0], encoder))
+
+
+def cut_note(cuts: "Cuts", encoder: "CrossEncoder") -> str:
+    """A sentence on what was cut, or nothing."""
+    if not cuts.pairs:
+        return ""
+    limits = f"queries to {encoder.query_tokens} tokens, pairs to {encoder.max_length}"
+    return (
+        f"cut in {plural(cuts.pairs, 'pair')}: {plural(cuts.queries, 'query')} and {plural(cuts.passages, 'passage')} "
+        f"({limits}; --query-tokens, --max-length)"
+    )
 
 
 def evaluate(
     ctx: typer.Context,
-    collection: CollectionName,
-    run: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run files.")],
+    run: Annotated[list[Path], typer.Argument(metavar="RUN...", help="TREC runs.")],
+    collection: OptionalCollection = None,
+    qrels: Qrels = None,
     measures: Measures = None,
-    per_query: Annotated[Path | None, typer.Option(help="CSV file for every query's values.")] = None,
+    relevance: Relevance = None,
+    own_document: OwnDocument = None,
+    per_query: Annotated[Path | None, typer.Option(help="CSV file for the values of each query.")] = None,
     json: Json = False,
 ) -> None:
-    """Measure runs on a collection's judgments. Every judged query counts; one that a run lacks scores 0."""
+    """Evaluate runs on a collection's judgments, or on a qrels file alone.
+
+    The mean is over all judged queries: one that a run lacks counts as 0.
+    """
+    from limbeck.evaluation import measure_run
+    from limbeck.runs import read_run
+
     files, names = split_words(ctx, run, measures)
-    data, evaluations = _evaluate(collection, list(map(Path, files)), names)
+    data = load_judged(collection, qrels, relevance, own_document)
+    evaluations = {path: measure_run(data, read_run(path), names) for path in files}
+    warn(warning for path, found in evaluations.items() for warning in doubts(path, found))
     if per_query:
         _write_per_query(per_query, evaluations)
     if json:
         print_json({"collection": data.name, "runs": [as_json(path, found) for path, found in evaluations.items()]})
         return
-    shown = next(iter(evaluations.values())).measures
+    first = next(iter(evaluations.values()))
     label = short_names(list(evaluations))
     rows = [
-        (label[path], *(f"{found.mean(name):.4f}" for name in shown), str(found.scored), str(len(found.missing)),
-         str(len(found.short)))
+        (label[path], *(f"{found.mean(name):.4f}" for name in first.measures), str(found.scored),
+         str(len(found.missing)), str(len(found.short)))
         for path, found in evaluations.items()
     ]  # fmt: skip
-    queries = next(iter(evaluations.values())).queries
-    print_table(("run", *shown, "scored", "missing", "short"), rows, f"{data.name}: {queries} judged queries")
+    caption = f"{data.name}: {plural(first.queries, 'judged query')}{terms(first)}"
+    print_table(("run", *first.measures, "scored", "missing", "short"), rows, caption)
 
 
 def split_words(ctx: typer.Context, words: Sequence[object], measures: list[str] | None) -> tuple[list[str], list[str]]:
-    """Run files and measures: `--measures A B` may also be written as one option with several names."""
+    """Run files and measures: `--measures A B` may also be written as one option with several names.
+
+    UsageError for a word that is neither file nor measure, before anything is read.
+    """
     from limbeck.evaluation import canonical
 
-    names, files = list(measures or ()), []
+    names, files = list(measures or ()), list[str]()
     for word in [*map(str, words), *ctx.args]:
-        if measures and not any(sign in word for sign in ("/", "{}", ".run")) and not Path(word).exists():
-            canonical(word)  # a word that is neither file nor measure is refused here
-            names.append(word)
-        else:
-            files.append(word)
-    return files, names or list(DEFAULT_MEASURES)
-
-
-def _evaluate(collection: str, runs: list[Path], measures: list[str]) -> tuple[Any, dict[str, Any]]:
-    from limbeck.evaluation import measure_run
-    from limbeck.runs import read_run
-
-    data = load(collection)
-    return data, {str(path): measure_run(data, read_run(path), measures) for path in runs}
+        is_file = any(sign in word for sign in ("/", "{}", ".run")) or Path(word).exists()
+        (files if is_file or not measures else names).append(word)
+    names = names or list(DEFAULT_MEASURES)
+    for name in names:
+        canonical(name)
+    return files, names
 
 
 def as_json(path: str, found: Any) -> dict[str, Any]:
@@ -115,26 +163,35 @@ def as_json(path: str, found: Any) -> dict[str, Any]:
         "missing": list(found.missing),
         "short": list(found.short),
         "unjudged_queries": found.unjudged_queries,
+        "relevance_level": found.relevance_level,
+        "own_document": "remove" if found.own_document_removed else "keep",
+        "float32_ties": found.float32_ties,
     }
 
 
 def _write_per_query(path: Path, evaluations: dict[str, Any]) -> None:
-    import csv
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("run", "measure", "query_id", "value"))
+    for run, found in evaluations.items():
+        for name in found.measures:
+            writer.writerows(
+                (csv_cell(run), name, csv_cell(query_id), value) for query_id, value in found.values[name].items()
+            )
+    write_text(path, text.getvalue())
 
-    with path.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("run", "measure", "query_id", "value"))
-        for run, found in evaluations.items():
-            for name in found.measures:
-                writer.writerows((run, name, query_id, value) for query_id, value in found.values[name].items())
 
-
-def report_run(run: Any, collection: Any, output: Path, as_json: bool) -> None:
-    """Print how much a run holds of a collection's queries."""
+def report_run(
+    run: Any, collection: Any, output: Path, as_json: bool, facts: Mapping[str, Any] | None = None, note: str = ""
+) -> None:
+    """Print how much a run holds of a collection's queries, then further facts as JSON holds them, or as a note."""
     candidates = sum(len(ranking) for ranking in run.values())
-    absent = len([query_id for query_id in collection.query_ids if query_id not in run])
+    absent = sum(query_id not in run for query_id in collection.query_ids)
     if as_json:
-        print_json({"output": str(output), "queries": len(run), "candidates": candidates, "queries_without": absent})
-    else:
-        note = f"; {absent} queries got no candidate" if absent else ""
-        typer.echo(f"{output}: {candidates} candidates of {len(run)} queries{note}")
+        counts = {"output": str(output), "queries": len(run), "candidates": candidates, "queries_without": absent}
+        print_json({**counts, **(facts or {})})
+        return
+    without = f"; {plural(absent, 'query')} got no candidate" if absent else ""
+    say(f"{output}: {plural(candidates, 'candidate')} of {plural(len(run), 'query')}{without}")
+    if note:
+        say(note)

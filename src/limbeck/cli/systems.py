@@ -1,14 +1,76 @@
-"""Systems on a command line: one run file, several seeds of it, one of each for every collection."""
+"""What is evaluated on a command line: judgments, and systems of a run file, of several seeds or collections."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from limbeck.cli.output import short_names
+import typer
+
+from limbeck.cli.output import COLLECTION_HELP, load, short_names
 from limbeck.core.errors import UsageError
+from limbeck.core.text import plural
+
+if TYPE_CHECKING:
+    from limbeck.collections import Collection
+    from limbeck.evaluation import Evaluation
 
 PLACE = "{}"
+OptionalCollection = Annotated[str | None, typer.Option("--collection", help=COLLECTION_HELP)]
+Qrels = Annotated[
+    Path | None, typer.Option(help="Judgments alone, instead of a collection: a TREC or tab-separated qrels file.")
+]
+Relevance = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Minimum grade that counts as relevant in binary measures; default the collection's, or 1."
+    ),
+]
+OwnDocument = Annotated[
+    Literal["remove", "keep"] | None,
+    typer.Option(help="The document whose id is the query's own (ArguAna, Quora); default as the collection says."),
+]
+
+
+def load_judged(
+    collection: str | None,
+    qrels: Path | None,
+    relevance: int | None = None,
+    own_document: Literal["remove", "keep"] | None = None,
+) -> "Collection":
+    """What runs are evaluated on: a collection, or a qrels file alone. UsageError unless it is one of the two."""
+    from limbeck.collections import load_qrels
+
+    if (collection is None) == (qrels is None):
+        given = "both are" if collection else "neither is"
+        raise UsageError(f"either --collection or --qrels says where the judgments are; {given} given")
+    found: Collection = load_qrels(qrels) if qrels else load(str(collection))
+    return found.measured_as(relevance, own_document)
+
+
+def terms(found: "Evaluation") -> str:
+    """On what terms values were measured, where that is not plain."""
+    parts = []
+    if found.binary:
+        parts.append(f"{', '.join(found.binary)}: relevant from grade {found.relevance_level} on")
+    if found.own_document_removed:
+        parts.append("the query's own document removed")
+    return "".join(f"; {part}" for part in parts)
+
+
+def doubts(path: str, found: "Evaluation") -> Iterator[str]:
+    """Why an evaluation may not be what it seems."""
+    if 2 * len(found.missing) > found.queries:
+        yield (
+            f"{path}: ranks only {found.scored:,} of the {found.queries:,} judged queries of {found.collection}; "
+            f"the others count as 0. Is the run of another split?"
+        )
+    if found.float32_ties:
+        yield (
+            f"{path}: trec_eval would order the candidates of {plural(found.float32_ties, 'query')} otherwise: "
+            f"as 32-bit floats, some of their scores tie"
+        )
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
+
+from limbeck.core.errors import UsageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +40,23 @@ class Collection:
     drop_query_document: bool = False
     documents_identity: str | None = None
     merged: tuple["Collection", ...] = field(default=(), repr=False)
+
+    def measured_as(
+        self, relevance: int | None = None, own_document: Literal["remove", "keep"] | None = None
+    ) -> "Collection":
+        """The same collection under other terms of evaluation; None leaves its own.
+
+        Args:
+            relevance: the smallest grade that counts as relevant in binary measures, ≥ 1.
+            own_document: whether the document whose id is the query's own is removed from its ranking or kept.
+        """
+        if relevance is not None and relevance < 1:
+            raise UsageError(f"the relevance level is {relevance}; expected a grade of 1 or more")
+        return replace(
+            self,
+            relevance_level=self.relevance_level if relevance is None else relevance,
+            drop_query_document=self.drop_query_document if own_document is None else own_document == "remove",
+        )
 
     @cached_property
     def documents_fingerprint(self) -> str:

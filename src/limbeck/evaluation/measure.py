@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ir_measures
+import numpy as np
 
 from limbeck.collections import Collection, suites
+from limbeck.collections.lines import id_fault
+from limbeck.collections.qrels import grade_fault
 from limbeck.core.errors import DataError, UsageError, nearest
-from limbeck.runs import Run
+from limbeck.runs import Ranking, Run
 
 EXAMPLES = "nDCG@10, RR@10, AP, Success@5, R@100, P@10"
 
@@ -29,6 +32,11 @@ class Evaluation:
         missing: the others.
         short: scored queries with fewer candidates than the deepest cut-off, or than most queries of the run have.
         unjudged_queries: number of the run's queries without judgments; they count for nothing.
+        relevance_level: the smallest grade that counted as relevant in `binary` measures.
+        binary: those of the measures that the collection's relevance level decides.
+        own_document_removed: whether each query's own document was removed from its ranking.
+        float32_ties: number of scored queries whose candidates trec_eval would order otherwise: it keeps scores as
+            32-bit floats, so that some which differ here tie there, and are ordered by docid.
     """
 
     collection: str
@@ -40,6 +48,10 @@ class Evaluation:
     missing: tuple[str, ...] = field(repr=False)
     short: tuple[str, ...] = field(repr=False)
     unjudged_queries: int
+    relevance_level: int
+    binary: tuple[str, ...]
+    own_document_removed: bool
+    float32_ties: int
 
     def mean(self, measure: str) -> float:
         """Mean over all judged queries. UsageError for a measure that was not taken."""
@@ -56,13 +68,13 @@ def measure_run(collection: Collection, run: Run, measures: Sequence[str]) -> Ev
     `P(rel=2)@10`, keeps it. The query's own document is removed where the collection says so.
 
     Raises UsageError for a measure that is unknown, malformed or cannot be computed here, and DataError for a
-    collection without judgments or a run without any judged query.
+    collection without judgments or with ones that measures cannot take, a run without any judged query, and a query
+    with a relevant document for which a measure's provider gives no value.
     """
     parsed = {str(measure): measure for measure in map(_parse, measures)}
     if not parsed:
         raise UsageError(f"no measure was asked for; expected some, such as {EXAMPLES}")
-    if not collection.qrels:
-        raise DataError(f"{collection.name} has no judgments, so no run can be measured on it; name a judged split")
+    _check_qrels(collection)
     candidates = _candidates(collection, run)
     missing = tuple(query_id for query_id in collection.qrels if not candidates.get(query_id))
     if len(missing) == len(collection.qrels):
@@ -74,9 +86,11 @@ def measure_run(collection: Collection, run: Run, measures: Sequence[str]) -> Ev
     judged = {numbers[query_id]: dict(grades) for query_id, grades in collection.qrels.items() if grades}
     ranked = {numbers[query_id]: _untied(docids) for query_id, docids in candidates.items() if docids}
     values = {}
-    for name, measure in parsed.items():
-        found = _by_number(_at_level(measure, collection.relevance_level), judged, ranked)
-        values[name] = {query_id: found.get(number, 0.0) for query_id, number in numbers.items()}
+    levelled = {name: _at_level(measure, collection.relevance_level) for name, measure in parsed.items()}
+    for name, measure in levelled.items():
+        found = _by_number(measure, judged, ranked)
+        _check_complete(name, measure, found, numbers, collection, ranked)
+        values[name] = {query_id: found.get(numbers[query_id], 0.0) for query_id in numbers}
     return Evaluation(
         collection=collection.name,
         run=run.name,
@@ -87,6 +101,10 @@ def measure_run(collection: Collection, run: Run, measures: Sequence[str]) -> Ev
         missing=missing,
         short=_short(candidates, [measure.params.get("cutoff", 1) for measure in parsed.values()]),
         unjudged_queries=sum(query_id not in collection.qrels for query_id in run),
+        relevance_level=collection.relevance_level,
+        binary=tuple(name for name, measure in levelled.items() if measure is not parsed[name]),
+        own_document_removed=collection.drop_query_document,
+        float32_ties=sum(_differs_in_float32(run[query_id]) for query_id, docids in candidates.items() if docids),
     )
 
 
@@ -161,7 +179,49 @@ def _by_number(
     except Exception as error:
         raise UsageError(f"{measure} cannot be computed here: {error}") from None
     # NaN says that a measure is undefined for a query, as where nothing is relevant.
-    return {number: 0.0 if math.isnan(value) else value for number, value in found.items()}
+    return {number: value for number, value in found.items() if not math.isnan(value)}
+
+
+def _check_qrels(collection: Collection) -> None:
+    if not collection.qrels:
+        raise DataError(f"{collection.name} has no judgments, so no run can be measured on it; name a judged split")
+    for query_id, grades in collection.qrels.items():
+        fault = id_fault(query_id)
+        if grades:
+            # Joined, as an empty docid is none that a run could rank.
+            extremes = max(grades.values()), min(grades.values())
+            fault = fault or id_fault("".join(grades) or "-") or next(filter(None, map(grade_fault, extremes)), None)
+        if fault:
+            raise DataError(f'{collection.name}: judgments of query "{query_id}": {fault}')
+
+
+def _check_complete(
+    name: str,
+    measure: Any,
+    found: Mapping[str, float],
+    numbers: Mapping[str, str],
+    collection: Collection,
+    ranked: Mapping[str, object],
+) -> None:
+    """DataError for a ranked query with a relevant document and no value: it would count as 0 and be none."""
+    if {"gains", "judged_only"} & set(measure.params):
+        return  # what counts as relevant, or as ranked, is then for the measure to say
+    level = measure.params.get("rel", 1)
+    for query_id, number in numbers.items():
+        if number in ranked and number not in found and max(collection.qrels[query_id].values(), default=0) >= level:
+            raise DataError(
+                f'{name} has no value for query "{query_id}" of {collection.name}, which has relevant documents and is '
+                f"ranked; the program that computes it fails on this query's judgments or ids"
+            )
+
+
+def _differs_in_float32(ranking: Ranking) -> bool:
+    """Whether scores as 32-bit floats, ties broken by docid, would give another order."""
+    # What is too large or small for 32 bits becomes infinity or 0, as in C.
+    with np.errstate(over="ignore", under="ignore"):
+        scores = ranking.scores.astype(np.float32)
+    tied = np.flatnonzero(scores[1:] == scores[:-1])
+    return any(ranking.docids[place] < ranking.docids[place + 1] for place in tied.tolist())
 
 
 def _short(candidates: Mapping[str, tuple[str, ...]], cutoffs: Sequence[int]) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
+from limbeck.core.text import plural as plural
+
 ABSENT = "—"
 MINUS = "−"
 
@@ -102,16 +104,6 @@ def count(value: float | None) -> str:
     if value is None:
         return ABSENT
     return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value:,.0f}"
-
-
-def plural(amount: int, noun: str) -> str:
-    """
-    >>> plural(1, "query"), plural(2, "query"), plural(2, "cell")
-    ('1 query', '2 queries', '2 cells')
-    """
-    if amount != 1:
-        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{amount:,} {noun}"
 
 
 def enumerate_words(words: Sequence[str]) -> str:

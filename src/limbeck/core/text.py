@@ -1,0 +1,41 @@
+"""Text that others have made, safe for where it is shown: a terminal, a page, a spreadsheet."""
+
+import re
+
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but for tab and line feed, marks that turn the direction of reading, halves of surrogate pairs."""
+
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?")
+
+
+def printable(text: str) -> str:
+    r"""The text with control characters written out, so that a name cannot move the cursor or retitle a terminal.
+
+    >>> printable("run\x1b[2J")
+    'run\\x1b[2J'
+    """
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def csv_cell(value: object) -> object:
+    """A value for a CSV file that spreadsheets open: a text that would be a formula gets an apostrophe before it.
+
+    >>> csv_cell("=HYPERLINK(1)"), csv_cell("-0.5"), csv_cell(-0.5), csv_cell("bm25")
+    ("'=HYPERLINK(1)", '-0.5', -0.5, 'bm25')
+    """
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def plural(amount: int, noun: str) -> str:
+    """So many of what a noun names.
+
+    >>> plural(1, "query"), plural(2, "query"), plural(2, "cell")
+    ('1 query', '2 queries', '2 cells')
+    """
+    if amount != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{amount:,} {noun}"
