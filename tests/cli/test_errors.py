@@ -1,5 +1,6 @@
 """A user's mistake gives one clear text, the right exit code, and no traceback."""
 
+import json
 import os
 import subprocess
 import sys
@@ -117,3 +118,55 @@ def test_a_verb_that_several_processes_cannot_share_is_refused(
     monkeypatch.setenv("WORLD_SIZE", "2")
     result = limbeck("study", "status", "out", code=2)
     assert "torchrun started 2; only train and rerank share work" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ((*TRAIN, "--objective", "BCE", "--lr", 1), "--learning-rate"),
+        ((*TRAIN, "--loss", "BCE"), "--objective"),
+        (("evaluate", "--metrics", "AP", "x.run"), "--measures"),
+        (("evaluate", "--per_query", "x", "x.run"), "--per-query"),
+        (("rerank", "--qt", 3), "--query-tokens"),
+    ],
+)
+def test_an_option_by_another_name_is_met_with_the_right_one(
+    words: tuple[object, ...], option: str, limbeck: Limbeck
+) -> None:
+    assert f"(Possible options: {option})" in limbeck(*words, code=2).stderr
+
+
+def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
+    (tmp_path / "x.qrels").write_text("".join(f"q{n} 0 d 1\n" for n in range(20000)))
+    (tmp_path / "x.run").write_text("q0 Q0 d 1 1 t\n")
+    code = "from limbeck.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", code, "evaluate", "--qrels", "x.qrels", "x.run", "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read().decode()
+        assert process.wait() == 0
+    assert "rrno" not in told
+    assert "BrokenPipe" not in told
+
+
+def test_a_locale_without_utf_8_gives_whole_output(tmp_path: Path) -> None:
+    (tmp_path / "é.qrels").write_text("ü 0 d 1\n", encoding="utf-8")
+    (tmp_path / "é.run").write_text("ü Q0 d 1 1 t\n", encoding="utf-8")
+    environment = {
+        **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LC_ALL": "C",
+        "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0",
+    }  # fmt: skip
+    code = "from limbeck.cli import main; main()"
+    for more in ([], ["--json"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "evaluate", "--qrels", "é.qrels", "é.run", "--per-query", "v.csv", *more],
+            cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+    assert json.loads(done.stdout)["runs"][0]["queries"] == 1
+    assert "ü" in (tmp_path / "v.csv").read_text(encoding="utf-8")

@@ -142,7 +142,10 @@ def test_train_rerank_evaluate_and_compare(runs: Path, limbeck: Limbeck, as_json
 
     rerank = ("rerank", "--model", "out/model", "--collection", "mini/test", "--run", "test.run", "--depth", 6)
     facts = as_json(*rerank, "--output", "new.run")
-    assert facts == {"output": "new.run", "queries": 4, "candidates": 24, "queries_without": 0}
+    assert facts == {
+        "output": "new.run", "queries": 4, "candidates": 24, "queries_without": 0,
+        "cut": {"pairs": 0, "queries": 0, "passages": 0},
+    }  # fmt: skip
     before, after = read_run(runs / "test.run"), read_run(runs / "new.run")
     assert all(set(after[query].docids) == set(before[query].docids[:6]) for query in before)
     assert "24 candidates of 4 queries" in limbeck(*rerank, "--output", "new.run", "--precision", "bf16").stdout
@@ -293,3 +296,82 @@ def test_first_stages_with_a_model_write_runs(here: Path, limbeck: Limbeck, as_j
     facts = as_json("retrieve", "splade", "--model", "masked", *words)
     assert facts["queries"] == 4
     assert read_run(here / "a.run").tag == "splade"
+
+
+def test_what_is_cut_is_counted_and_its_lengths_are_options(runs: Path, limbeck: Limbeck, as_json: AsJson) -> None:
+    words = (
+        "rerank",
+        "--model",
+        "bert",
+        "--collection",
+        "mini/test",
+        "--run",
+        "test.run",
+        "--depth",
+        3,
+        "--output",
+        "x",
+    )
+    assert as_json(*words)["cut"] == {"pairs": 0, "queries": 0, "passages": 0}
+    facts = as_json(*words, "--query-tokens", 2, "--passage-tokens", 4)
+    assert (facts["cut"]["pairs"], facts["cut"]["queries"]) == (12, 4)
+    assert 3 <= facts["cut"]["passages"] <= 12
+    text = limbeck(*words, "--query-tokens", 2).stdout
+    assert "cut in 12 pairs: 4 queries and 0 passages (queries to 2 tokens" in text
+
+
+def test_judgments_alone_are_enough(runs: Path, limbeck: Limbeck, as_json: AsJson) -> None:
+    whole = as_json("evaluate", "--collection", "mini/test", "test.run")["runs"][0]
+    Path("trec.qrels").write_text(
+        "".join(
+            f"{query_id} 0 {docid} {grade}.0\n"
+            for query_id, docid, grade in map(str.split, Path("mini/qrels/test.tsv").read_text().splitlines()[1:])
+        )
+    )
+    for qrels in ("mini/qrels/test.tsv", "trec.qrels"):
+        assert as_json("evaluate", "--qrels", qrels, "test.run")["runs"][0] == whole
+    Path("deep.run").write_text(Path("test.run").read_text().replace("d1", "d2x"))
+    compared = as_json("compare", "--qrels", "trec.qrels", "test.run", "deep.run")
+    assert compared["collections"][0]["collection"] == "trec.qrels"
+    assert "neither is given" in limbeck("evaluate", "test.run", code=2).stderr
+    assert "both are given" in limbeck(
+        "compare", "--qrels", "trec.qrels", "--collection", "mini/test", "test.run", "deep.run", code=2
+    ).stderr  # fmt: skip
+
+
+def test_the_terms_of_evaluation_are_said_and_can_be_set(runs: Path, limbeck: Limbeck, as_json: AsJson) -> None:
+    words = ("evaluate", "--collection", "mini/test", "test.run", "--measures", "RR", "nDCG@10")
+    assert "RR: relevant from grade 1 on" in limbeck(*words).stdout
+    facts = as_json(*words, "--relevance", 2, "--own-document", "remove")["runs"][0]
+    assert (facts["relevance_level"], facts["own_document"]) == (2, "remove")
+    assert facts["measures"]["RR"] < as_json(*words)["runs"][0]["measures"]["RR"]
+
+
+def test_a_run_of_another_split_is_told(runs: Path, limbeck: Limbeck) -> None:
+    lines = Path("test.run").read_text().splitlines()
+    Path("other.run").write_text("\n".join(line for line in lines if line.startswith("q8 ")) + "\n")
+    told = limbeck("evaluate", "--collection", "mini/test", "other.run").stderr
+    assert "other.run: ranks only 1 of the 4 judged queries of mini/test; the others count as 0" in told
+
+
+def test_a_wrong_measure_is_told_before_the_collection_is_read(here: Path, limbeck: Limbeck) -> None:
+    told = limbeck("evaluate", "--collection", "absent", "absent.run", "--measures", "nDGC@10", code=2).stderr
+    assert 'did you mean "nDCG"' in told
+
+
+def test_a_training_s_output_names_its_model(here: Path, limbeck: Limbeck) -> None:
+    limbeck("retrieve", "bm25", "--collection", "mini/test", "--depth", 3, "--output", "test.run")
+    (here / "out").mkdir()
+    (here / "bert").rename(here / "out" / "model")
+    limbeck("rerank", "--model", "out", "--collection", "mini/test", "--run", "test.run", "--output", "new.run")
+
+
+def test_no_formula_and_no_escape_reaches_a_spreadsheet_or_a_terminal(runs: Path, limbeck: Limbeck) -> None:
+    Path("=1+1.run").write_bytes(Path("test.run").read_bytes())
+    Path("\x1b[2Jx.run").write_bytes(Path("test.run").read_bytes())
+    done = limbeck("evaluate", "--collection", "mini/test", "=1+1.run", "\x1b[2Jx.run", "--per-query", "values.csv")
+    assert "\x1b" not in done.stdout
+    assert "\\x1b[2Jx.run" in done.stdout
+    rows = Path("values.csv").read_text().splitlines()
+    assert rows[1].startswith("'=1+1.run,nDCG@10,q8,")
+    assert not any("\x1b" in row for row in rows)

@@ -1,5 +1,6 @@
 import math
 from shutil import which
+from types import SimpleNamespace
 
 import pytest
 
@@ -143,6 +144,55 @@ def test_a_wrong_measure_is_refused_with_what_was_expected(measure, message):
     with pytest.raises(UsageError) as error:
         value({"a": 1}, {"a": 1.0}, measure)
     assert message in str(error.value)
+
+
+def test_a_value_that_a_provider_does_not_give_is_no_zero(monkeypatch):
+    found = value({"a": 0}, {"a": 1.0}, "nDCG@10")
+    assert found == 0  # nothing is relevant: undefined, and counted as 0
+    from limbeck.evaluation import measure
+
+    monkeypatch.setattr(measure.ir_measures, "evaluator", lambda *_: SimpleNamespace(iter_calc=lambda _: iter(())))
+    with pytest.raises(DataError, match='nDCG@10 has no value for query "q" of toy'):
+        value({"a": 1}, {"a": 1.0}, "nDCG@10")
+
+
+@pytest.mark.parametrize(
+    ("qrels", "message"),
+    [
+        ({"a": 99999999999999999}, "the grade 99999999999999999 is beyond"),
+        ({"a": -(10**9)}, "the grade -1000000000 is beyond"),
+        ({"a\x00b": 1}, r"the id 'a\\x00b' holds a control character"),
+    ],
+)
+def test_judgments_that_measures_cannot_take_are_refused(qrels, message):
+    with pytest.raises(DataError, match=message):
+        value(qrels, {"a": 1.0}, "nDCG@10")
+
+
+def test_the_highest_grade_that_is_taken_is_measured():
+    assert value({"a": 100_000, "b": 1}, {"a": 2.0, "b": 1.0}, "nDCG@10") == 1
+
+
+def test_queries_that_trec_eval_would_order_otherwise_are_counted():
+    runs = {
+        "exact": {"a": 2.0, "b": 1.0},
+        "large": {"a": 16777217.0, "b": 16777216.0},  # 2**24 + 1 is no 32-bit float
+        "harmless": {"b": 16777217.0, "a": 16777216.0},
+        "huge": {"a": 1e300, "b": 1e200},
+    }
+    found = measure_run(collection({name: {"a": 1} for name in runs}), Run.from_scores("r", runs), ["RR"])
+    assert found.float32_ties == 2
+    assert found.mean("RR") == (1 + 1 + 0.5 + 1) / 4
+
+
+def test_an_evaluation_says_on_what_terms_it_was_made():
+    run = Run.from_scores("r", {"q": {"a": 1}})
+    terms = collection({"q": {"a": 1}}).measured_as(relevance=2, own_document="remove")
+    found = measure_run(terms, run, ["nDCG@10", "RR@10", "P(rel=1)@1", "NumRet"])
+    assert (found.relevance_level, found.own_document_removed, found.binary) == (2, True, ("RR@10",))
+    assert terms.measured_as(own_document="keep").relevance_level == 2
+    with pytest.raises(UsageError, match="expected a grade of 1 or more"):
+        terms.measured_as(relevance=0)
 
 
 def test_no_measure_is_refused():

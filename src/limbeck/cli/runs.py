@@ -132,8 +132,10 @@ def evaluate(
          str(len(found.missing)), str(len(found.short)))
         for path, found in evaluations.items()
     ]  # fmt: skip
-    caption = f"{data.name}: {plural(first.queries, 'judged query')}{terms(first)}"
+    caption = f"{data.name}: {plural(first.queries, 'judged query')}"
     print_table(("run", *first.measures, "scored", "missing", "short"), rows, caption)
+    if told := terms(first):
+        say(told)
 
 
 def split_words(ctx: typer.Context, words: Sequence[object], measures: list[str] | None) -> tuple[list[str], list[str]]:

@@ -56,7 +56,7 @@ def terms(found: "Evaluation") -> str:
         parts.append(f"{', '.join(found.binary)}: relevant from grade {found.relevance_level} on")
     if found.own_document_removed:
         parts.append("the query's own document removed")
-    return "".join(f"; {part}" for part in parts)
+    return "; ".join(parts)
 
 
 def doubts(path: str, found: "Evaluation") -> Iterator[str]:

@@ -162,6 +162,8 @@ def resolve(name: str) -> ModelSource:
     if name.startswith("package:"):
         return ModelSource(name, str(_inside_package(name)), "package")
     folder = Path(name).expanduser()
+    if not (folder / "config.json").is_file() and (folder / "model" / "config.json").is_file():
+        folder = folder / "model"  # the output of a training
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             if (folder / "manifest.json").is_file():
