@@ -9,7 +9,7 @@ from typing import Literal
 from limbeck.core.errors import UsageError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Collection:
     """Documents, queries and the judgments of one split.
 
@@ -57,6 +57,10 @@ class Collection:
             relevance_level=self.relevance_level if relevance is None else relevance,
             drop_query_document=self.drop_query_document if own_document is None else own_document == "remove",
         )
+
+    def __repr__(self) -> str:
+        judged = f", {len(self.qrels)} judged" if self.qrels else ", no judgments"
+        return f"Collection({self.name}: {len(self.documents)} documents, {len(self.query_ids)} queries{judged})"
 
     @cached_property
     def documents_fingerprint(self) -> str:

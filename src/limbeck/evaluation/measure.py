@@ -14,11 +14,13 @@ from limbeck.collections.lines import id_fault
 from limbeck.collections.qrels import grade_fault
 from limbeck.core.errors import DataError, UsageError, nearest
 from limbeck.runs import Ranking, Run
+from limbeck.core.notebook import html_table
+from limbeck.runs import Run
 
 EXAMPLES = "nDCG@10, RR@10, AP, Success@5, R@100, P@10"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """What a run is worth on a collection, and how complete it is.
 
@@ -52,6 +54,17 @@ class Evaluation:
     binary: tuple[str, ...]
     own_document_removed: bool
     float32_ties: int
+
+    def __repr__(self) -> str:
+        means = ", ".join(f"{name}={self.mean(name):.4f}" for name in self.measures)
+        return (
+            f"Evaluation({self.run} on {self.collection}: {means}; {self.queries} queries)"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [[name, f"{self.mean(name):.4f}"] for name in self.measures]
+        counts = f"{self.queries} judged queries, {self.scored} with candidates"
+        return html_table(["measure", "mean"], rows, f"{self.run} on {self.collection}: {counts}")
 
     def mean(self, measure: str) -> float:
         """Mean over all judged queries. UsageError for a measure that was not taken."""

@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from limbeck.core.errors import DataError
+from limbeck.core.notebook import html_table
 from limbeck.lists.checks import check_passages, checked_signal
-from limbeck.lists.ragged import Column, StringLists, Strings, joined
+from limbeck.lists.ragged import Column, StringLists, Strings, flat, joined
 
+SHOWN_LISTS, SHOWN_PASSAGES = 3, 4  # of lists in a notebook
 SIGNALS = ("labels", "teacher_scores", "teacher_order")
 TEXTS_KEY = "texts_fingerprint"
 """In the metadata: what stands for the texts that the ids of the lists mean, `Collection.texts_fingerprint`."""
@@ -70,6 +72,20 @@ class Lists:
 
     def __len__(self) -> int:
         return len(self.query_ids)
+
+    def __repr__(self) -> str:
+        passages = len(flat(self.passage_ids))
+        return f"Lists({len(self)} lists, {passages} passages, {_named(self.signals)})"
+
+    def _repr_html_(self) -> str:
+        signals = sorted(self.signals)
+        rows = []
+        for number in range(min(len(self), SHOWN_LISTS)):
+            one = self[number]
+            for place, docid in list(enumerate(one.passage_ids))[:SHOWN_PASSAGES]:
+                values = [f"{getattr(one, name)[place]:g}" for name in signals]
+                rows.append([one.query_id if place == 0 else "", docid, *values])
+        return html_table(["query", "passage", *signals], rows, f"{self!r}: the first {SHOWN_LISTS} lists")
 
     def __eq__(self, other: object) -> bool:
         return self.fingerprint == other.fingerprint if isinstance(other, Lists) else NotImplemented

@@ -12,7 +12,7 @@ from limbeck.core.errors import DataError, UsageError
 from limbeck.runs.ranking import Ranking, rank
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run(Mapping[str, Ranking]):
     """Ranked candidates per query: a mapping from query id to `Ranking`, in the order it was built or read.
 
@@ -61,6 +61,9 @@ class Run(Mapping[str, Ranking]):
 
     def __len__(self) -> int:
         return len(self.rankings)
+
+    def __repr__(self) -> str:
+        return f"Run({self.name}: {len(self)} queries, {sum(map(len, self.values()))} candidates)"
 
     def cut(self, depth: int) -> "Run":
         """The first `depth` candidates of every query, depth ≥ 1."""
