@@ -187,9 +187,7 @@ class Study:
 
     def __repr__(self) -> str:
         config = self._study.config
-        parts = {"backbones": config.backbones, "recipes": config.recipes}
-        counts = [f"{len(found)} {name}" for name, found in parts.items()]
-        return f"Study({self._study.name}: {' × '.join(counts)})"
+        return f"Study({config.name}: {len(config.backbones)} backbones × {len(config.recipes)} recipes)"
 
     def plan(self, output: Name) -> dict[str, Any]:
         """What a run into `output` will take, as `limbeck study plan --json` gives it; nothing is fetched."""
@@ -237,7 +235,7 @@ def _name(what: str, given: Any, expected: str) -> str:
 
 def _one_of(what: str, name: str, choices: Mapping[str, T]) -> T:
     if name not in choices:
-        raise UsageError(f"{what} is {name!r}{nearest(name, choices)}; expected one of {', '.join(choices)}")
+        raise UsageError(f"{what} is {name!r}, expected one of {', '.join(choices)}{nearest(name, choices)}")
     return choices[name]
 
 

@@ -57,9 +57,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         means = ", ".join(f"{name}={self.mean(name):.4f}" for name in self.measures)
-        return (
-            f"Evaluation({self.run} on {self.collection}: {means}; {self.queries} queries)"
-        )
+        return f"Evaluation({self.run} on {self.collection}: {means}; {self.queries} queries)"
 
     def _repr_html_(self) -> str:
         rows = [[name, f"{self.mean(name):.4f}"] for name in self.measures]
