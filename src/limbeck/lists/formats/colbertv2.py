@@ -1,12 +1,15 @@
 """ColBERTv2's 64-way tuples (Santhanam et al. 2022), huggingface.co/colbert-ir/colbertv2.0_msmarco_64way."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
-from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.format import ExampleQuery, Format, RawList
 from limbeck.lists.formats.parsing import as_id, as_number, json_lines
+from limbeck.lists.formats.writing import as_plain, write_lines
 
 SHAPE = "[qid, [pid, score], [pid, score], …]"
 
@@ -26,8 +29,18 @@ def read(path: Path, start: Position) -> Iterator[RawList]:
         )
 
 
+def example(queries: Sequence[ExampleQuery], collection: Collection, signals: frozenset[str], path: Path) -> None:
+    """Such a file, as it is published."""
+    lines = (
+        [as_plain(of.query_id), *([as_plain(passage), score] for passage, score in (of.positive, *of.negatives))]
+        for of in queries
+    )
+    write_lines(path, map(json.dumps, lines))
+
+
 FORMAT = Format(
     f"ColBERTv2's 64-way tuples, JSON lines `{SHAPE}`",
     read,
+    example,
     md5={"examples.json": "8be0c71e330ac54dcd77fba058d291c7"},
 )

@@ -1,13 +1,16 @@
 """FlagEmbedding's JSON lines for re-rankers; ids are those of the collection with these texts."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
-from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.format import ExampleQuery, Format, RawList
 from limbeck.lists.formats.parsing import as_number, json_lines
+from limbeck.lists.formats.writing import write_lines
 
 SHAPE = '{"query": …, "pos": [TEXT, …], "neg": [TEXT, …], "pos_scores": [SCORE, …], "neg_scores": [SCORE, …]}'
 
@@ -40,4 +43,21 @@ def _scores(value: dict[str, Any], key: str, texts: list[str], path: Path, place
     return [as_number(score, "a score", path, place) for score in scores]
 
 
-FORMAT = Format(f"FlagEmbedding's JSON lines `{SHAPE}`", read, is_text=True)
+def example(queries: Sequence[ExampleQuery], collection: Collection, signals: frozenset[str], path: Path) -> None:
+    """Such a file, as it is published."""
+    lines = (
+        {
+            "query": collection.queries[of.query_id],
+            **{kind: [collection.documents[passage] for passage, _ in pairs] for kind, pairs in _kinds(of)},
+            **{f"{kind}_scores": [score for _, score in pairs] for kind, pairs in _kinds(of)},
+        }
+        for of in queries
+    )
+    write_lines(path, (json.dumps(line, ensure_ascii=False) for line in lines))
+
+
+def _kinds(of: ExampleQuery) -> list[tuple[str, list[tuple[str, float]]]]:
+    return [("pos", [of.positive]), ("neg", of.negatives)]
+
+
+FORMAT = Format(f"FlagEmbedding's JSON lines `{SHAPE}`", read, example, is_text=True)

@@ -1,15 +1,15 @@
 """Teacher scores of triples by Hofstätter et al. (2020), arXiv 2010.02666, zenodo.org/record/4068216."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.files import atomic_write
-from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.format import ExampleQuery, Format, RawList
 from limbeck.lists.formats.parsing import columns, number
-from limbeck.lists.formats.writing import Lost, by_label, dropped, require
+from limbeck.lists.formats.writing import Lost, by_label, dropped, require, write_lines
 from limbeck.lists.lists import Lists
 
 COLUMNS = ("pos_score", "neg_score", "query_id", "pos_passage_id", "neg_passage_id")
@@ -42,9 +42,20 @@ def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
     return lost
 
 
+def example(queries: Sequence[ExampleQuery], collection: Collection, signals: frozenset[str], path: Path) -> None:
+    """Such a file, as it is published."""
+    pairs = ((of, *of.positive, *negative) for of in queries for negative in of.negatives[:3])
+    lines = (
+        f"{score}\t{other}\t{of.query_id}\t{positive}\t{negative}" for of, positive, score, negative, other in pairs
+    )
+    write_lines(path, lines)
+
+
 FORMAT = Format(
     "teacher scores of triples by Hofstätter et al.: `pos_score neg_score query_id pos_passage_id neg_passage_id`",
     read,
+    example,
+    is_pairs=True,
     md5={
         "bert_cat_ensemble_msmarcopassage_train_scores_ids.tsv": "4d99696386f96a7f1631076bcc53ac3c",
         "bertbase_cat_msmarcopassage_train_scores_ids.tsv": "a2575af08a19b47c2041e67c9efcd917",

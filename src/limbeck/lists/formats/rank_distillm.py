@@ -1,14 +1,19 @@
 """Rank-DistiLLM (Schlatt et al. 2025): LLM re-rankings as TREC runs (Zenodo) or Parquet (webis/rank-distillm)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
+from limbeck.core.files import atomic_write
 from limbeck.lists.formats import run
-from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.format import ExampleQuery, Format, RawList
 from limbeck.lists.formats.parsing import as_id, as_number, column_names, parquet_rows
 from limbeck.lists.lists import Lists
 
@@ -47,9 +52,20 @@ def _word(name: str) -> str:
     return re.sub(r"[^\w.]+", "_", name.rstrip("/").split("/")[-1])
 
 
+def example(queries: Sequence[ExampleQuery], collection: Collection, signals: frozenset[str], path: Path) -> None:
+    """Such a file: Parquet if its name says so, else a run."""
+    if path.suffix != ".parquet":
+        run.example(queries, collection, signals, path)
+        return
+    rows = [(of.query_id, docid, score, rank) for of in queries for rank, (docid, score) in enumerate(of.scored, 1)]
+    with atomic_write(path) as file:
+        pq.write_table(pa.table(dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True))), file)
+
+
 FORMAT = Format(
     "Rank-DistiLLM's re-rankings: TREC runs, or Parquet of qid, docno, score, rank",
     read,
+    example,
     md5={
         f"__rankzephyr-colbert-10000-sampled-100__{_END}.parquet": "38f69a3c8a5ed21c639e882a6c2eff7c",
         f"__set-encoder-colbert-all-100__{_END}.parquet": "a47206da7dc551e3ebd4e5b6866be78a",

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import atomic_write
-from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.format import ExampleQuery, Format, RawList
 from limbeck.lists.formats.parsing import as_id, json_lines
-from limbeck.lists.formats.writing import Lost, by_teacher, dropped, one_list_a_query, require
+from limbeck.lists.formats.writing import Lost, by_teacher, dropped, one_list_a_query, require, write_lines
 from limbeck.lists.lists import Lists
 
 SHAPE = '{"query": {"qid": …, "text": …}, "candidates": [{"docid": …, "score": …, "doc": {…}}, …]}'
@@ -65,4 +65,21 @@ def _text(collection: Collection, kind: str, text_id: str) -> str:
     return texts[text_id]
 
 
-FORMAT = Format(f"rank_llm's JSON lines `{SHAPE}`", read, one_list_a_query=True, write=write, writes_texts=True)
+def example(queries: Sequence[ExampleQuery], collection: Collection, signals: frozenset[str], path: Path) -> None:
+    """Such a file, as it is published."""
+    lines = (
+        {
+            "query": {"text": collection.queries[of.query_id], "qid": of.query_id},
+            "candidates": [
+                {"docid": docid, "score": 1 / number, "doc": {"segment": collection.documents[docid]}}
+                for number, docid in enumerate(of.passages, 1)
+            ],
+        }
+        for of in queries
+    )
+    write_lines(path, (json.dumps(line, ensure_ascii=False) for line in lines))
+
+
+FORMAT = Format(
+    f"rank_llm's JSON lines `{SHAPE}`", read, example, one_list_a_query=True, write=write, writes_texts=True
+)

@@ -1,7 +1,7 @@
 """TREC runs, plain or gzipped: a teacher's re-ranking, or a first stage's candidates."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -10,8 +10,8 @@ import numpy as np
 from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
-from limbeck.lists.formats.format import Format, RawList
-from limbeck.lists.formats.writing import Lost, by_teacher, dropped, one_list_a_query, require
+from limbeck.lists.formats.format import ExampleQuery, Format, RawList
+from limbeck.lists.formats.writing import Lost, by_teacher, dropped, one_list_a_query, require, write_lines
 from limbeck.lists.lists import Lists
 from limbeck.runs import Run, rank, write_run
 from limbeck.runs.trec import candidate_lines
@@ -56,4 +56,16 @@ def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
     return lost
 
 
-FORMAT = Format("TREC runs `qid Q0 docid rank score tag`", read, keep=ORDER, one_list_a_query=True, write=write)
+def example(queries: Sequence[ExampleQuery], collection: Collection, signals: frozenset[str], path: Path) -> None:
+    """Such a file, as it is published."""
+    lines = (
+        f"{of.query_id} Q0 {docid} {number} {score} example"
+        for of in queries
+        for number, (docid, score) in enumerate(of.scored, 1)
+    )
+    write_lines(path, lines)
+
+
+FORMAT = Format(
+    "TREC runs `qid Q0 docid rank score tag`", read, example, keep=ORDER, one_list_a_query=True, write=write
+)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
-from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.format import ExampleQuery, Format, RawList
 from limbeck.lists.formats.parsing import as_id, as_number, json_lines
-from limbeck.lists.formats.writing import Lost, by_label, dropped, one_list_a_query, require
+from limbeck.lists.formats.writing import Lost, as_plain, by_label, dropped, one_list_a_query, require, write_lines
 from limbeck.lists.lists import Lists, TrainingList
 
 SHAPE = '{"qid": …, "pos": [{"pid": …, "ce-score": …}], "neg": {"SYSTEM": [{"pid": …, "ce-score": …}]}}'
@@ -77,9 +77,27 @@ def _entry(row: TrainingList, place: int) -> str | dict[str, str | float]:
     return {"pid": row.passage_ids[place], "ce-score": float(row.teacher_scores[place])}
 
 
+def example(queries: Sequence[ExampleQuery], collection: Collection, signals: frozenset[str], path: Path) -> None:
+    """Such a file, as it is published."""
+
+    def passages(pairs: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+        return [{"pid": as_plain(passage), "ce-score": score} for passage, score in pairs]
+
+    lines = (
+        {
+            "qid": as_plain(of.query_id),
+            "pos": passages([of.positive]),
+            "neg": {"bm25": passages(of.negatives[::2]), "msmarco-MiniLM-L-6-v3": passages(of.negatives[1::2])},
+        }
+        for of in queries
+    )
+    write_lines(path, (json.dumps(line, ensure_ascii=False) for line in lines))
+
+
 FORMAT = Format(
     f"hard negatives of sentence-transformers, JSON lines `{SHAPE}`",
     read,
+    example,
     md5={"msmarco-hard-negatives.jsonl.gz": "ecf8cafb10197fd7adf4f68aabd15d84"},
     one_list_a_query=True,
     write=write,

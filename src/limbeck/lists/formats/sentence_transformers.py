@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
-from limbeck.lists.formats.format import Format, RawList
+from limbeck.lists.formats.format import ExampleQuery, Format, RawList
 from limbeck.lists.formats.parsing import as_id, as_number, column_names, parquet_rows
 from limbeck.lists.formats.writing import Lost, by_teacher, dropped, one_list_a_query
 from limbeck.lists.lists import Lists
@@ -180,4 +180,23 @@ def _ordered_table(lists: Lists, lost: Lost) -> pa.Table:
     return pa.table({"query_id": list(lists.query_ids), "doc_ids": passages})
 
 
-FORMAT = Format("Hub sets of sentence-transformers in Parquet, told by their columns", read, write=write)
+def example(queries: Sequence[ExampleQuery], collection: Collection, signals: frozenset[str], path: Path) -> None:
+    """The set of sentence-transformers/msmarco that carries the signals: an order, margins, or labelled lists."""
+    columns: dict[str, list[Any]]
+    if "teacher_scores" in signals and "teacher_order" not in signals:
+        rows = [(of.query_id, *of.positive, *negative) for of in queries for negative in of.negatives[:3]]
+        columns = {
+            "query_id": [row[0] for row in rows],
+            "positive_id": [row[1] for row in rows],
+            "negative_id": [row[3] for row in rows],
+            "score": [row[2] - row[4] for row in rows],
+        }
+    else:
+        columns = {"query_id": [of.query_id for of in queries], "doc_ids": [of.passages for of in queries]}
+        if "teacher_order" not in signals:
+            columns["labels"] = [[int(passage in of.relevant) for passage in of.passages] for of in queries]
+    with atomic_write(path) as file:
+        pq.write_table(pa.table(columns), file)
+
+
+FORMAT = Format("Hub sets of sentence-transformers in Parquet, told by their columns", read, example, write=write)

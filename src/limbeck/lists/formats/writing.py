@@ -1,11 +1,13 @@
 """What writers of published formats have in common: what lists must have, and what a format cannot carry, counted."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
 from limbeck.core.errors import DataError, UsageError
+from limbeck.core.files import atomic_write
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList
 
 Lost = Counter[str]
@@ -54,3 +56,15 @@ def by_label(row: TrainingList, lost: Lost) -> tuple[list[int], list[int]]:
 def dropped(lists: Lists, *carried: str) -> Lost:
     """How many lists lose which signal."""
     return Counter({f"{name} of lists": len(lists) for name in SIGNALS if name in lists.signals - set(carried)})
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """A text file of these lines, gzipped if its name says so."""
+    with atomic_write(path) as file:
+        for line in lines:
+            file.write(f"{line}\n".encode())
+
+
+def as_plain(text_id: str) -> int | str:
+    """An id as MS MARCO's stand in JSON."""
+    return int(text_id) if text_id.isdecimal() else text_id

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from limbeck.core.errors import LimbeckError, UsageError, nearest
 from limbeck.core.yaml_file import Key, Problem
-from limbeck.lists import SIGNALS, format_names, provided_signals
+from limbeck.lists import SIGNALS, find_format, format_names, provided_signals
 from limbeck.study.config.known_downloads import published_file
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import ListSource, StudyConfig
@@ -157,7 +157,7 @@ def _check_published(key: Key, source: ListSource) -> Iterator[Problem]:
     for field in ("first_stage", "teacher"):
         if getattr(source, field) is not None:
             yield Problem((*key, field), "goes with format: run only. Leave it out")
-    if source.signal and source.format != "rank-distillm":
+    if source.signal and find_format(source.format).keep is None:
         yield Problem((*key, "signal"), f"goes with runs only; {source.format} has signals of its own. Leave it out")
 
 

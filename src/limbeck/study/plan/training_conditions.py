@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from limbeck.lists import find_format
 from limbeck.objectives import parse
 from limbeck.study.config.resolver import BM25_NAME
 from limbeck.study.config.schema import Stage
 from limbeck.study.config.study import Study
 from limbeck.study.plan.plan import learning_rate, lists_per_step, stated_steps
-
-TWO = ("triples", "text-triples", "hofstaetter")
-"""Formats whose every list has two passages."""
 
 
 def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
@@ -71,7 +69,8 @@ def _drawn(study: Study, stage: Stage) -> tuple[int | None, bool]:
     sample = study.sources.sample(stage.lists)
     if sample.passages is not None:
         return sample.passages, True
-    if study.config.lists[stage.lists].format in TWO:
+    form = study.config.lists[stage.lists].format
+    if form != "limbeck" and find_format(form).is_pairs:
         return 2, True
     limits = [limit for limit in (sample.depth, study.sources.depth(stage.lists)) if limit]
     return (min(limits), False) if limits else (None, False)
