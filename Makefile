@@ -13,7 +13,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "limbeck needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Set PYTHON=python3.11 (or newer)")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,teach,leaks,export,serve,dev]"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,teach,leaks,report,export,serve,dev]"
 	touch $@
 
 demo: setup  ## the whole story on the built-in collection, into demo-out/

@@ -93,7 +93,7 @@ def test_leaks_are_counted_with_examples_that_are_escaped(render: Any, audited: 
 
 
 def test_a_study_that_was_not_searched_says_so(results: dict[str, Any]) -> None:
-    assert "Nothing was searched for leaks." in to_html(typed(results))
+    assert "Leaks: nothing was searched for them." in to_html(typed(results))
     assert "## Leaks" not in to_markdown(typed(results))
 
 

@@ -243,9 +243,9 @@ def test_what_is_missing_is_stated_and_never_an_error(
         assert write(typed(results))
     print_report(typed(results), Console(quiet=True))
     expected = {
-        _bare: ["No teacher was measured", "No validation was recorded", "There are no rankings to explore"],
+        _bare: ["No teacher was measured", "No validation was recorded", "there are no rankings to explore"],
         _nothing_finished: ["There is no finding yet", "No recipe could be compared", "Cells that did not finish"],
-        _odd: ["Fewer than two sizes"],
+        _odd: ["fewer than two sizes"],
     }[impair]
     assert all(sentence in text for sentence in expected)
     assert ("One seed was trained" in text) == (seeds == 1)

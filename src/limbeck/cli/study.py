@@ -232,7 +232,9 @@ def status(
 
 def report(folder: StudyFolder, json: Json = False) -> None:
     """Write the report (HTML, Markdown, CSV, LaTeX, JSON, Parquet, figures) into DIR/report and print its table."""
-    from limbeck.report import print_report, summary_json, write_report
+    from limbeck.report import print_report, require_packages, summary_json, write_report
+
+    require_packages()
     from limbeck.report.paper import write_paper
     from limbeck.study.analysis.explorer import explore
     from limbeck.study.analysis.gather import gather
@@ -257,9 +259,11 @@ def report(folder: StudyFolder, json: Json = False) -> None:
 
 def run_and_report(loaded: Any, output: Path, as_json: bool, on: str | None = None) -> None:
     """Run a loaded study into `output` and report it; exit 7 when a cell failed or is left to another process."""
+    from limbeck.report import require_packages
     from limbeck.study.run.execute import reporting, run_study
     from limbeck.study.run.executors import executor_of
 
+    require_packages()  # before hours of training, not after them
     counts = run_study(loaded, output, errors(), executor_of(on) if on else None)
     with reporting(output) as mine:
         if mine and not counts["elsewhere"]:

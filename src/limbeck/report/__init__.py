@@ -3,6 +3,7 @@
 from limbeck.report.csv import to_csv
 from limbeck.report.finding import Finding, state_finding
 from limbeck.report.folder import write_report
+from limbeck.report.js_assets import require_packages
 from limbeck.report.latex import to_latex
 from limbeck.report.markdown import to_markdown
 from limbeck.report.page import to_html
@@ -17,6 +18,7 @@ __all__ = [
     "Table",
     "build_table",
     "print_report",
+    "require_packages",
     "state_finding",
     "summary_json",
     "to_csv",

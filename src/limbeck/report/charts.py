@@ -171,56 +171,84 @@ COSTS: dict[str, Callable[[TrainingSummary], float]] = {
 """What is spent, and how a training's summary says so."""
 
 
+EQUAL_COST = 1.05
+"""Costs within this ratio count as equal: the same training takes so much longer or shorter on another day."""
+
+
 def cost(results: StudyResults, table: Table) -> Chart | None:
-    """Means over what they cost, with the Pareto front: the systems that no cheaper one equals."""
+    """Means over what they cost, a panel for each cost that differs, with its Pareto front; None where none does."""
     spent: dict[tuple[str, str, str], list[float]] = {}
     for cell in results.cells:
         for name, cost_of in COSTS.items():
             if cell.training:
                 spent.setdefault((cell.backbone, cell.recipe, name), []).append(cost_of(cell.training))
-    rows = []
+    found: dict[str, list[Spec]] = {name: [] for name in COSTS}
     for row, facts, entry in _entries(table, table.measures[:1]):
-        for name in COSTS:
+        for name, rows in found.items():
             if values := spent.get((row.backbone, row.recipe, name)):
                 rows.append({**facts, "v": entry.mean, "k": name, "x": sum(values) / len(values)})
-    if len({(row["b"], row["r"]) for row in rows}) < 2:
+    differing = {
+        name: rows
+        for name, rows in found.items()
+        if rows and max(row["x"] for row in rows) > EQUAL_COST * min(row["x"] for row in rows)
+    }
+    if not differing:
         return None
+    rows = [row for some in differing.values() for row in some]
     for some in _grouped(rows, ("c", "k")):
-        best = float("-inf")
-        for one in sorted(some, key=lambda one: (one["x"], -one["v"])):
-            one["front"] = one["v"] > best
-            best = max(best, one["v"])
-    names = [name for name in COSTS if len({row["x"] for row in rows if row["k"] == name}) > 1]
-    if not names:
-        return None
-    spec = _choices(table, measures=False)
-    spec["params"].append(_choice("cost", "cost", names))
-    spec["transform"].append({"filter": "datum.k === cost"})
+        for one, on_front in zip(some, pareto_front([(one["x"], one["v"]) for one in some]), strict=True):
+            one["front"] = on_front
     x = {"field": "x", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 12},
-         "title": {"expr": "cost"}, "axis": {"format": ",.3~r", "tickCount": 6}}  # fmt: skip
+         "title": None, "axis": {"format": ",.3~r", "tickCount": 4}}  # fmt: skip
     y = {"field": "v", "type": "quantitative", "scale": {"zero": False}, "title": table.measures[0]}
-    spec |= {
-        "height": 340,
-        "layer": [
-            {
-                "transform": [{"filter": "datum.front"}],
-                "mark": {"type": "line", "interpolate": "step-after", "color": "#8A8A8A", "strokeDash": [4, 3]},
-                "encoding": {"x": x, "y": y, "order": {"field": "x"}},
+    layers: list[Spec] = [
+        {
+            "transform": [{"filter": "datum.front"}],
+            "mark": {"type": "line", "interpolate": "step-after", "color": "#8A8A8A", "strokeDash": [4, 3]},
+            "encoding": {"x": x, "y": y, "order": {"field": "x"}},
+        },
+        {
+            "mark": {"type": "point", "size": 60, "filled": True, "opacity": 1},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "color": colour("r", _names(table, "recipe"), "recipe"),
+                "shape": {"field": "b", "sort": None, "title": "backbone",
+                          "scale": {"domain": _names(table, "backbone"), "range": list(SHAPES)}},
+                "tooltip": _tooltip({"r": "recipe", "b": "backbone", "x": "cost", "v": "mean"}),
             },
-            {
-                "mark": {"type": "point", "size": 70, "filled": True, "opacity": 1},
-                "encoding": {
-                    "x": x,
-                    "y": y,
-                    "color": colour("r", _names(table, "recipe"), "recipe"),
-                    "shape": {"field": "b", "sort": None, "title": "backbone",
-                              "scale": {"domain": _names(table, "backbone"), "range": list(SHAPES)}},
-                    "tooltip": _tooltip({"r": "recipe", "b": "backbone", "x": "cost", "v": "mean"}),
-                },
-            },
-        ],
-    }  # fmt: skip
-    return Chart("cost", "Means over cost; the dashed line is the Pareto front", _with(spec, rows), 430)
+        },
+    ]  # fmt: skip
+    # The label of a panel stands where an axis has its title, and is one: Vega-Lite has no axis title that changes.
+    header = {"labelOrient": "bottom", "labelFontWeight": "normal", "labelFontSize": 11, "labelPadding": 24}
+    spec = {
+        **_choices(table, measures=False),
+        "data": {"values": rows},
+        "facet": {"field": "k", "sort": list(differing), "title": None, "header": header},
+        "columns": 3,
+        "spec": {"width": 270, "height": 240, "layer": layers},
+        "resolve": {"scale": {"x": "independent"}, "axis": {"x": "independent"}},
+    }
+    description = (
+        "Means over cost; the dashed line is the Pareto front, of systems that none of lower or equal cost (within "
+        f"{EQUAL_COST - 1:.0%}) surpasses"
+    )
+    return Chart("cost", description, spec, 120 + 330 * -(-len(differing) // 3))
+
+
+def pareto_front(systems: Sequence[tuple[float, float]]) -> list[bool]:
+    """Which systems (cost, quality) none of lower or equal cost surpasses; of costs that count as equal, the best one.
+
+    >>> pareto_front([(1.0, 0.5), (1.02, 0.6), (2.0, 0.55), (3.0, 0.7)])
+    [False, True, False, True]
+    """
+    return [
+        not any(
+            other_cost <= EQUAL_COST * cost and (quality < other or (quality == other and other_cost < cost))
+            for other_cost, other in systems
+        )
+        for cost, quality in systems
+    ]
 
 
 def _entries(table: Table, measures: Sequence[str] = ()) -> Iterator[tuple[Row, Spec, Any]]:

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-import vl_convert
-
+from limbeck.core.environment import from_extra
 from limbeck.core.errors import MissingError
 
 
@@ -19,13 +19,23 @@ class Bundle:
     styles: str
 
 
+def require_packages() -> tuple[Any, Any, Any]:
+    """vl-convert, itables and matplotlib. MissingError names their extra where one is not installed."""
+    vl_convert, itables, matplotlib = (
+        from_extra(name, "report", "the report of a study") for name in ("vl_convert", "itables", "matplotlib")
+    )
+    return vl_convert, itables, matplotlib
+
+
 @cache
 def bundle() -> Bundle:
     """Vega-Lite out of vl-convert (`vegaEmbed` in the page) and DataTables out of itables (`DataTable`).
 
-    MissingError where itables holds no DataTables as this version expects them, or a bundle could not stand in a page.
+    MissingError where the extra `report` is not installed, where itables holds no DataTables as this
+    version expects them, or where a bundle could not stand in a page.
     """
-    folder = files("itables") / "html"
+    vl_convert, itables, _ = require_packages()
+    folder = files(itables) / "html"
     script = (folder / "dt_bundle.js").read_text(encoding="utf-8")
     # A module inside a page cannot be imported from: what it exports becomes global instead.
     tables, found = re.subn(r"export\{[^}]*?\b(\w+) as default\b[^}]*\}", r"window.DataTable=\1", script)

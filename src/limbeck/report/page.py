@@ -44,15 +44,29 @@ def to_html(results: StudyResults, queries: Mapping[str, Any] | None = None) -> 
     else:
         charts["ranks"] = rank_chart(*ranked)
         ranks = ranks_note(ranked[1], len(table.collections))
+    claims, factors = state_claims(results), state_factors(results.factors)
+    shown = queries if queries and any(each["queries"] for each in queries["collections"]) else None
+    reasons = [
+        (not claims, "Claims: no two recipes could be compared."),
+        ("scaling" not in charts, "Scaling: fewer than two sizes of backbone are known."),
+        ("cost" not in charts, "Cost and quality: no two systems are known whose costs differ."),
+        ("ranks" not in charts, f"Critical differences: {ranks[0].lower()}{ranks[1:]}"),
+        (not results.pairwise, "Recipe pairs: no two recipes of a backbone were compared."),
+        (bool(factors.absent), f"Factors: {factors.absent}."),
+        (not results.audit, "Audit: there are no two recipes of a backbone."),
+        (not results.leaks, "Leaks: nothing was searched for them."),
+        (shown is None, "Query explorer: there are no rankings to explore."),
+    ]
+    absent = [*statements(results, table), *(sentence for is_absent, sentence in reasons if is_absent)]
     libraries = bundle()
     scripts = [libraries.charts, libraries.tables, _script()]
     context = {
         "results": results,
         "table": table,
         "finding": state_finding(results, table),
-        "claims": state_claims(results),
+        "claims": claims,
         "claims_note": claims_note(results),
-        "factors": state_factors(results.factors),
+        "factors": factors,
         "rehearsal": REHEARSAL,
         "legend": " ".join((legend(results), *terms_notes(results))),
         "notes": [note for note in table.notes if note not in terms_notes(results)],
@@ -60,14 +74,14 @@ def to_html(results: StudyResults, queries: Mapping[str, Any] | None = None) -> 
         "seeds": sorted({cell.seed for cell in cells}),
         "unfinished": unfinished_cells(results),
         "warnings": [*other_warnings(results), *((queries or {}).get("warnings") or ())],
-        "statements": statements(results, table),
+        "absent": absent,
         "charts": charts,
         "ranks": ranks,
         "audit": audit_matrices(results.audit),
         "audit_sentences": audit_sentences(results.audit),
         "leaks": leak_rows(results),
         "leak_note": LEAK_NOTE,
-        "queries": queries if queries and any(each["queries"] for each in queries["collections"]) else None,
+        "queries": shown,
         "output": shlex.quote(results.output),
         "styles": Markup(libraries.styles),
         "scripts": [Markup(text) for text in scripts],
