@@ -168,3 +168,15 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_no_other(
     with pytest.raises(MissingError, match="No space left"):
         write_report(typed(results), tmp_path)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.html", "old")]
+
+
+def test_names_are_text_in_every_format_whatever_stands_in_them(results: Results) -> None:
+    evil = '=HYPERLINK("http://x.example")\x1b[31m\u202e'
+    results["recipes"][0]["name"] = evil
+    for each in (*results["cells"], *results["comparisons"], *(pair["a"] for pair in results["pairwise"])):
+        each["recipe"] = evil if each["recipe"] == "BCE" else each["recipe"]
+    rows = csv.DictReader(io.StringIO(to_csv(typed(results))))
+    assert {row["recipe"] for row in rows if "HYPERLINK" in row["recipe"]} == {f"'{evil}"}
+    for text in (to_markdown(typed(results)), to_latex(typed(results))):
+        assert "x1b" in text
+        assert not {"\x1b", "\u202e"} & set(text)

@@ -220,7 +220,7 @@ def cost(results: StudyResults, table: Table) -> Chart | None:
         },
     ]  # fmt: skip
     # The label of a panel stands where an axis has its title, and is one: Vega-Lite has no axis title that changes.
-    header = {"labelOrient": "bottom", "labelFontWeight": "normal", "labelFontSize": 11, "labelPadding": 24}
+    header = {"labelOrient": "bottom", "labelFontWeight": "normal", "labelFontSize": 11, "labelPadding": 10}
     spec = {
         **_choices(table, measures=False),
         "data": {"values": rows},

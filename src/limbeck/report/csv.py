@@ -27,7 +27,18 @@ COLUMNS = (
     "detectable",
     "mark",
 )
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What begins a formula in Excel, LibreOffice and Google Sheets (OWASP, CSV injection)."""
 _MARKS = {"▲": "above", "▼": "below"}
+
+
+def as_text(value: object) -> object:
+    """A cell's value. Text that a spreadsheet would compute begins with an apostrophe, and is then shown as text.
+
+    >>> as_text('=HYPERLINK("http://x")'), as_text("BCE"), as_text(-0.5)
+    ('\'=HYPERLINK("http://x")', 'BCE', -0.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def to_csv(results: StudyResults) -> str:
@@ -45,10 +56,10 @@ def to_csv(results: StudyResults) -> str:
         for (collection, measure), entry in row.entries.items():
             facts: dict[str, Any] = {
                 "kind": row.kind,
-                "backbone": row.backbone,
-                "recipe": row.recipe,
+                "backbone": as_text(row.backbone),
+                "recipe": as_text(row.recipe),
                 "terms": row.terms,
-                "collection": collection,
+                "collection": as_text(collection),
                 "measure": measure,
             }
             if row.kind != "recipe":

@@ -1,6 +1,7 @@
 """How a number reads in every report: the same digits in the terminal, Markdown, LaTeX and HTML."""
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -8,6 +9,20 @@ from limbeck.core.text import plural as plural
 
 ABSENT = "—"
 MINUS = "−"
+
+
+def one_line(text: object) -> str:
+    r"""Text in a line of its own: blanks and line breaks are one blank, other control characters show as escapes.
+
+    >>> one_line("a\n b\x1b[31m"), one_line("right\u202eto left")
+    ('a b\\x1b[31m', 'right\\u202eto left')
+    """
+    joined = " ".join(str(text).split())
+    return "".join(
+        letter if unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Co") or letter in "\u200c\u200d"
+        else letter.encode("unicode_escape").decode()
+        for letter in joined
+    )  # fmt: skip
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -1,6 +1,6 @@
 """The results as LaTeX tables for a paper."""
 
-from limbeck.report.formats import MINUS, plural
+from limbeck.report.formats import MINUS, one_line, plural
 from limbeck.report.phrases import REHEARSAL, test_name
 from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Row, Table, build_table
 from limbeck.study.analysis.results import StudyResults
@@ -55,7 +55,7 @@ def escape(text: object) -> str:
     >>> escape("50% of a_b & c")
     '50\\% of a\\_b \\& c'
     """
-    return "".join(_SPECIAL.get(character, character) for character in " ".join(str(text).split()))
+    return "".join(_SPECIAL.get(character, character) for character in one_line(text))
 
 
 def _environment(table: Table, measure: str, results: StudyResults) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from limbeck.report.audit import audit_sentences
 from limbeck.report.claims import claims_note, state_claims
 from limbeck.report.finding import state_finding
-from limbeck.report.formats import duration, interval, moment, p_value, plural, signed
+from limbeck.report.formats import duration, interval, moment, one_line, p_value, plural, signed
 from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
 from limbeck.report.phrases import (
     REHEARSAL,
@@ -76,7 +76,7 @@ def escape(text: object) -> str:
     >>> escape("a|b <i> *c*")
     'a\\|b &lt;i&gt; \\*c\\*'
     """
-    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", html.escape(" ".join(str(text).split()), quote=False))
+    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", html.escape(one_line(text), quote=False))
 
 
 def _pipe_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:

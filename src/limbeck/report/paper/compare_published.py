@@ -4,6 +4,8 @@ import csv
 import io
 from collections.abc import Sequence
 
+from limbeck.report import markdown
+from limbeck.report.csv import as_text
 from limbeck.report.formats import ABSENT, interval, number, signed
 from limbeck.report.latex import escape
 from limbeck.report.paper.published import STEPS, Beside
@@ -18,9 +20,10 @@ _NOTE = (
 
 
 def beside_markdown(pairs: Sequence[Beside], notes: Sequence[str], title: str) -> str:
-    rows = [" | ".join(_texts(pair)) for pair in pairs]
-    head = [f"# {title}", "", _NOTE, "", f"| {' | '.join(_HEADER)} |", f"|{' --- |' * len(_HEADER)}"]
-    return "\n".join([*head, *(f"| {row} |" for row in rows), "", *(f"- {note}" for note in notes)]) + "\n"
+    rows = [" | ".join(map(markdown.escape, _texts(pair))) for pair in pairs]
+    head = [f"# {markdown.escape(title)}", "", _NOTE, "", f"| {' | '.join(_HEADER)} |", f"|{' --- |' * len(_HEADER)}"]
+    lines = [*head, *(f"| {row} |" for row in rows), "", *(f"- {markdown.escape(note)}" for note in notes)]
+    return "\n".join(lines) + "\n"
 
 
 def beside_csv(pairs: Sequence[Beside], rehearsal: bool) -> str:
@@ -34,7 +37,8 @@ def beside_csv(pairs: Sequence[Beside], rehearsal: bool) -> str:
     for pair in pairs:
         ends = (None, None) if pair.half is None else (pair.difference - pair.half, pair.difference + pair.half)
         writer.writerow(
-            (pair.backbone, pair.recipe, pair.column.key, pair.theirs.measure, pair.ours.mean, pair.ours.std,
+            (*map(as_text, (pair.backbone, pair.recipe, pair.column.key)), pair.theirs.measure, pair.ours.mean,
+             pair.ours.std,
              len(pair.ours.values), pair.ours.planned, pair.theirs.value, pair.theirs.variance, pair.theirs.vintage,
              pair.theirs.lists, pair.theirs.first_stage, pair.difference, *ends, pair.steps, str(rehearsal).lower())
         )  # fmt: skip
