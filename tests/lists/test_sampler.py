@@ -5,7 +5,7 @@ import pytest
 
 from limbeck.core.errors import DataError, UsageError
 from limbeck.lists import Lists, Sample, Sampler
-from limbeck.lists.sampling import permutation
+from limbeck.lists.sampling import epoch_order
 
 ONE_AND_TWO = Sample(positives=1, negatives=2)
 
@@ -22,7 +22,7 @@ def ten(make_lists):
 def test_a_step_is_the_same_whatever_was_asked_before(ten):
     there = [plain(Sampler(ten, ONE_AND_TWO, 3, seed=7, stage=1)(step)) for step in range(20)]
     sampler = Sampler(ten, ONE_AND_TWO, 3, seed=7, stage=1)
-    permutation.cache_clear()
+    epoch_order.cache_clear()
     back = [plain(sampler(step)) for step in reversed(range(20))]
     assert back[::-1] == there
 

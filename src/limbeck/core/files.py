@@ -157,6 +157,19 @@ def locked(path: Path, wait: bool = False) -> Iterator[bool]:
         time.sleep(1)
 
 
+@contextmanager
+def waited_lock(path: Path, wait: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock file as `locked` does; while another process holds it, tell `wait` who, and wait for it."""
+    with locked(path) as mine:
+        if mine:
+            yield
+            return
+    wait(lock_holder(path))
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def lock_holder(path: Path) -> str:
     """Who holds a lock file, or held it last: `process 4711 on HOST, since 2026-11-28 12:00:00`."""
     try:

@@ -29,6 +29,7 @@ from limbeck.lists.mining import NegativeFilter, mine
 from limbeck.lists.parquet import read_lists, write_lists
 from limbeck.lists.sampling import POLICIES, Sample, Sampler
 from limbeck.lists.signals import mix, teacher_order_from_scores, with_teacher_scores
+from limbeck.lists.stored import open_lists
 from limbeck.lists.texts import write_own_texts
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "lists_from_scores",
     "mine",
     "mix",
+    "open_lists",
     "positives",
     "provided_signals",
     "query_leaks",

@@ -20,6 +20,7 @@ from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists
 from limbeck.lists.parquet import check_target
 from limbeck.lists.shards import Shards, open_parts, signals_of, table_of
 from limbeck.lists.signals import only_signals
+from limbeck.lists.stored import is_large, open_lists
 
 PASSAGES_PER_PART = 500_000
 """Passages, counted in every list, after which a part is written: what is in memory, and what an interruption costs."""
@@ -101,6 +102,8 @@ def convert(
             raise DataError(f"{source}: no list is left ({left_out or 'the file is empty'}); expected {form.about}")
         metadata = _metadata(source, conversion, form, collection, fit.counts)
         parts.join(output, metadata)
+    if is_large(output):
+        open_lists(output)  # prepared now, so that a training on them begins at once
 
 
 def _write_parts(

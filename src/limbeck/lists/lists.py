@@ -64,6 +64,8 @@ class Lists:
         passages = StringLists.of(self.passage_ids)
         object.__setattr__(self, "query_ids", Strings.of(self.query_ids))
         object.__setattr__(self, "passage_ids", passages)
+        if passages.checked:
+            return
         check_passages(self.query_ids, passages)
         for signal in SIGNALS:
             values = getattr(self, signal)
@@ -118,7 +120,7 @@ class Lists:
         values = (self.query_ids, self.passage_ids, *map(self.values, SIGNALS))
         for name, column in zip(names, values, strict=True):
             if isinstance(column, Column):
-                for chunk in column.array.chunks:
+                for chunk in column.chunks():
                     found.add({name: chunk})
         return str(found)
 

@@ -5,6 +5,8 @@ key-value metadata holds the lists' metadata and their fingerprint.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +18,7 @@ from limbeck.lists.lists import SIGNALS, Lists
 from limbeck.lists.ragged import Column, NumberLists, StringLists, Strings
 
 _COLUMNS = ("query_id", "passage_ids", *SIGNALS)
-_FINGERPRINT = "fingerprint"
+FINGERPRINT = "fingerprint"
 # Written by other tools for their own use; not part of the lists' metadata.
 _FOREIGN_METADATA = frozenset({"ARROW:schema", "pandas", "huggingface"})
 _ROWS_PER_GROUP = 10_000
@@ -27,7 +29,12 @@ def write_lists(lists: Lists, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     check_target(target)
     with atomic_write(target) as file:
-        pq.write_table(_to_table(lists), file, row_group_size=_ROWS_PER_GROUP, compression="zstd")
+        pq.write_table(
+            table_of_lists(lists).replace_schema_metadata({**lists.metadata, FINGERPRINT: lists.fingerprint}),
+            file,
+            row_group_size=_ROWS_PER_GROUP,
+            compression="zstd",
+        )
 
 
 def check_target(path: Path) -> None:
@@ -46,45 +53,65 @@ def read_lists(path: str | os.PathLike[str]) -> Lists:
     metadata that the content no longer has.
     """
     source = Path(path)
+    try:
+        with wrap_read_errors(source):
+            table = open_parquet(source).read()
+        lists = lists_of_table(table)
+    except DataError as error:
+        raise DataError(f"{source}: {error}" if str(source) not in str(error) else str(error)) from None
+    check_fingerprint(source, metadata_of(table.schema).get(FINGERPRINT), lists.fingerprint)
+    return lists
+
+
+def open_parquet(source: Path) -> pq.ParquetFile:
+    """A Parquet file, of which only the index is read. MissingError or DataError where it is none."""
     if not source.is_file():
         raise MissingError(f"{source}: no such file; make one with `limbeck lists convert` or `limbeck teach`")
-    try:
-        table = pq.read_table(source)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{source}: cannot be read as Parquet ({error}); expected training lists") from error
-    try:
-        return _from_table(table)
-    except DataError as error:
-        raise DataError(f"{source}: {error}") from None
+    with wrap_read_errors(source):
+        return pq.ParquetFile(source)
 
 
-def _to_table(lists: Lists) -> pa.Table:
-    values = (lists.query_ids, lists.passage_ids, *map(lists.values, SIGNALS))
-    columns = {name: column.array for name, column in zip(_COLUMNS, values, strict=True) if isinstance(column, Column)}
-    metadata = {**lists.metadata, _FINGERPRINT: lists.fingerprint}
-    return pa.table(columns).replace_schema_metadata(metadata)
+def metadata_of(schema: pa.Schema) -> dict[str, str]:
+    """The metadata of lists in a file, their fingerprint included."""
+    found = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    return {key: value for key, value in found.items() if key not in _FOREIGN_METADATA}
 
 
-def _from_table(table: pa.Table) -> Lists:
-    _check_columns(table.schema)
-    metadata = {
-        key.decode(): value.decode()
-        for key, value in (table.schema.metadata or {}).items()
-        if key.decode() not in _FOREIGN_METADATA
-    }
-    promised = metadata.pop(_FINGERPRINT, None)
-    lists = Lists(
-        _strings(table["query_id"]),
-        _string_lists(table["passage_ids"]),
-        metadata=metadata,
-        **{signal: _number_lists(table[signal], signal) for signal in SIGNALS if signal in table.column_names},
-    )
-    if promised not in (None, lists.fingerprint):
+def check_fingerprint(source: Path, promised: str | None, found: str) -> None:
+    """DataError where a file's metadata promise another content than was found."""
+    if promised not in (None, found):
         raise DataError(
-            f"metadata {_FINGERPRINT} is {promised}, the content's is {lists.fingerprint}: expected them equal; "
+            f"{source}: metadata {FINGERPRINT} is {promised}, the content's is {found}: expected them equal; "
             "the lists were changed after they were written, write them again with `write_lists`"
         )
-    return lists
+
+
+@contextmanager
+def wrap_read_errors(source: Path) -> Iterator[None]:
+    """Turn what Arrow raises about a file into one error that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{source}: cannot be read as Parquet ({error}); expected training lists") from error
+
+
+def table_of_lists(lists: Lists) -> pa.Table:
+    """Lists as an Arrow table of their columns."""
+    values = (lists.query_ids, lists.passage_ids, *map(lists.values, SIGNALS))
+    return pa.table(
+        {name: column.array for name, column in zip(_COLUMNS, values, strict=True) if isinstance(column, Column)}
+    )
+
+
+def lists_of_table(table: pa.Table) -> Lists:
+    """The lists of a table. DataError, naming row and column, for whatever they cannot be."""
+    _check_columns(table.schema)
+    return Lists(
+        _strings(table["query_id"]),
+        _string_lists(table["passage_ids"]),
+        metadata={key: value for key, value in metadata_of(table.schema).items() if key != FINGERPRINT},
+        **{signal: _number_lists(table[signal], signal) for signal in SIGNALS if signal in table.column_names},
+    )
 
 
 def _check_columns(schema: pa.Schema) -> None:

@@ -1,6 +1,6 @@
 """Columns of lists, kept as Arrow arrays: published files have more lists than Python's objects have room for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -14,12 +14,19 @@ _AT_ONCE = 10_000
 class Column(Sequence[Item], Generic[Item]):
     """One value per list, made when it is asked for."""
 
+    checked = False
+    """Whether its values have been looked at already; see `limbeck.lists.checks`."""
+
     def __init__(self, array: pa.ChunkedArray) -> None:
         self.array = array
         self._last: tuple[int, Item] | None = None
 
     def __len__(self) -> int:
         return len(self.array)
+
+    def chunks(self) -> Iterator[pa.Array]:
+        """Its values as Arrow keeps them, some thousand at once or all together."""
+        yield from self.array.chunks
 
     @overload
     def __getitem__(self, index: int) -> Item: ...
@@ -32,11 +39,11 @@ class Column(Sequence[Item], Generic[Item]):
             raise IndexError(index)
         # Whoever reads a list reads each of its passages.
         if self._last is None or self._last[0] != index:
-            self._last = (index, self._value(self.array[index]))
+            self._last = (index, self._value(self._scalar(index)))
         return self._last[1]
 
     def __iter__(self) -> Iterator[Item]:
-        for chunk in self.array.chunks:
+        for chunk in self.chunks():
             for first in range(0, len(chunk), _AT_ONCE):
                 yield from self._values(chunk.slice(first, _AT_ONCE))
 
@@ -44,6 +51,13 @@ class Column(Sequence[Item], Generic[Item]):
         return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
+
+    def kept(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """An array that is derived from the whole column; a column on disk keeps it there under `name`."""
+        return make()
+
+    def _scalar(self, index: int) -> Any:
+        return self.array[index]
 
     def _value(self, scalar: Any) -> Item:
         found: Item = scalar.as_py()

@@ -1,16 +1,17 @@
 """Sample: which passages of a list a training step sees."""
 
 import math
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from limbeck.core.errors import DataError, UsageError, nearest
+from limbeck.core.hashing import key_of
 from limbeck.lists.lists import Lists
+from limbeck.lists.ragged import Column
 
 
 @dataclass(frozen=True)
@@ -239,22 +240,20 @@ class Sampler:
         for slot in range(self.lists_per_step):
             epoch, place = divmod(first + slot, self.usable)
             if self.shuffled:
-                place = int(permutation(self.seed, self.stage, epoch, self.usable)[place])
-            index = int(self._usable_lists[place])
+                place = epoch_order(self.seed, self.stage, epoch, self.usable)(place)
+            index = self._usability.index(place)
             drawn.append((index, self._positions(index, step, slot)))
         return drawn
 
     @property
     def usable(self) -> int:
         """Number of lists that are visited in an epoch."""
-        return len(self._usable_lists)
+        return self._usability.count
 
     @property
     def skipped(self) -> dict[str, int]:
         """Number of lists left out, by reason."""
-        if not self.sample.needs_labels:
-            return {}
-        return dict(Counter(reason for reason in self._reasons if reason))
+        return dict(self._usability.skipped)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -266,21 +265,8 @@ class Sampler:
         return math.ceil(epochs * self.usable / self.lists_per_step)
 
     @cached_property
-    def _usable_lists(self) -> np.ndarray:
-        if not self.sample.needs_labels:
-            return np.arange(len(self.lists))
-        return np.array([index for index, reason in enumerate(self._reasons) if not reason], dtype=np.int64)
-
-    @cached_property
-    def _reasons(self) -> list[str]:
-        """Why each list is left out; empty for a usable one."""
-        return [self._reason(labels) for labels in self.lists.labels or ()]
-
-    def _reason(self, labels: np.ndarray) -> str:
-        positives, negatives = self.sample.pools(labels)
-        if not positives.size:
-            return "no positive"
-        return "" if negatives.size else "no negative"
+    def _usability(self) -> "_Usability":
+        return _Usability.of(self.lists, self.sample)
 
     def _positions(self, index: int, step: int, slot: int) -> np.ndarray:
         random = np.random.Generator(
@@ -290,11 +276,116 @@ class Sampler:
         return self.sample.draw(len(self.lists.passage_ids[index]), labels, random)
 
 
+@dataclass(frozen=True)
+class _Usability:
+    """Which of `total` lists a sample can draw from, in a bit for each.
+
+    Attributes:
+        bits: packed, [total / 8]; None where all lists can be drawn from.
+        before: usable lists before each block of `_BLOCK` lists, and of all.
+    """
+
+    total: int
+    bits: np.ndarray | None = None
+    before: np.ndarray | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many are usable."""
+        return self.total if self.before is None else int(self.before[-1])
+
+    def index(self, place: int) -> int:
+        """The list that is the `place`-th usable one."""
+        if self.bits is None or self.before is None:
+            return place
+        block = int(np.searchsorted(self.before, place, side="right")) - 1
+        bits = np.unpackbits(self.bits[block * _BLOCK // 8 : (block + 1) * _BLOCK // 8])
+        return block * _BLOCK + int(np.flatnonzero(bits)[place - int(self.before[block])])
+
+    @classmethod
+    def of(cls, lists: Lists, sample: Sample) -> "_Usability":
+        """Look through the labels of all lists, if the sample draws by them."""
+        labels, total = lists.labels, len(lists)
+        if not sample.needs_labels or not isinstance(labels, Column):
+            return cls(total)
+        found = labels.kept(key_of([sample.positive_from, sample.depth]), lambda: _look_through(labels, sample))
+        counts, bits = found[: _REASONS * 8].view(np.int64), found[_REASONS * 8 :]
+        if counts[0] == total:
+            return cls(total)
+        blocks = (np.unpackbits(bits[first : first + _BLOCK // 8]).sum() for first in range(0, len(bits), _BLOCK // 8))
+        before = np.concatenate([[0], np.cumsum(np.fromiter(blocks, np.int64))])
+        skipped = {"no positive": int(counts[1]), "no negative": int(counts[2])}
+        return cls(total, bits, before, {reason: count for reason, count in skipped.items() if count})
+
+
+_BLOCK = 1 << 16
+_REASONS = 3
+
+
+def _look_through(labels: Column[np.ndarray], sample: Sample) -> np.ndarray:
+    """Bytes of three counts (usable lists, ones without a positive, others without a negative), and a bit a list."""
+    reasons, done = np.zeros(len(labels), np.uint8), 0
+    for chunk in labels.chunks():
+        if not len(chunk):
+            continue
+        lengths = chunk.value_lengths().to_numpy()
+        starts = np.cumsum(lengths) - lengths
+        positive = chunk.flatten().to_numpy() >= sample.positive_from
+        within = np.arange(len(positive)) - np.repeat(starts, lengths) < (sample.depth or len(positive))
+        positives, negatives = (np.logical_or.reduceat(values, starts) for values in (positive, ~positive & within))
+        reasons[done : done + len(chunk)] = np.where(~positives, 1, np.where(~negatives, 2, 0))
+        done += len(chunk)
+    counts = np.bincount(reasons, minlength=_REASONS).astype(np.int64)
+    return np.concatenate([counts.view(np.uint8), np.packbits(reasons == 0)])
+
+
+DRAWN_WHOLE = 1 << 22
+"""Lists of an epoch up to which its order is drawn whole (32 MiB); for more of them it is a function of the place."""
+
+
 @lru_cache(maxsize=2)
-def permutation(seed: int, stage: int, epoch: int, count: int) -> np.ndarray:
-    """The order [count] in which an epoch visits its lists; kept only so that it is not drawn again for each list."""
-    order = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, stage, _EPOCH, epoch]))).permutation(
-        count
-    )
-    order.flags.writeable = False
-    return order
+def epoch_order(seed: int, stage: int, epoch: int, count: int) -> Callable[[int], int]:
+    """From a place in an epoch to the list that is visited there: a permutation of `count`, drawn from the rest."""
+    state = np.random.SeedSequence([seed, stage, _EPOCH, epoch])
+    if count > DRAWN_WHOLE:
+        return Shuffle(count, tuple(int(key) for key in state.generate_state(_ROUNDS, np.uint64)))
+    order = np.random.Generator(np.random.PCG64(state)).permutation(count)
+    return lambda place: int(order[place])
+
+
+_ROUNDS = 6
+_64_BITS = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """A permutation of `count` numbers that takes no memory: shuffle(place) → number.
+
+    A Feistel network permutes the numbers below a power of four; one that leads out of the range is permuted again
+    until it is back in it ("cycle walking": Black and Rogaway 2002, "Ciphers with Arbitrary Finite Domains"). The round
+    function is the finaliser of SplitMix64 (Steele, Lea and Flood 2014).
+
+    Attributes:
+        keys: one of 64 bits for each round.
+    """
+
+    count: int
+    keys: tuple[int, ...]
+
+    def __call__(self, place: int) -> int:
+        half = max(1, ((self.count - 1).bit_length() + 1) // 2)
+        mask = (1 << half) - 1
+        while True:
+            left, right = place >> half, place & mask
+            for key in self.keys:
+                left, right = right, left ^ (_mixed(right ^ key) & mask)
+            place = left << half | right
+            if place < self.count:
+                return place
+
+
+def _mixed(number: int) -> int:
+    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 & _64_BITS
+    number = (number ^ number >> 27) * 0x94D049BB133111EB & _64_BITS
+    return number ^ number >> 31

@@ -1,11 +1,9 @@
 """The token store: a text set tokenised once, memory-mapped, and found by id without a dictionary in memory."""
 
-import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import chain, islice
 from pathlib import Path
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from limbeck.core.errors import MissingError
-from limbeck.core.files import remove_leftovers, replace_folder, sync, temporary_folder, wrap_write_errors
+from limbeck.core.files import remove_leftovers, replace_folder, sync, temporary_folder, waited_lock, wrap_write_errors
 from limbeck.core.hashing import key_of
 from limbeck.core.progress import with_progress
 
@@ -104,7 +102,7 @@ class TokenStore:
         if store is None:
             with (
                 wrap_write_errors(place, "or LIMBECK_CACHE set to another place, try again"),
-                _alone(place, description),
+                waited_lock(place.parent / f".{place.name}.lock", lambda holder: _say_waiting(description, holder)),
             ):
                 store = cls._opened(place)
                 if store is None:
@@ -195,17 +193,8 @@ def _write_header(stream: Any, dtype: Any, count: int) -> None:
     )
 
 
-@contextmanager
-def _alone(place: Path, description: str) -> Iterator[None]:
-    """Let only one process at a time make a store. The system lets go when the holder ends, however it ends."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with (place.parent / f".{place.name}.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            Console(stderr=True).print(f"{description}: another process is at it; waiting", highlight=False)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _say_waiting(description: str, holder: str) -> None:
+    Console(stderr=True).print(f"{description}: {holder}, is at it; waiting", markup=False, highlight=False)
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:

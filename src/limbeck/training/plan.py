@@ -10,7 +10,7 @@ from limbeck.collections import Collection, load_collection
 from limbeck.core.errors import UsageError
 from limbeck.core.hashing import key_of
 from limbeck.core.options import Count, Doc, Rate, check_settings
-from limbeck.lists import TEXTS_KEY, Lists, Sample, Sampler, read_lists
+from limbeck.lists import TEXTS_KEY, Lists, Sample, Sampler, open_lists
 from limbeck.models.sources import resolve
 from limbeck.objectives import Objective, parse
 from limbeck.runs import Run, read_run
@@ -91,7 +91,7 @@ class TrainingPlan:
 
     @classmethod
     def of(cls, recipe: Recipe) -> "TrainingPlan":
-        """The plan of a recipe, whose files are read. Raises what `load_collection`, `read_lists` and `read_run` do."""
+        """The plan of a recipe, whose files are read. Raises what `load_collection`, `open_lists` and `read_run` do."""
         validation = None
         if recipe.validation is not None:
             named = dataclasses.asdict(recipe.validation)
@@ -172,7 +172,7 @@ def _plain(value: Any) -> Any:
 
 
 def _stage(stage: RecipeStage) -> Stage:
-    objective, lists = parse(stage.objective), read_lists(stage.lists)
+    objective, lists = parse(stage.objective), open_lists(stage.lists)
     sample = Sample.parse(stage.sample) if isinstance(stage.sample, str) else Sample.from_mapping(stage.sample)
     lists_per_step = stage.lists_per_step or LISTS_PER_STEP
     steps = stage.steps
