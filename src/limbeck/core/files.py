@@ -187,9 +187,10 @@ def remove_leftovers(place: Path) -> None:
 
 def sync(folder: Path) -> None:
     """Have the files of a folder on disk, so that a power cut after the rename leaves no empty ones behind."""
-    for file in folder.iterdir():
-        with file.open("rb") as stream:
-            os.fsync(stream.fileno())
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
 
 
 def replace_folder(aside: Path, place: Path) -> None:

@@ -11,6 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from limbeck.kernels.dropout import dropout as dropped
 from limbeck.kernels.packed import Sequences
+from limbeck.models.families import family_of
 
 PADDED, PACKED = "limbeck_padded", "limbeck_packed"
 """Under which the attention function is registered in transformers, for padded batches and for packed rows."""
@@ -18,25 +19,18 @@ PADDED, PACKED = "limbeck_padded", "limbeck_packed"
 MOST_PLAIN_TOKENS = 1024
 """Longest sequence whose attention weights are held whole."""
 
-FIRST_TOKEN_FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra")
-"""transformers' model types whose heads read the first token alone, with layers made of the same parts."""
 
-
-def can_pack(model: Any) -> bool:
-    """Whether this family's attention can be told where sequences end, and its head reads what it gives for them.
-
-    Not MPNet and DeBERTa, whose attention adds what depends on the distance of two tokens of one row.
-    """
-    return model.config.model_type in (*FIRST_TOKEN_FAMILIES, "modernbert")
-
-
-def attention_path(model: Any, packed: bool, precision: str) -> str:
+def attention_path(model: Any, packed: bool, precision: str, pads: bool = True) -> str:
     """In words, how a model computes when it trains."""
     name, device = model.config.model_type, model.device.type
+    if not packed and not pads:
+        return f"batches of equal length on {device}: padding would change the scores of this {name}"
     if not packed:
-        why = "" if can_pack(model) else f": the attention of a {name} cannot be told where a packed sequence ends"
+        why = (
+            "" if family_of(model).packs else f": the attention of a {name} cannot be told where a packed sequence ends"
+        )
         return f"padded batches of nearly equal length on {device}{why}"
-    share = max(getattr(model.config, key, 0) or 0 for key in ("attention_probs_dropout_prob", "attention_dropout"))
+    share = getattr(model.config, family_of(model).attention_dropout, 0) or 0
     if device == "cuda" and precision != "fp32" and not share:
         return "packed rows without padding, flash attention (torch.nn.attention.varlen)"
     why = "no CUDA device" if device != "cuda" else "precision fp32" if precision == "fp32" else f"dropout {share}"
@@ -44,7 +38,7 @@ def attention_path(model: Any, packed: bool, precision: str) -> str:
 
 
 def use_our_attention(model: Any, packed: bool) -> None:
-    """Let a sequence-classification model that `can_pack` attend as `attend` does.
+    """Let a scoring model of a family that packs attend as `attend` does.
 
     A packed one reads packed rows, and no others, given their `Sequences`.
     """
@@ -56,7 +50,7 @@ def use_our_attention(model: Any, packed: bool) -> None:
     AttentionMaskInterface.register(PADDED, sdpa_mask)
     AttentionMaskInterface.register(PACKED, lambda *_, **__: None)
     model.set_attn_implementation(PACKED if packed else PADDED)
-    if packed and model.config.model_type == "modernbert":
+    if packed and family_of(model).pools_rows:
         model.base_model.register_forward_hook(_pooled, with_kwargs=True)
 
 

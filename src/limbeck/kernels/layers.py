@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch.nn.functional import linear
 
-from limbeck.kernels.attention import FIRST_TOKEN_FAMILIES, attention_of
+from limbeck.kernels.attention import attention_of
 from limbeck.kernels.packed import Sequences
+from limbeck.models.families import family_of
 
 
 def layers_of(model: Any) -> list[Any]:
@@ -21,7 +22,7 @@ def layers_of(model: Any) -> list[Any]:
 
 def project_together(model: Any) -> None:
     """Let the layers of a model of the BERT family compute so; weights and names stay as they are."""
-    if model.config.model_type in FIRST_TOKEN_FAMILIES:
+    if family_of(model).bert_layers:
         for layer in layers_of(model):
             part: Any = layer.attention.self
             part.forward = MethodType(_forward, part)
@@ -50,7 +51,7 @@ def _forward(
 
 def first_token_only(model: Any) -> bool:
     """Let the last layer of a sequence-classification model compute its first token alone; whether it can."""
-    if model.config.model_type not in FIRST_TOKEN_FAMILIES:
+    if not family_of(model).bert_layers:
         return False
     layer = layers_of(model)[-1]
     layer.forward = MethodType(_first_token_forward, layer)

@@ -39,6 +39,11 @@ class Sequences:
         return self.bounds[:-1].long()
 
     @cached_property
+    def last(self) -> torch.Tensor:
+        """Place of each sequence's last token, int64 [n]."""
+        return self.bounds[1:].long() - 1
+
+    @cached_property
     def owners(self) -> torch.Tensor:
         """Which sequence each token belongs to, int64 [tokens]."""
         return self._moved(np.repeat(np.arange(len(self.lengths)), self.lengths))

@@ -1,59 +1,109 @@
 """A cross-encoder on disk: a plain transformers sequence-classification checkpoint with one raw logit."""
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
-from limbeck.core.files import replace_folder, sync, temporary_folder, wrap_write_errors
-from limbeck.models.sources import ModelSource, expect_lower_casing, silence_transformers
+from limbeck.core.files import replace_folder, sync, temporary_folder, wrap_write_errors, write_json
+from limbeck.models.adapters import Adapter, merge, read_adapter
+from limbeck.models.families import FAMILIES, Family, family_of
+from limbeck.models.modular import ModularModel, read_head, read_modular_layout, transformer_module, write_modular
+from limbeck.models.sentence_transformers import read_mapping, read_text_settings
+from limbeck.models.sources import ModelSource, expect_lower_casing, resolve, silence_transformers
+from limbeck.tokens.template import UNCHANGED, PairTemplate, Wording, with_single_separator
 
 IDENTITY = "torch.nn.modules.linear.Identity"  # where sentence-transformers looks for the activation of raw scores
+SCORING_TRANSFORMER: dict[str, Any] = {
+    "transformer_task": "sequence-classification",
+    "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}},
+    "module_output_name": "scores",
+}
+"""What sentence-transformers wants to know of a transformer with its own head, where there is a list of modules."""
 _REMOTE_CLASSES = {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
+_OTHER_HEADS = ("cls.", "lm_head.", "lm_predictions.", "mask_predictions.", "generator_", "discriminator_", "vocab_",
+                "decoder.", "qa_outputs.", "head.", "predictions.", "seq_relationship.")  # fmt: skip
+"""How weights begin that pre-training leaves in a checkpoint, and scoring does not use."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Attributes:
+        model: the scoring model, in float32.
+        wording: what is done to texts before they are tokenised.
+        max_length: longest pair as sentence-transformers' settings have it; None where they say nothing.
+        pads: whether padding may stand beside a pair: not where any token that could be padding means something.
+    """
+
+    model: Any
+    tokenizer: Any
+    template: PairTemplate
+    wording: Wording
+    max_length: int | None
+    pads: bool
 
 
 def read_checkpoint(
-    source: ModelSource, layers: int | None, seed: int, dropout: float | None = None
-) -> tuple[Any, Any]:
-    """The model, in float32, and the tokeniser of a checkpoint; a scoring head that it lacks is drawn from `seed`.
+    source: ModelSource,
+    layers: int | None = None,
+    seed: int = 0,
+    dropout: float | None = None,
+    new_head: bool = False,
+    single_separator: bool = False,
+) -> Checkpoint:
+    """Read a cross-encoder, or with `new_head` a backbone too, whose scoring head is then drawn from `seed`.
+
+    Which weights are missing, and which were not taken, decides; not the names of classes. sentence-transformers'
+    modules and prompts are read (`limbeck.models.modular`), and LoRA adapters are merged (`limbeck.models.adapters`).
 
     Raises:
         MissingError: the model, its weights or its tokeniser is not there.
-        DataError: the checkpoint cannot be read, or lacks weights of the backbone.
-        UsageError: it needs remote code, has fewer than `layers` layers or a head of several values.
+        DataError: the checkpoint cannot be read, lacks weights, or holds weights that the model does not take.
+        UsageError: it has no scoring head, needs remote code, has fewer than `layers` layers or a head of several
+            values.
     """
-    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedConfig
-
-    options = source.options()
-    with silence_transformers(), torch.random.fork_rng(devices=[]):
+    layout, adapter = read_modular_layout(source, new_head), read_adapter(source)
+    base = source
+    if adapter is not None and source.file("config.json") is None:
+        base = _base_of(adapter, source)
+    with silence_transformers(), torch.random.fork_rng(devices=[]), _without_adapter(base, adapter) as place:
         # Not `torch.manual_seed`, which also seeds every accelerator; a head is drawn on the CPU.
         torch.default_generator.manual_seed(seed)
         try:
-            raw, _ = PreTrainedConfig.get_config_dict(source.path, **options)
-            _refuse_remote_code(raw, source)
-            config = AutoConfig.from_pretrained(source.path, trust_remote_code=False, **options)
-            _expect_one_score(config, source)
-            _keep_layers(config, layers, source)
-            _set_dropout(config, dropout)
-            tokenizer = _read_tokenizer(AutoTokenizer, source, options)
-            _settle_padding(config, tokenizer)
-            model, loading = AutoModelForSequenceClassification.from_pretrained(
-                source.path,
-                config=config,
-                dtype=torch.float32,
-                trust_remote_code=False,
-                output_loading_info=True,
-                **options,
-            )
+            config, raw = _read_config(base, place, layers, dropout, modular=layout is not None)
+            tokenizer = _read_tokenizer(source if source.file("tokenizer_config.json") else base)
+            if single_separator:
+                tokenizer = with_single_separator(tokenizer)
+            template = PairTemplate.of(tokenizer)
+            pads = _settle_padding(config, tokenizer, template, source)
+            template = replace(template, pad_id=tokenizer.pad_token_id or 0)
+            model, loading = _load(base, place, config, layout is not None)
+            if layout is not None:
+                model.pooler = None  # which AutoModel adds to some, and nothing here reads
+                model = ModularModel(model, read_head(source, layout), layout)
         except LimbeckError:
             raise
         except Exception as error:
             # What transformers raises for unreadable files has no common class (safetensors has its own).
-            raise _explained(error, source) from None
-    _expect_weights(model, loading["missing_keys"], raw, source)
-    return model, tokenizer
+            raise _explained(error, base) from None
+    from_adapter = set(adapter.whole) if adapter else set()
+    missing = {name for name in loading["missing_keys"] if not (layout and "pooler." in name)} - from_adapter
+    _expect_weights(model, missing, set(loading["unexpected_keys"]), raw, source, layers, new_head)
+    if adapter is not None:
+        merge(model, adapter, source)
+    _expect_rows(model, tokenizer, source)
+    pads = pads or bool(family_of(model).ignores_padding)
+    if not pads:
+        model.config.pad_token_id = -1  # no token is taken for padding
+    texts = read_text_settings(source)
+    return Checkpoint(model, tokenizer, template, _wording(source, texts.lower_case), texts.max_length, pads)
 
 
 def write_checkpoint(
@@ -63,8 +113,11 @@ def write_checkpoint(
     lengths: Mapping[str, int],
     path: Path,
     weights: Mapping[str, torch.Tensor] | None = None,
+    wording: Wording = UNCHANGED,
 ) -> None:
     """Write a folder that transformers and sentence-transformers load unchanged, with the raw logit as score.
+
+    A model that was read from sentence-transformers' modules is written as such, for it alone.
 
     Written aside and renamed: an older checkpoint of that name is whole until the new one is. UsageError if `path` is
     something else than a checkpoint or an empty folder, which would be lost; MissingError if it cannot be written.
@@ -74,10 +127,24 @@ def write_checkpoint(
     expect_replaceable(path)
     model.config.sentence_transformers = {"activation_fn": IDENTITY}
     model.config.limbeck = dict(lengths)
+    if model.config.pad_token_id == -1:
+        model.config.pad_token_id = None
     tokenizer.model_max_length = max_length
+    modular = isinstance(model, ModularModel)
     with silence_transformers(), wrap_write_errors(place), temporary_folder(place) as aside:
-        model.save_pretrained(aside, state_dict=weights)
+        if modular:
+            write_modular(model, aside, weights)
+        else:
+            model.save_pretrained(aside, state_dict=weights)
         tokenizer.save_pretrained(aside)
+        if modular or wording != UNCHANGED:
+            prompts = {"prompts": {"query": wording.prompt}, "default_prompt_name": "query"} if wording.prompt else {}
+            own = {"model_type": "CrossEncoder", "activation_fn": IDENTITY, **prompts}
+            write_json(aside / "config_sentence_transformers.json", own)
+        if not modular and wording != UNCHANGED:
+            write_json(aside / "modules.json", [transformer_module()])
+            settings = {**SCORING_TRANSFORMER, "max_seq_length": max_length, "do_lower_case": wording.lower_case}
+            write_json(aside / "sentence_bert_config.json", settings)
         sync(aside)
         replace_folder(aside, place)
 
@@ -92,15 +159,81 @@ def expect_replaceable(path: Path) -> None:
 def longest_input(model: Any, tokenizer: Any) -> int:
     """Tokens that a model has positions for; where it knows no limit, the tokeniser's."""
     positions = getattr(model.config, "max_position_embeddings", None)
-    if not positions:
+    # XLNet says -1: its positions are relative.
+    if not positions or positions < 0:
         return int(tokenizer.model_max_length)
     return int(positions - first_position(model))
 
 
 def first_position(model: Any) -> int:
     """Position of a sequence's first token: RoBERTa and MPNet count from behind the padding's."""
+    if family_of(model).positions_after_padding:
+        return int(model.config.pad_token_id) + 1
+    # Of other architectures that do so, embeddings know it themselves.
     padding = getattr(getattr(model.base_model, "embeddings", None), "padding_idx", None)
-    return 0 if padding is None else int(padding) + 1
+    return 0 if padding is None or family_of(model).ignores_padding else int(padding) + 1
+
+
+def _base_of(adapter: Adapter, source: ModelSource) -> ModelSource:
+    """The model that an adapter without weights beside it is for: where its files say, or beside the adapter."""
+    if not adapter.base:
+        raise MissingError(
+            f"{source.name}: an adapter without a model; expected base_model_name_or_path in adapter_config.json"
+        )
+    try:
+        return resolve(adapter.base)
+    except LimbeckError as error:
+        raise MissingError(f"{source.name}: an adapter of {adapter.base}, which cannot be had ({error})") from None
+
+
+@contextmanager
+def _without_adapter(source: ModelSource, adapter: Adapter | None) -> Iterator[str]:
+    """What transformers is to load: where an adapter is beside the weights, a folder without it.
+
+    For with peft installed transformers would apply it too.
+    """
+    if adapter is None or source.file("adapter_config.json") is None:
+        yield source.path
+        return
+    folder = Path(source.path)
+    if source.kind == "hub":
+        from huggingface_hub import snapshot_download
+
+        away = source.options().get("local_files_only", False)
+        folder = Path(snapshot_download(source.path, revision=source.revision, local_files_only=away))
+    with tempfile.TemporaryDirectory(prefix="limbeck-") as aside:
+        for file in folder.iterdir():
+            if file.is_file() and not file.name.startswith("adapter_"):
+                (Path(aside) / file.name).symlink_to(file.resolve())
+        yield aside
+
+
+def _read_config(
+    source: ModelSource, place: str, layers: int | None, dropout: float | None, modular: bool
+) -> tuple[Any, dict[str, Any]]:
+    """The configuration as it is to be used, and as it was written."""
+    from transformers import AutoConfig, PreTrainedConfig
+
+    options = source.options() if place == source.path else {}
+    raw, _ = PreTrainedConfig.get_config_dict(place, **options)
+    _refuse_remote_code(raw, source)
+    config = AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
+    if not modular:
+        _expect_one_score(config, source)
+    _keep_layers(config, layers, source)
+    _set_dropout(config, dropout)
+    return config, raw
+
+
+def _load(source: ModelSource, place: str, config: Any, modular: bool) -> tuple[Any, dict[str, Any]]:
+    from transformers import AutoModel, AutoModelForSequenceClassification
+
+    auto: Any = AutoModel if modular else AutoModelForSequenceClassification
+    options = source.options() if place == source.path else {}
+    loaded: tuple[Any, dict[str, Any]] = auto.from_pretrained(
+        place, config=config, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, **options
+    )
+    return loaded
 
 
 def _refuse_remote_code(config: dict[str, Any], source: ModelSource) -> None:
@@ -143,9 +276,11 @@ def _set_dropout(config: Any, dropout: float | None) -> None:
             setattr(config, name, dropout)
 
 
-def _read_tokenizer(auto_tokenizer: Any, source: ModelSource, options: dict[str, Any]) -> Any:
+def _read_tokenizer(source: ModelSource) -> Any:
+    from transformers import AutoTokenizer
+
     try:
-        tokenizer = auto_tokenizer.from_pretrained(source.path, trust_remote_code=False, **options)
+        tokenizer = AutoTokenizer.from_pretrained(source.path, trust_remote_code=False, **source.options())
     except Exception as error:
         # As above: no common class, and a tokeniser written in Python raises what it likes.
         raise MissingError(f"{source.name}: no tokeniser that can be loaded ({_first_line(error)})") from None
@@ -161,26 +296,90 @@ def _read_tokenizer(auto_tokenizer: Any, source: ModelSource, options: dict[str,
     return tokenizer
 
 
-def _settle_padding(config: Any, tokenizer: Any) -> None:
-    """Give model and tokeniser a padding token where one of them has none; which one matters not, it is masked."""
+def _settle_padding(config: Any, tokenizer: Any, template: PairTemplate, source: ModelSource) -> bool:
+    """Give model and tokeniser a padding token where one of them has none; whether it cannot be mistaken for another.
+
+    Some heads read the last token that is no padding, so that a token which ends a pair must not become it.
+    """
+    used = {*template.prefix, *template.middle, *template.suffix}
     if tokenizer.pad_token_id is None and tokenizer.all_special_ids:
-        special = tokenizer.all_special_ids
-        number = config.pad_token_id if config.pad_token_id in special else special[0]
-        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(number)
-    if config.pad_token_id is None:
-        config.pad_token_id = tokenizer.pad_token_id or 0
-
-
-def _expect_weights(model: Any, missing: set[str], config: dict[str, Any], source: ModelSource) -> None:
-    """A new head is normal for a backbone; anything else that was drawn at random would be a ruined model."""
-    if not any("SequenceClassification" in name for name in config.get("architectures") or ()):
-        backbone = model.base_model_prefix + "."
-        missing = {name for name in missing if name.startswith(backbone) and ".pooler." not in name}
-    if missing:
+        special = sorted(tokenizer.all_special_ids, key=lambda number: (number in used, number != config.pad_token_id))
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(special[0])
+    if config.pad_token_id is not None:
+        return True
+    if FAMILIES.get(config.model_type, Family()).positions_after_padding and tokenizer.pad_token_id in used:
         raise DataError(
-            f"{source.name}: {len(missing)} weights of the {model.config.model_type} are not in the checkpoint, the "
-            f"first is {min(missing)}; expected the complete weights of the model that config.json describes"
+            f"{source.name}: neither config.json nor the tokeniser has a padding token, from which a "
+            f"{config.model_type} counts positions; expected pad_token_id in config.json"
         )
+    config.pad_token_id = 0 if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    return config.pad_token_id not in used and tokenizer.pad_token_id is not None
+
+
+def _expect_weights(
+    model: Any,
+    missing: set[str],
+    unexpected: set[str],
+    config: Mapping[str, Any],
+    source: ModelSource,
+    layers: int | None,
+    new_head: bool,
+) -> None:
+    """Only a head may be drawn at random, and only where a new one is asked for; no weights may be left out.
+
+    Pre-training leaves heads of its own in a checkpoint, and poolers are stored whether or not they are used.
+    """
+    kind, prefix = model.config.model_type, model.base_model_prefix + "."
+    backbone = {name for name in missing if name.startswith(prefix) and ".pooler." not in name}
+    head = missing - backbone
+    ignored = {
+        name
+        for name in unexpected
+        if not name.startswith(_OTHER_HEADS)
+        and not any(part in name for part in ("pooler.", "position_ids", "inv_freq"))
+        and not (layers is not None and ".layer" in name)
+    }
+    trained = any("SequenceClassification" in name for name in config.get("architectures") or ())
+    if backbone or (head and (trained or (ignored and not new_head))):
+        found = backbone or head
+        also = f", and holds {min(ignored)}, which the model does not take" if ignored else ""
+        raise DataError(
+            f"{source.name}: {len(found)} weights of the {kind} are not in the checkpoint, the first is "
+            f"{min(found)}{also}; expected the complete weights of the model that config.json describes"
+        )
+    if head and not new_head:
+        raise UsageError(
+            f"{source.name}: is a {kind} without a scoring head ({min(head)} is not in the checkpoint); expected a "
+            "cross-encoder: train one with `limbeck train`"
+        )
+    if ignored and not (new_head and head and not _scores(ignored)):
+        raise DataError(
+            f"{source.name}: the checkpoint holds {len(ignored)} weights that the {kind} of config.json does not take, "
+            f"the first is {min(ignored)}; its scores would be other ones. Expected the weights of that model alone"
+        )
+
+
+def _scores(names: set[str]) -> bool:
+    """Whether weights outside of a backbone are a scoring head's by their names."""
+    return any(name.split(".")[0] in ("score", "scorer", "classifier", "classification_head") for name in names)
+
+
+def _expect_rows(model: Any, tokenizer: Any, source: ModelSource) -> None:
+    rows, tokens = model.get_input_embeddings().weight.shape[0], max(tokenizer.get_vocab().values(), default=0) + 1
+    if tokens > rows:
+        raise DataError(
+            f"{source.name}: its tokeniser has {tokens} tokens, and its embedding {rows} rows; expected one for each: "
+            "resize_token_embeddings was forgotten, or the tokeniser is another model's"
+        )
+
+
+def _wording(source: ModelSource, lower_case: bool) -> Wording:
+    """sentence-transformers' cross-encoders put their default prompt before the query."""
+    config = read_mapping(source, "config_sentence_transformers.json")
+    if config.get("model_type") != "CrossEncoder" or source.file("modules.json") is None:
+        return UNCHANGED  # without a list of modules they look at no settings of their own
+    prompts = config.get("prompts") or {}
+    return Wording(str(prompts.get(config.get("default_prompt_name")) or ""), lower_case)
 
 
 def _explained(error: Exception, source: ModelSource) -> LimbeckError:

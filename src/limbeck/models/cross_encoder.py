@@ -14,18 +14,20 @@ from numpy.typing import NDArray
 from limbeck.core.devices import keep_freed_memory, to_device
 from limbeck.core.distributed import ALONE, Processes
 from limbeck.core.errors import UsageError
-from limbeck.kernels.attention import attention_path, can_pack, use_our_attention
+from limbeck.kernels.attention import attention_path, use_our_attention
 from limbeck.kernels.dropout import use_fast_dropout
 from limbeck.kernels.embedding import touch_used_rows_only
 from limbeck.kernels.layers import compile_layers, first_token_only, project_together
 from limbeck.kernels.packed import Sequences
-from limbeck.models.checkpoint import first_position, longest_input, read_checkpoint, write_checkpoint
+from limbeck.models.checkpoint import Checkpoint, first_position, longest_input, read_checkpoint, write_checkpoint
+from limbeck.models.families import family_of
+from limbeck.models.modular import ModularModel
 from limbeck.models.sharding import shard
 from limbeck.models.sources import ModelSource, resolve
 from limbeck.tokens.batching import micro_batches, shares
 from limbeck.tokens.pairs import Pairs, Rows
 from limbeck.tokens.store import TokenStore
-from limbeck.tokens.template import PairTemplate, with_single_separator
+from limbeck.tokens.template import UNCHANGED, PairTemplate, Wording
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 LONGEST = 512  # default maximum pair length where the backbone allows more (ModernBERT: 8,192)
@@ -39,11 +41,13 @@ class CrossEncoder:
 
     Attributes:
         max_length: longest pair in tokens; the passage is cut to fit.
-        query_tokens: longest query in tokens.
+        query_tokens: longest query in tokens, beside the model's own prompt.
         passage_tokens: longest passage in tokens; None where only the pair is limited.
         packed: whether micro-batches reach the model packed, without padding (`limbeck.kernels.packed`), or padded.
         processes: those that score and train together, each a share of the pairs.
         sharded: whether the weights are divided among them; the backward pass itself then takes gradients together.
+        wording: what is done to texts before they are tokenised: the model's own prompt, if it has one.
+        pads: whether pairs of unequal length may share a padded micro-batch: not where padding would change scores.
     """
 
     model: Any
@@ -56,6 +60,8 @@ class CrossEncoder:
     packed: bool = False
     processes: Processes = ALONE
     sharded: bool = False
+    wording: Wording = UNCHANGED
+    pads: bool = True
 
     @classmethod
     def load(
@@ -74,8 +80,9 @@ class CrossEncoder:
         sharded: bool = False,
         single_separator: bool = False,
         passage_tokens: int | None = None,
+        new_head: bool = False,
     ) -> "CrossEncoder":
-        """Load a cross-encoder, or a backbone with a new scoring head.
+        """Load a cross-encoder; with `new_head`, to train it, also a backbone, which then gets a new scoring head.
 
         Args:
             name: folder, Hub id or `package:NAME/PATH`.
@@ -86,8 +93,10 @@ class CrossEncoder:
             passage_tokens: longest passage in tokens, cut by itself, however short its query is (arXiv 2603.03010 v1
                 has queries of 32 tokens and passages of 256, and so has Rank-DistiLLM); default what it was saved with,
                 or as many as `max_length` leaves room for.
+            new_head: whether a scoring head that the checkpoint lacks is drawn at random. Only training may: scores of
+                such a head mean nothing.
             device: torch device; default CUDA where there is one, else CPU.
-            seed: initialises a scoring head that the checkpoint lacks.
+            seed: initialises a new scoring head.
             sha256: refuse local weights whose digest does not begin with this.
             dropout: share of activations dropped in training, everywhere; default as the configuration says.
             packed: whether to compute without padding; default where the backbone can, on CUDA. Changes speed, not
@@ -100,31 +109,34 @@ class CrossEncoder:
 
         Raises:
             MissingError: the model is not there; the text says how to get it.
-            DataError: the checkpoint cannot be read or lacks weights.
-            UsageError: `layers` or `max_length` beyond the backbone, a head that does not give one score, or a model
-                that comes with code of its own.
+            DataError: the checkpoint cannot be read, lacks weights or holds others than the model takes.
+            UsageError: no scoring head, `layers` or `max_length` beyond the backbone, a head that does not give one
+                score, a model that comes with code of its own, or one that cannot compute sequences of any length.
         """
         source = resolve(os.fspath(name))
         if sha256 is not None:
             source.expect(sha256)
-        model, tokenizer = read_checkpoint(source, layers, seed, dropout)
-        if single_separator:
-            tokenizer = with_single_separator(tokenizer)
-        first_token_only(model)
+        found = read_checkpoint(source, layers, seed, dropout, new_head, single_separator)
+        model, tokenizer, template = found.model, found.tokenizer, _template(found)
+        if not isinstance(model, ModularModel) or model.layout.pooling == "cls":
+            first_token_only(model)
         project_together(model)
         use_fast_dropout(model)
-        template = _template(model, tokenizer)
-        lengths = _lengths(model, tokenizer, source, template.special_tokens, max_length, query_tokens, passage_tokens)
+        lengths = _lengths(found, source, max_length, query_tokens, passage_tokens)
         max_length, query_tokens, passage_tokens = lengths
         model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
         if model.device.type == "cpu":
             keep_freed_memory()
         if packed is None:
-            packed = model.device.type == "cuda" and can_pack(model)
-        if can_pack(model):
+            packed = model.device.type == "cuda" and family_of(model).packs
+        if family_of(model).packs:
             use_our_attention(model, packed)
         elif packed:
             raise UsageError(f"{source.name}: a {model.config.model_type} cannot be computed packed; leave packed out")
+        pads = found.pads
+        if not family_of(model).ignores_padding:
+            tried = _ignores_padding(model, template, max_length, source)
+            pads = pads and tried and family_of(model).ignores_padding is None
         if compiled:
             compile_layers(model)
         if sharded:
@@ -132,8 +144,9 @@ class CrossEncoder:
         else:
             touch_used_rows_only(model)
         return cls(
-            model, tokenizer, template, max_length, query_tokens, source, passage_tokens, packed, processes, sharded
-        )
+            model, tokenizer, template, max_length, query_tokens, source, passage_tokens, packed, processes, sharded,
+            found.wording, pads,
+        )  # fmt: skip
 
     @property
     def device(self) -> torch.device:
@@ -142,7 +155,7 @@ class CrossEncoder:
 
     def attention(self, precision: str = "fp32") -> str:
         """How this encoder computes, in words, when it trains with that precision."""
-        return attention_path(self.model, self.packed, precision)
+        return attention_path(self.model, self.packed, precision, self.pads)
 
     @property
     def parameters(self) -> int:
@@ -151,7 +164,9 @@ class CrossEncoder:
 
     def pairs(self, queries: TokenStore, passages: TokenStore) -> Pairs:
         """Pairs of these stores as this encoder reads them."""
-        return Pairs(queries, passages, self.template, self.max_length, self.query_tokens, self.passage_tokens)
+        prompt = self.tokenizer(self.wording.prompt, add_special_tokens=False)["input_ids"]
+        longest = min(self.query_tokens + len(prompt), self.max_length - self.template.special_tokens - 1)
+        return Pairs(queries, passages, self.template, self.max_length, longest, self.passage_tokens)
 
     def logits(self, pairs: Pairs, query_rows: Rows, passage_rows: Rows) -> torch.Tensor:
         """Raw scores of one micro-batch, [pairs]: float32, or float64 for weights in float64."""
@@ -173,8 +188,8 @@ class CrossEncoder:
 
     def stored(self, pairs: Sequence[tuple[str, str]]) -> tuple[Pairs, Rows, Rows]:
         """(query, passage) texts tokenised in memory: pairs, and the rows of queries and of passages, [pairs] each."""
-        queries, query_rows = self._stored([query for query, _ in pairs])
-        passages, passage_rows = self._stored([passage for _, passage in pairs])
+        queries, query_rows = self._stored([self.wording.query(query) for query, _ in pairs])
+        passages, passage_rows = self._stored([self.wording.passage(passage) for _, passage in pairs])
         return self.pairs(queries, passages), query_rows, passage_rows
 
     def _stored(self, texts: Sequence[str]) -> tuple[TokenStore, Rows]:
@@ -219,7 +234,7 @@ class CrossEncoder:
         computes a pair again, for nothing.
         """
         own = shares(lengths, self.processes.count)[self.processes.rank]
-        rounds = [(own[part], False) for part in micro_batches(lengths[own], token_budget)]
+        rounds = [(own[part], False) for part in micro_batches(lengths[own], token_budget, self.pads or self.packed)]
         idle = max(self.processes.gather(len(rounds))) - len(rounds)
         return rounds + [(np.zeros(1, np.intp), True)] * idle
 
@@ -240,7 +255,7 @@ class CrossEncoder:
         """
         lengths = {"query_tokens": self.query_tokens, "passage_tokens": self.passage_tokens}
         own = {name: value for name, value in lengths.items() if value is not None}
-        write_checkpoint(self.model, self.tokenizer, self.max_length, own, Path(path), weights)
+        write_checkpoint(self.model, self.tokenizer, self.max_length, own, Path(path), weights, self.wording)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
@@ -251,25 +266,50 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
 
-def _template(model: Any, tokenizer: Any) -> PairTemplate:
-    template = PairTemplate.of(tokenizer)
+def _template(found: Checkpoint) -> PairTemplate:
     # A generic tokeniser makes token types for backbones (DistilBERT) that know none.
-    if "token_type_ids" not in signature(model.forward).parameters:
-        return replace(template, token_types=None)
-    return template
+    takes = signature(found.model.base_model.forward).parameters
+    return found.template if "token_type_ids" in takes else replace(found.template, token_types=None)
+
+
+@torch.inference_mode()
+def _ignores_padding(model: Any, template: PairTemplate, max_length: int, source: ModelSource) -> bool:
+    """Whether a short pair gets the same score with padding beside it, up to rounding.
+
+    Raises:
+        UsageError: the model cannot compute a sequence of such a length.
+    """
+    size = min(max_length - template.special_tokens, 12)
+    words = np.arange(1, size + 1) % model.get_input_embeddings().weight.shape[0]
+    store = TokenStore(np.array([b"0", b"1", b"2"]), np.arange(3), np.array([0, 1, size // 2 + 1, size]), words)
+    pairs = Pairs(store, store, template, max_length, max_length)
+
+    def scores(*passages: int) -> torch.Tensor:
+        batch = pairs.batch(np.zeros(len(passages), np.int64), np.array(passages))
+        found: torch.Tensor = model(**{name: tensor.to(model.device) for name, tensor in batch.items()}).logits[:, 0]
+        return found
+
+    try:
+        return torch.allclose(scores(0, 1)[:1], scores(0), rtol=1e-4, atol=1e-6)
+    except (RuntimeError, ValueError, IndexError) as error:
+        lengths = pairs.lengths(np.zeros(2, np.int64), np.arange(2)).tolist()
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UsageError(
+            f"{source.name}: a {model.config.model_type} of this configuration cannot compute pairs of {lengths[0]} "
+            f"and {lengths[1]} tokens ({reason}); choose another model"
+        ) from None
 
 
 def _lengths(
-    model: Any,
-    tokenizer: Any,
+    found: Checkpoint,
     source: ModelSource,
-    special_tokens: int,
     max_length: int | None,
     query_tokens: int | None,
     passage_tokens: int | None,
 ) -> tuple[int, int, int | None]:
     """Longest pair, query and passage (None: only the pair is limited): as asked for, as saved, or by default."""
-    limit, saved = longest_input(model, tokenizer), getattr(model.config, "limbeck", None) or {}
+    model, special_tokens = found.model, found.template.special_tokens
+    limit, saved = longest_input(model, found.tokenizer), getattr(model.config, "limbeck", None) or {}
     if query_tokens is None:
         query_tokens = int(saved.get("query_tokens", QUERY_TOKENS))
     needed = None if passage_tokens is None else query_tokens + passage_tokens + special_tokens
@@ -277,7 +317,7 @@ def _lengths(
         passage_tokens = saved.get("passage_tokens")
     if max_length is None:
         # The tokeniser's limit is the length that a saved cross-encoder was trained at.
-        max_length = needed or min(limit, tokenizer.model_max_length, LONGEST)
+        max_length = needed or min(limit, found.tokenizer.model_max_length, found.max_length or LONGEST, LONGEST)
     for name, value in (("query_tokens", query_tokens), ("passage_tokens", passage_tokens)):
         if value is not None and value < 1:
             raise UsageError(f"{name} {value} leaves nothing of a {name.partition('_')[0]}; expected 1 or more")

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from limbeck.kernels.attention import FIRST_TOKEN_FAMILIES
 from limbeck.kernels.layers import layers_of
+from limbeck.models.families import family_of
 
 ROWS = 2048  # of the measured product: about a micro-batch of tokens
 ROUNDS = 5
@@ -24,7 +24,7 @@ def training_flops(model: Any, lengths: ArrayLike) -> float:
     tokens = np.asarray(lengths, np.float64)
     hidden = model.config.hidden_size
     layers = [2 * tokens.sum() * _weights(layer) + 4 * hidden * np.square(tokens).sum() for layer in layers_of(model)]
-    if model.config.model_type in FIRST_TOKEN_FAMILIES:
+    if family_of(model).bert_layers:
         keys_and_values = 2 * hidden**2
         last = _weights(layers_of(model)[-1])
         layers[-1] = 2 * tokens.sum() * keys_and_values + 2 * len(tokens) * (last - keys_and_values)

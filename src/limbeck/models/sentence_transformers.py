@@ -1,12 +1,10 @@
 """The files that sentence-transformers puts beside a checkpoint, in the spellings of all its versions."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.models.sources import ModelSource
 
 _TRANSFORMER_FILES = tuple(
@@ -50,23 +48,16 @@ def read_modules(
 
     UsageError for any other module, or others in number or order; DataError for a file that is no list of modules.
     """
-    entries = read_json(source, "modules.json")
-    if entries is None:
+    modules = list_modules(source)
+    if modules is None:
         return None
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) and "type" in entry for entry in entries):
-        raise DataError(f"{source.name}: modules.json is not a list of modules with a type each")
-    modules = []
     known = (*transformers, pooling, *further)
-    for entry in entries:
-        name = str(entry["type"])
-        # Modules moved between versions: models.Pooling became sentence_transformer.modules.pooling.Pooling.
-        kind = name.rpartition(".")[2] if name.startswith("sentence_transformers.") else name
-        if kind not in known:
+    for module in modules:
+        if module.kind not in known:
             raise UsageError(
-                f'{source.name}: modules.json names the module "{name}", supported are {", ".join(known[:-1])} and '
-                f"{known[-1]}; without it the embeddings would be other ones, choose another model"
+                f'{source.name}: modules.json names the module "{module.kind}", supported are {", ".join(known[:-1])} '
+                f"and {known[-1]}; without it the embeddings would be other ones, choose another model"
             )
-        modules.append(Module(kind, str(entry.get("path", f"1_{kind}" if kind == pooling else ""))))
     needed = [module for module in modules if module.kind not in further]
     if [module.kind for module in needed] not in [[transformer, pooling] for transformer in transformers]:
         raise UsageError(
@@ -78,6 +69,22 @@ def read_modules(
             f'{source.name}: modules.json puts the transformer in "{needed[0].path}", expected it beside '
             "modules.json; save the model again with a current sentence-transformers"
         )
+    return modules
+
+
+def list_modules(source: ModelSource) -> list[Module] | None:
+    """All modules of a checkpoint, in their order; None for a plain one. DataError for a file that is no such list."""
+    entries = source.json("modules.json")
+    if entries is None:
+        return None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) and "type" in entry for entry in entries):
+        raise DataError(f"{source.name}: modules.json is not a list of modules with a type each")
+    modules = []
+    for number, entry in enumerate(entries):
+        name = str(entry["type"])
+        # Modules moved between versions: models.Pooling became sentence_transformer.modules.pooling.Pooling.
+        kind = name.rpartition(".")[2] if name.startswith("sentence_transformers.") else name
+        modules.append(Module(kind, str(entry.get("path", f"{number}_{kind}" if number else ""))))
     return modules
 
 
@@ -102,34 +109,10 @@ def read_text_settings(source: ModelSource) -> TextSettings:
 
 def read_mapping(source: ModelSource, file: str) -> dict[str, Any]:
     """The object in a JSON file of the checkpoint; empty where it has no such file."""
-    content = read_json(source, file)
+    content = source.json(file)
     if content is not None and not isinstance(content, dict):
         raise DataError(f"{source.name}: {file} holds a {type(content).__name__}, expected a JSON object")
     return content or {}
-
-
-def read_json(source: ModelSource, file: str) -> Any:
-    """The content of a JSON file of the checkpoint, or None where it has no such file."""
-    path = Path(source.path) / file
-    if source.kind == "hub":
-        from transformers.utils.hub import cached_file
-
-        # An absent file is normal; a Hub that cannot be asked is not: the file may well be there.
-        try:
-            found = cached_file(
-                source.path, file, revision=source.revision, _raise_exceptions_for_missing_entries=False
-            )
-        except OSError as error:
-            raise MissingError(f"{source.name}: {str(error).splitlines()[0]}") from error
-        if found is None:
-            return None
-        path = Path(found)
-    if not path.is_file():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path}: is not JSON ({error})") from error
 
 
 def _prompts(config: Mapping[str, Any]) -> dict[str, str]:
@@ -185,7 +168,7 @@ def read_sentence_layout(source: ModelSource) -> SentenceLayout:
     # Of embeddings that are normalised already, the product is the cosine.
     normalised = any(module.kind == "Normalize" for module in modules)
     return SentenceLayout(
-        _pooling(source, pooling_file, pooling),
+        read_pooling(source, pooling_file, pooling),
         texts.max_length,
         texts.lower_case,
         texts.prompts,
@@ -193,14 +176,15 @@ def read_sentence_layout(source: ModelSource) -> SentenceLayout:
     )
 
 
-def _pooling(source: ModelSource, file: str, config: Mapping[str, Any]) -> str:
+def read_pooling(source: ModelSource, file: str, config: Mapping[str, Any], supported: Sequence[str] = POOLINGS) -> str:
+    """The one mode of pooling that a file of a checkpoint asks for. UsageError for another than those supported."""
     flags = [key for key, value in config.items() if key.startswith(_FLAG) and value is True]
     modes = config.get("pooling_mode", [_FLAGS.get(flag, flag.removeprefix(_FLAG)) for flag in flags] or ["mean"])
     modes = [modes] if isinstance(modes, str) else list(modes)
-    if len(modes) != 1 or modes[0] not in POOLINGS:
+    if len(modes) != 1 or modes[0] not in supported:
         raise UsageError(
             f"{source.name}: {file} asks for pooling {' + '.join(map(str, modes))}, supported is one of "
-            f"{', '.join(POOLINGS)}; choose another model"
+            f"{', '.join(supported)}; choose another model"
         )
     return str(modes[0])
 

@@ -1,4 +1,4 @@
-"""Keeping transformers' own messages off the terminal."""
+"""Where a model comes from: a folder, an installed package or the Hub; its files, and their digest."""
 
 import hashlib
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.core.json_files import parse_json
 
 
 @contextmanager
@@ -66,11 +67,15 @@ class ModelSource:
 
     @cached_property
     def weights(self) -> tuple[Path, ...]:
-        """The local weights file(s) that transformers loads; none for a Hub id."""
+        """The local weights file(s): the backbone's, an adapter's, a head's; none for a Hub id."""
         if self.kind == "hub":
             return ()
         folder = Path(self.path)
-        return tuple(sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin")))
+        own = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+        adapter = sorted(folder.glob("adapter_model.safetensors"))
+        # A head that sentence-transformers keeps in folders of its own.
+        head = sorted(folder.glob("[0-9]*_*/model.safetensors")) if (folder / "modules.json").is_file() else []
+        return (*own, *adapter, *head)
 
     @cached_property
     def sha256(self) -> str | None:
@@ -103,6 +108,39 @@ class ModelSource:
                 "another version of the package or file is installed: reinstall the one in constraints.txt"
             )
         return self
+
+    def file(self, name: str) -> Path | None:
+        """A file of the checkpoint, on this machine; None where it has none of that name.
+
+        Raises:
+            MissingError: the Hub cannot be asked for it.
+        """
+        path = Path(self.path) / name
+        if self.kind == "hub":
+            from transformers.utils.hub import cached_file
+
+            # An absent file is normal. What the Hub cannot be asked for now is looked for in the cache alone.
+            away = self.options().get("local_files_only", False)
+            try:
+                found = cached_file(
+                    self.path,
+                    name,
+                    revision=self.revision,
+                    local_files_only=away,
+                    _raise_exceptions_for_missing_entries=False,
+                    _raise_exceptions_for_connection_errors=not away,
+                )
+            except OSError as error:
+                raise MissingError(f"{self.name}: {str(error).splitlines()[0]}") from error
+            if found is None:
+                return None
+            path = Path(found)
+        return path if path.is_file() else None
+
+    def json(self, name: str) -> Any:
+        """The content of a JSON file of the checkpoint; None where it has none. DataError for a damaged one."""
+        path = self.file(name)
+        return None if path is None else parse_json(path.read_bytes(), str(path))
 
     def options(self) -> dict[str, Any]:
         """What `from_pretrained` is to be told beside the path: the revision, and to look only into the cache where the
@@ -165,11 +203,15 @@ def resolve(name: str) -> ModelSource:
     if not (folder / "config.json").is_file() and (folder / "model" / "config.json").is_file():
         folder = folder / "model"  # the output of a training
     if folder.is_dir():
-        if not (folder / "config.json").is_file():
+        if not any((folder / file).is_file() for file in ("config.json", "adapter_config.json")):
             if (folder / "manifest.json").is_file():
                 raise UsageError(
                     f"{name}: a checkpoint of a training, which only that training can go on from; expected a model: "
                     "run its command again to its end, and name the folder `model` of its output"
+                )
+            if (folder / "model" / "config.json").is_file():
+                raise MissingError(
+                    f"{name}: no config.json in this folder, but in its folder model; name {folder / 'model'}"
                 )
             raise MissingError(f"{name}: no config.json in this folder; expected a transformers checkpoint")
         return ModelSource(name, str(folder), "folder")

@@ -91,25 +91,13 @@ def ensemble_scores(
     found: list[Scores] = []
     versions: dict[str, str] = {}
     for name in models:
-        member = Member(_load(name, max_length), precision)
+        member = Member(CrossEncoder.load(name, max_length=max_length), precision)
         if member.version.startswith("sha256:") and member.version in versions.values():
             raise UsageError(f"member {name}: has the same weights as another one, expected each once")
         versions[name] = member.version
         found.append(kept_scores(member, collection, run, folder, console))
         del member  # before the next one is loaded
     return EnsembleScores({query_id: combined([of[query_id] for of in found], combine) for query_id in run}, versions)
-
-
-def _load(name: str, max_length: int | None) -> CrossEncoder:
-    encoder = CrossEncoder.load(name, max_length=max_length)
-    # Without a head in the checkpoint, `load` draws one, and a student would learn from chance.
-    classes = encoder.model.config.architectures or []
-    if not any("SequenceClassification" in each for each in classes):
-        raise UsageError(
-            f"{name}: is a {', '.join(classes) or 'backbone'} without a scoring head, expected a cross-encoder; train "
-            "one with `limbeck train`"
-        )
-    return encoder
 
 
 def combined(scores: Sequence[NDArray[np.floating[Any]]], combine: str) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 MICRO_BATCH_TOKENS = 64
 
 
-def micro_batches(lengths: ArrayLike, token_budget: int) -> list[NDArray[np.intp]]:
+def micro_batches(lengths: ArrayLike, token_budget: int, pads: bool = True) -> list[NDArray[np.intp]]:
     """Cut sequences into micro-batches, longest first, each within the budget once padded to its longest.
 
     Of all cuts of the sequences in order of length, the one with the fewest tokens is taken, padding and
@@ -18,6 +18,7 @@ def micro_batches(lengths: ArrayLike, token_budget: int) -> list[NDArray[np.intp
     Args:
         lengths: [n] tokens of each sequence, whatever list or query it belongs to.
         token_budget: most tokens of one micro-batch, padding included. A sequence longer than it stands alone.
+        pads: whether sequences of unequal length may share one.
 
     Returns:
         Index arrays that partition range(n).
@@ -26,6 +27,8 @@ def micro_batches(lengths: ArrayLike, token_budget: int) -> list[NDArray[np.intp
     order = np.argsort(-lengths, kind="stable")
     longest = lengths[order].astype(np.int64)
     most = np.maximum(1, token_budget // np.maximum(1, longest))
+    if not pads:
+        most = np.minimum(most, np.searchsorted(-longest, -longest, side="right") - np.arange(len(order)))
     cost = np.zeros(len(order) + 1)  # of the sequences from each position on
     end = np.zeros(len(order), np.intp)  # of the micro-batch that begins at each position
     for start in range(len(order) - 1, -1, -1):

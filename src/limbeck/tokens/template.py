@@ -81,6 +81,30 @@ class PairTemplate:
         return np.repeat(np.asarray(self.token_types or (0,) * 5, dtype=np.int64), lengths)
 
 
+@dataclass(frozen=True)
+class Wording:
+    """What is done to a text before it is tokenised.
+
+    Attributes:
+        prompt: put before every query, as sentence-transformers does.
+        lower_case: whether texts are put in lower case.
+    """
+
+    prompt: str = ""
+    lower_case: bool = False
+
+    def query(self, text: str) -> str:
+        """A query as it is tokenised."""
+        return self.passage(self.prompt + text)
+
+    def passage(self, text: str) -> str:
+        """A passage as it is tokenised."""
+        return text.lower() if self.lower_case else text
+
+
+UNCHANGED = Wording()
+
+
 def _plain(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 

@@ -108,6 +108,7 @@ def load_student(plan: TrainingPlan, processes: Processes, sharded: bool) -> Cro
         compiled=plan.settings.compiled,
         processes=processes,
         sharded=sharded,
+        new_head=True,
     )
 
 
