@@ -75,7 +75,7 @@ def test_an_unknown_precision_is_refused(bert: Path) -> None:
 def test_a_new_head_depends_on_the_seed_alone(backbone: Path) -> None:
     def head(seed: int) -> torch.Tensor:
         torch.rand(3)
-        return CrossEncoder.load(backbone, seed=seed).model.classifier.weight
+        return CrossEncoder.load(backbone, new_head=True, seed=seed).model.classifier.weight
 
     assert torch.equal(head(1), head(1))
     assert not torch.equal(head(1), head(2))
@@ -83,7 +83,7 @@ def test_a_new_head_depends_on_the_seed_alone(backbone: Path) -> None:
 
 def test_loading_leaves_the_global_random_states_alone(backbone: Path) -> None:
     state, numpy_state, python_state = torch.random.get_rng_state(), np.random.get_state()[1], random.getstate()
-    CrossEncoder.load(backbone, seed=1)
+    CrossEncoder.load(backbone, new_head=True, seed=1)
     assert torch.equal(torch.random.get_rng_state(), state)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
     assert random.getstate() == python_state
@@ -92,17 +92,17 @@ def test_loading_leaves_the_global_random_states_alone(backbone: Path) -> None:
 def test_loading_seeds_no_accelerator(backbone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seeded: list[int] = []
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
-    CrossEncoder.load(backbone, seed=1)
+    CrossEncoder.load(backbone, new_head=True, seed=1)
     assert seeded == []
 
 
 def test_a_backbone_with_another_head_gets_a_new_one(bert: Path) -> None:
     BertForMaskedLM.from_pretrained(bert).save_pretrained(bert)
-    assert CrossEncoder.load(bert).model.classifier.out_features == 1
+    assert CrossEncoder.load(bert, new_head=True).model.classifier.out_features == 1
 
 
 def test_loading_says_nothing_on_the_terminal(backbone: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    CrossEncoder.load(backbone, layers=2).save(backbone.parent / "saved")
+    CrossEncoder.load(backbone, new_head=True, layers=2).save(backbone.parent / "saved")
     assert capfd.readouterr() == ("", "")
 
 

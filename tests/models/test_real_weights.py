@@ -22,7 +22,7 @@ def texts() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_scores_and_gradients_are_those_of_plain_transformers(packed: bool, texts: list[tuple[str, str]]) -> None:
-    encoder = CrossEncoder.load(MODEL, device="cpu", packed=packed, seed=1)
+    encoder = CrossEncoder.load(MODEL, new_head=True, device="cpu", packed=packed, seed=1)
     plain = AutoModelForSequenceClassification.from_pretrained(resolve(MODEL).path, num_labels=1).eval()
     plain.load_state_dict(encoder.model.state_dict())
     queries, query_rows = encoder._stored([query for query, _ in texts])

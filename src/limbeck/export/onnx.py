@@ -16,6 +16,7 @@ import torch
 from limbeck.core.errors import DataError, MissingError
 from limbeck.core.files import sync
 from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.models.modular import ModularModel
 from limbeck.models.sources import silence_transformers
 
 FP32, INT8 = "onnx/model.onnx", "onnx/model_quint8.onnx"
@@ -48,6 +49,10 @@ def write_onnx(folder: Path) -> None:
 
     (folder / FP32).parent.mkdir(exist_ok=True)
     encoder = CrossEncoder.load(folder, device="cpu")
+    if isinstance(encoder.model, ModularModel):
+        raise DataError(
+            f"{folder}: its head is kept as modules (modules.json), which is not written as ONNX; export without --onnx"
+        )
     large = 4 * encoder.parameters > SINGLE_FILE
     with silence_transformers(), _silent():
         # Not the encoder's own model, whose layers are rewritten for speed; eager attention is plain matrix products.

@@ -15,10 +15,11 @@ _TRANSFORMER_FILES = tuple(
 
 @dataclass(frozen=True)
 class Module:
-    """One of a checkpoint's modules: its class, in full where it is of another library, and the folder it is in."""
+    """One of a checkpoint's modules: its class, in full where of another library, its folder, and its full name."""
 
     kind: str
     path: str
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def read_modules(
     for module in modules:
         if module.kind not in known:
             raise UsageError(
-                f'{source.name}: modules.json names the module "{module.kind}", supported are {", ".join(known[:-1])} '
+                f'{source.name}: modules.json names the module "{module.name}", supported are {", ".join(known[:-1])} '
                 f"and {known[-1]}; without it the embeddings would be other ones, choose another model"
             )
     needed = [module for module in modules if module.kind not in further]
@@ -84,7 +85,7 @@ def list_modules(source: ModelSource) -> list[Module] | None:
         name = str(entry["type"])
         # Modules moved between versions: models.Pooling became sentence_transformer.modules.pooling.Pooling.
         kind = name.rpartition(".")[2] if name.startswith("sentence_transformers.") else name
-        modules.append(Module(kind, str(entry.get("path", f"{number}_{kind}" if number else ""))))
+        modules.append(Module(kind, str(entry.get("path", f"{number}_{kind}" if number else "")), name))
     return modules
 
 

@@ -92,7 +92,7 @@ def test_modules_of_another_library_are_refused(write_checkpoint):
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("modules.json", "{", "is not JSON"),
+        ("modules.json", "{", "not JSON"),
         ("modules.json", "{}", "not a list of modules"),
         ("1_Pooling/config.json", "[]", "expected a JSON object"),
         ("sentence_bert_config.json", '{"max_seq_length": "x"}', "max_seq_length is 'x'"),
