@@ -49,7 +49,7 @@ def test_scores_are_equal_in_limbeck_transformers_and_sentence_transformers(mode
 def test_the_cards_header_is_what_the_hub_reads(study: Path, tmp_path: Path) -> None:
     export(find_origin(str(study)), tmp_path / "my-model", STATED)
     data = ModelCard.load(tmp_path / "my-model" / "README.md").data
-    assert (data.license, data.language, data.library_name) == ("apache-2.0", ["en"], "transformers")
+    assert (data.license, data.language, data.library_name) == ("apache-2.0", ["en"], "sentence-transformers")
     assert (data.pipeline_tag, data.base_model, data.datasets) == ("text-ranking", "google/bert", ["msmarco-passage"])
     [result] = data.eval_results
     assert (result.dataset_name, result.metric_name, result.metric_value) == ("mini/test", "nDCG@10", 0.715)

@@ -14,6 +14,7 @@ from limbeck.export.names import dataset, public_name
 from limbeck.export.origin import Origin
 from limbeck.export.results import Result
 from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.report.formats import one_line
 from limbeck.study.run.run_record import read_invocations
 
 TERMS = {
@@ -70,9 +71,9 @@ def model_card(
     header = ModelCardData(
         language=list(stated.languages) or None,
         license=stated.license or UNKNOWN,
-        library_name="transformers",
+        library_name="sentence-transformers",
         pipeline_tag="text-ranking",
-        tags=["cross-encoder", "reranker", "limbeck", "sentence-transformers"],
+        tags=["cross-encoder", "reranker", "limbeck"],
         base_model=base,
         datasets=datasets or None,
         metrics=list(dict.fromkeys(result.measure.lower() for result in results)) or None,
@@ -124,7 +125,7 @@ def _in_words(**facts: Any) -> dict[str, Any]:
             return {key: plain(item) for key, item in value.items()}
         if isinstance(value, list):
             return [plain(item) for item in value]
-        return " ".join(unnamed(value).replace("|", "\\|").split()) if isinstance(value, str) else value
+        return one_line(unnamed(value)).replace("|", "\\|") if isinstance(value, str) else value
 
     return {name: plain(value) for name, value in facts.items()}
 

@@ -4,6 +4,7 @@ import csv
 import io
 from typing import Any
 
+from limbeck.core.text import csv_cell
 from limbeck.report.table import Entry, build_table, value_of
 from limbeck.study.analysis.results import StudyResults
 
@@ -27,18 +28,7 @@ COLUMNS = (
     "detectable",
     "mark",
 )
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-"""What begins a formula in Excel, LibreOffice and Google Sheets (OWASP, CSV injection)."""
 _MARKS = {"▲": "above", "▼": "below"}
-
-
-def as_text(value: object) -> object:
-    """A cell's value. Text that a spreadsheet would compute begins with an apostrophe, and is then shown as text.
-
-    >>> as_text('=HYPERLINK("http://x")'), as_text("BCE"), as_text(-0.5)
-    ('\'=HYPERLINK("http://x")', 'BCE', -0.5)
-    """
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def to_csv(results: StudyResults) -> str:
@@ -56,10 +46,10 @@ def to_csv(results: StudyResults) -> str:
         for (collection, measure), entry in row.entries.items():
             facts: dict[str, Any] = {
                 "kind": row.kind,
-                "backbone": as_text(row.backbone),
-                "recipe": as_text(row.recipe),
+                "backbone": csv_cell(row.backbone),
+                "recipe": csv_cell(row.recipe),
                 "terms": row.terms,
-                "collection": as_text(collection),
+                "collection": csv_cell(collection),
                 "measure": measure,
             }
             if row.kind != "recipe":

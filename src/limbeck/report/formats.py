@@ -1,28 +1,23 @@
 """How a number reads in every report: the same digits in the terminal, Markdown, LaTeX and HTML."""
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
 from limbeck.core.text import plural as plural
+from limbeck.core.text import printable
 
 ABSENT = "—"
 MINUS = "−"
 
 
 def one_line(text: object) -> str:
-    r"""Text in a line of its own: blanks and line breaks are one blank, other control characters show as escapes.
+    r"""Text in a line of its own: blanks and line breaks are one blank, control characters show as escapes.
 
-    >>> one_line("a\n b\x1b[31m"), one_line("right\u202eto left")
-    ('a b\\x1b[31m', 'right\\u202eto left')
+    >>> one_line("a\n b\x1b[31m")
+    'a b\\x1b[31m'
     """
-    joined = " ".join(str(text).split())
-    return "".join(
-        letter if unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Co") or letter in "\u200c\u200d"
-        else letter.encode("unicode_escape").decode()
-        for letter in joined
-    )  # fmt: skip
+    return printable(" ".join(str(text).split()))
 
 
 def number(value: float | None, digits: int = 3) -> str:

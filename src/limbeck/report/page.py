@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from limbeck.core.text import printable
 from limbeck.report import formats
 from limbeck.report.audit import audit_matrices, audit_sentences
 from limbeck.report.charts import Chart, cost, differences, heat_map, scaling
@@ -126,6 +127,7 @@ def _environment() -> Environment:
         loader=PackageLoader("limbeck.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -145,6 +147,11 @@ def _environment() -> Environment:
         environment.filters[function.__name__] = function
     environment.globals["signed_recipe"] = signed_recipe
     return environment
+
+
+def _shown(value: Any) -> Any:
+    """Text without control characters; what is markup already stays as it is."""
+    return printable(value) if type(value) is str else value
 
 
 def words(value: str | float | None) -> str:

@@ -4,8 +4,8 @@ import csv
 import io
 from collections.abc import Sequence
 
+from limbeck.core.text import csv_cell
 from limbeck.report import markdown
-from limbeck.report.csv import as_text
 from limbeck.report.formats import ABSENT, interval, number, signed
 from limbeck.report.latex import escape
 from limbeck.report.paper.published import STEPS, Beside
@@ -37,7 +37,7 @@ def beside_csv(pairs: Sequence[Beside], rehearsal: bool) -> str:
     for pair in pairs:
         ends = (None, None) if pair.half is None else (pair.difference - pair.half, pair.difference + pair.half)
         writer.writerow(
-            (*map(as_text, (pair.backbone, pair.recipe, pair.column.key)), pair.theirs.measure, pair.ours.mean,
+            (*map(csv_cell, (pair.backbone, pair.recipe, pair.column.key)), pair.theirs.measure, pair.ours.mean,
              pair.ours.std,
              len(pair.ours.values), pair.ours.planned, pair.theirs.value, pair.theirs.variance, pair.theirs.vintage,
              pair.theirs.lists, pair.theirs.first_stage, pair.difference, *ends, pair.steps, str(rehearsal).lower())
