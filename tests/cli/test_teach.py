@@ -171,7 +171,7 @@ def test_an_ensemble_teaches_and_keeps_its_members_scores(
     limbeck("teach", "ensemble", "--model", "two", *words, "--output", "f.parquet", "--scores", "e.scores")
     assert len(list((here / "e.scores").iterdir())) == 2
     assert read_lists("e.parquet") != read_lists("f.parquet")
-    assert "expected mean or standardised" in limbeck(*both, "--combine", "best", code=2).stderr
+    assert "is not one of 'mean', 'standardised'" in limbeck(*both, "--combine", "best", code=2).stderr
 
 
 @pytest.mark.parametrize(

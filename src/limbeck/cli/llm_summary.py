@@ -10,18 +10,9 @@ from limbeck.cli.teach_status import counts
 from limbeck.core.errors import DataError, MissingError, UsageError
 
 if TYPE_CHECKING:
-    from limbeck.teachers.llm import LLMSession, Outcome
+    from limbeck.teachers.llm import Outcome
 
 PARTLY_DONE = 7
-
-
-def session_facts(work: "LLMSession", outcome: "Outcome") -> str:
-    """How many calls were made, and what was wrong with answers."""
-    store = work.client.store
-    return (
-        f"{store.journal.path}: {store.made} calls made, {store.found} found here; defects of answers: "
-        f"{counts(outcome.defects) or 'none'}"
-    )
 
 
 def expect_some(outcome: "Outcome", some: bool, calls: Path, units: str = "queries") -> None:

@@ -2,18 +2,22 @@
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from limbeck.cli.llm_options import Asking, Attempts, asks
-from limbeck.cli.llm_summary import expect_some, report, session_facts
-from limbeck.cli.output import Json, print_json, warn
+from limbeck.cli.llm_options import Attempts, Calls, Parameter, further_parameters
+from limbeck.cli.llm_summary import expect_some, report
+from limbeck.cli.output import Json, errors, print_json, warn
+from limbeck.core.options import Options, with_options
+from limbeck.teachers.llm.settings import LLMSettings
 
 
-@asks(temperature=0.7)
+@with_options(llm=Options(declaration=LLMSettings, defaults={"temperature": 0.7}))
 def queries(
-    asking: Asking,
+    *,
+    llm: dict[str, Any],
+    parameter: Parameter = None,
     collection: Annotated[
         str, typer.Option(help="Its documents: a folder with a corpus, which needs no queries, or any collection.")
     ],
@@ -21,10 +25,13 @@ def queries(
     documents: Annotated[
         int | None, typer.Option(min=1, help="For so many of the documents, drawn by a hash of their ids; default all.")
     ] = None,
-    number: Annotated[int, typer.Option("--queries", min=1, help="For each document; several need a temperature.")] = 1,
+    number: Annotated[
+        int, typer.Option("--queries", min=1, help="Number of queries per document; several need a temperature.")
+    ] = 1,
     prompt: Annotated[str, typer.Option(help="doc2query or a template's .yaml file.")] = "doc2query",
-    passage_words: Annotated[int, typer.Option(min=1, help="Most words of a document.")] = 300,
+    passage_words: Annotated[int, typer.Option(min=1, help="Maximum number of words of a document.")] = 300,
     attempts: Attempts = 3,
+    calls: Calls = None,
     json: Json = False,
 ) -> None:
     """Have an LLM write queries for documents that have none. The same command again goes on.
@@ -34,25 +41,34 @@ def queries(
     """
     from limbeck.collections import load_documents
     from limbeck.collections.beir import check_own, write_collection
-    from limbeck.teachers.llm import QueryWriting, described, read_template, sample_documents, write_queries
+    from limbeck.teachers.llm import (
+        QueryWriting,
+        described,
+        read_template,
+        sample_documents,
+        session_facts,
+        write_queries,
+    )
 
-    settings = QueryWriting(read_template(prompt, "query"), number, passage_words, attempts)
+    settings = LLMSettings(**(llm | ({"parameters": further_parameters(parameter)} if parameter else {})))
+    writing = QueryWriting(read_template(prompt, "query"), number, passage_words, attempts)
     check_own(output)
     data = load_documents(collection)
     warn(data.warnings)
     docids = sample_documents(data, documents)
-    with asking.work(output) as work:
-        outcome = write_queries(work, data, docids, settings)
-        made = described(work, outcome, settings.describe(), "documents")
-        facts = session_facts(work, outcome)
-    expect_some(outcome, bool(outcome.queries), asking.store(output), "documents")
+    kept = calls or output.with_suffix(".calls.jsonl")
+    with settings.session(kept, errors(), lambda text: warn([text])) as session:
+        outcome = write_queries(session, data, docids, writing)
+        made = described(session, outcome, writing.describe(), "documents")
+        facts = session_facts(session, outcome)
+    expect_some(outcome, bool(outcome.queries), kept, "documents")
     texts: dict[str, str] = {}  # text → id: one that is written for several documents is one query
     qrels: dict[str, dict[str, int]] = defaultdict(dict)
     for docid, found in outcome.queries.items():
         for place, text in enumerate(found, 1):
             qrels[texts.setdefault(text, f"{docid}~q{place}")][docid] = 1
     of = {query_id: text for text, query_id in texts.items()}
-    made = {"documents_of": data.name, "teacher": asking.model, **made}
+    made = {"documents_of": data.name, "teacher": settings.model, **made}
     write_collection(output, data.documents, of, qrels, made)
     shared = sum(len(judged) > 1 for judged in qrels.values())
     if json:

@@ -11,6 +11,7 @@ from limbeck.lists.from_teacher import (
     lists_from_orders,
     lists_from_scored_run,
     lists_from_scores,
+    lists_from_signals,
     run_in_order,
 )
 from limbeck.lists.leaks import (
@@ -62,6 +63,7 @@ __all__ = [
     "lists_from_run",
     "lists_from_scored_run",
     "lists_from_scores",
+    "lists_from_signals",
     "mine",
     "mix",
     "open_lists",

@@ -111,6 +111,22 @@ def lists_from_grades(
     return Lists(kept.query_ids, judged, labels=labels, metadata=metadata)
 
 
+def lists_from_signals(
+    gives: str, candidates: Lists, signals: Mapping[str, np.ndarray], teacher: str, details: Mapping[str, str]
+) -> Lists:
+    """The candidates with what a teacher `gives`: query id → scores, values of an order, or grades, -1 for none."""
+    if gives == "scores":
+        return lists_from_scores(candidates, signals, teacher, details)
+    if gives == "order":
+        return lists_from_orders(candidates, signals, teacher, details)
+    grades = {
+        query_id: {docid: int(grade) for docid, grade in zip(docids, signals[query_id], strict=True) if grade >= 0}
+        for query_id, docids in zip(candidates.query_ids, candidates.passage_ids, strict=True)
+        if query_id in signals
+    }
+    return lists_from_grades(candidates, grades, teacher, details)
+
+
 def _rows(lists: Lists, rows: Sequence[int], what: str, teacher: str) -> Lists:
     """The lists at these places."""
     if not rows:

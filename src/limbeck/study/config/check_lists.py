@@ -12,6 +12,8 @@ from limbeck.study.config.known_downloads import published_file
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import ListSource, StudyConfig
 from limbeck.study.config.schema_errors import attempt, unknown
+from limbeck.teachers.kinds import SIGNALS as SIGNALS_OF_KIND
+from limbeck.teachers.kinds import teacher_kinds
 
 LIST_FORMATS = ("limbeck", *format_names())
 
@@ -73,7 +75,8 @@ def provided(name: str, sources: Sources) -> frozenset[str] | None:
         signals |= {"teacher_order"} if source.signal == "order" else {"teacher_scores", "teacher_order"}
     if source.teacher:
         teacher = sources.config.teachers.get(source.teacher)
-        signals |= {"teacher_order"} if teacher and teacher.llm else {"teacher_scores", "teacher_order"}
+        if teacher and len(teacher.kinds) == 1:
+            signals |= SIGNALS_OF_KIND[teacher_kinds()[teacher.kinds[0]].gives]
     return frozenset(signals)
 
 

@@ -9,8 +9,9 @@ from limbeck.core.errors import LimbeckError, nearest
 from limbeck.core.yaml_file import Key, Problem
 from limbeck.study.config.backbones import known_backbones
 from limbeck.study.config.resolver import Sources
-from limbeck.study.config.schema import TEACHER_KEYS, Backbone, StudyConfig, Teacher
+from limbeck.study.config.schema import Backbone, StudyConfig, Teacher, keys_of
 from limbeck.study.config.schema_errors import attempt, unknown
+from limbeck.teachers.kinds import teacher_kinds
 
 
 def check_teacher(name: str, teacher: Teacher, sources: Sources) -> Iterator[Problem]:
@@ -18,16 +19,22 @@ def check_teacher(name: str, teacher: Teacher, sources: Sources) -> Iterator[Pro
     key: Key = ("teachers", name)
     kinds = teacher.kinds
     if len(kinds) != 1:
-        yield Problem(key, f"is {' and '.join(kinds) or 'nothing'}; expected one of {', '.join(TEACHER_KEYS)}")
+        yield Problem(key, f"is {' and '.join(kinds) or 'nothing'}; expected one of {', '.join(teacher_kinds())}")
         return
-    for kind, keys in TEACHER_KEYS.items():
-        for extra in sorted(keys & teacher.model_fields_set if kind != kinds[0] else ()):
-            yield Problem((*key, extra), f"goes with {kind}, and this teacher is {kinds[0]}. Leave it out")
-    if len(set(teacher.ensemble)) < len(teacher.ensemble):
-        yield Problem((*key, "ensemble"), "names a cross-encoder twice; expected each once")
-    if teacher.llm:
-        yield from attempt(key, sources.listwise, name)
-        yield from attempt(key, sources.service, name)
+    own = keys_of(teacher_kinds()[kinds[0]])
+    for extra in sorted(teacher.model_fields_set - own - set(kinds)):
+        others = [kind for kind, declared in teacher_kinds().items() if extra in keys_of(declared)]
+        if others:
+            yield Problem(
+                (*key, extra), f"goes with {' and '.join(others)}, and this teacher is {kinds[0]}. Leave it out"
+            )
+    try:
+        _ = teacher.declared
+    except LimbeckError as error:
+        yield Problem((*key, kinds[0]), str(error))
+        return
+    if all(sources.is_found(model) for model in teacher.models):
+        yield from attempt(key, teacher.declared.describe, sources)
 
 
 def check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Iterator[Problem]:
@@ -41,10 +48,11 @@ def check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Ite
             key = ("first_stages", name, "splade" if stage.splade else "dense")
             yield from _check(key, "model", stage.encoder.model, stage.encoder.sha256, sources)
     for name, teacher in config.teachers.items():
-        yield from check_teacher(name, teacher, sources)
-        for model in teacher.models:
-            field = "biencoder" if teacher.biencoder else "ensemble" if teacher.ensemble else "llm"
-            yield from _check(("teachers", name), field, model, teacher.sha256, sources)
+        faults = list(check_teacher(name, teacher, sources))
+        yield from faults
+        if len(teacher.kinds) == 1 and not any(fault.key[-1] == teacher.kinds[0] for fault in faults):
+            for model in teacher.models:
+                yield from _check(("teachers", name), teacher.kinds[0], model, teacher.sha256, sources)
     for name, backbone in config.backbones.items():
         key = ("backbones", name)
         if not backbone.model:

@@ -12,13 +12,12 @@ from limbeck.collections import Collection, load_collection
 from limbeck.collections.beir import is_collection_folder
 from limbeck.collections.load import without_suffixes
 from limbeck.collections.merge import merge
-from limbeck.core.errors import UsageError
+from limbeck.core.errors import LimbeckError, UsageError
 from limbeck.lists import Conversion, Sample, find_format
 from limbeck.models.sources import ModelSource, resolve
 from limbeck.retrieval import BM25, Dense, Splade
 from limbeck.runs import Fusion
 from limbeck.study.config.schema import BM25Parameters, FirstStage, StudyConfig
-from limbeck.teachers.llm import Cap, Listwise, Service, read_template
 
 BM25_NAME = "bm25"
 DEPTH = 100
@@ -73,6 +72,13 @@ class Sources:
             local = not name.startswith("package:") and (self.file(name).is_dir() or name.startswith((".", "/", "~")))
             self._models[name] = resolve(os.path.normpath(self.file(name)) if local else name)
         return self._models[name]
+
+    def is_found(self, name: str) -> bool:
+        """Whether a model is at hand, or of the Hub."""
+        try:
+            return bool(self.model(name))
+        except LimbeckError:
+            return False
 
     def model_name(self, name: str) -> str:
         """A model's name, with its folder made absolute if it is one."""
@@ -193,41 +199,12 @@ class Sources:
 
     def teacher(self, name: str) -> dict[str, Any]:
         """What decides a teacher's signals."""
-        teacher = self.config.teachers[name]
-        if teacher.biencoder:
-            return {"weights": self.weights(teacher.biencoder), "scale": teacher.scale}
-        if teacher.ensemble:
-            weights = [self.weights(model) for model in teacher.ensemble]
-            return {"ensemble": weights, "combine": teacher.combine, "max_length": teacher.max_length}
-        # Where an endpoint is says nothing of what answers there; the user's word for that is its revision.
-        llm = self.weights(teacher.llm) if teacher.llm in teacher.models else teacher.llm
-        asked = {"parameters": dict(self.service(name).parameters), "settings": self.listwise(name).describe()}
-        return {"llm": llm, "revision": teacher.revision, **asked}
-
-    def listwise(self, name: str) -> Listwise:
-        """How an LLM teacher is shown passages. Raises UsageError or MissingError for what cannot be."""
-        of = self.config.teachers[name]
-        own = of.prompt.endswith((".yaml", ".yml"))
-        template = read_template(str(self.file(of.prompt)) if own else of.prompt, "listwise")
-        return Listwise(
-            replace(template, name=of.prompt), of.window, of.step, of.passes, of.orders, False, of.seed,
-            of.passage_words, of.attempts,
-        )  # fmt: skip
-
-    def service(self, name: str) -> Service:
-        """What an LLM teacher is reached by. Raises what `Service` raises."""
-        of = self.config.teachers[name]
-        sampling = {"temperature": of.temperature, "top_p": of.top_p, "max_tokens": of.max_tokens, "seed": of.seed}
-        model = self.model_name(of.llm) if of.llm in of.models else of.llm
-        return Service(
-            model, of.endpoint, sampling | of.parameters, of.revision, of.key_variable, of.concurrency,
-            cap=Cap(of.budget_tokens),
-        )  # fmt: skip
+        return self.config.teachers[name].declared.describe(self)
 
     @property
     def scoring_teachers(self) -> list[str]:
         """The teachers that are measured on the test collections: an LLM would have to be paid for that."""
-        return [name for name, teacher in self.config.teachers.items() if not teacher.llm]
+        return [name for name, teacher in self.config.teachers.items() if teacher.declared.gives == "scores"]
 
     def conversion(self, name: str) -> Conversion:
         """What is made of a list source's published file. Raises UsageError for what cannot be."""

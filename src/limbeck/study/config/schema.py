@@ -1,13 +1,17 @@
 """The study file's sections, keys and types. What refers to what is checked in `checks`."""
 
-from typing import Annotated, Any, Literal
+import dataclasses
+from dataclasses import MISSING
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, create_model
 
 from limbeck.collections import expand_suites
 from limbeck.core.options import Declared
 from limbeck.core.schema import Section
 from limbeck.study.config.backbones import with_known
+from limbeck.teachers.kinds import Teacher as DeclaredTeacher
+from limbeck.teachers.kinds import teacher_kinds
 from limbeck.training.config import Settings
 
 
@@ -78,63 +82,55 @@ class FirstStage(Section):
         return self.splade or self.dense
 
 
-class Teacher(Section):
-    """One kind of teacher.
+class TeacherSection(Section):
+    """One kind of teacher: its kind's name, which names what teaches, and what that kind declares."""
 
-    biencoder  its cosines times `scale` are teacher scores
-    ensemble   cross-encoders, whose mean scores are teacher scores; `combine` and `max_length` as of `teach ensemble`
-    llm        orders windows of passages, as of `teach llm`: at `endpoint`, with the key that the environment variable
-               `key_variable` holds, or without one in process. `parameters` are further ones to send.
-    """
-
-    biencoder: str = ""
-    scale: Rate = 1.0
     sha256: str | None = None
-
-    ensemble: list[str] = Field(default_factory=list)
-    combine: Literal["mean", "standardised"] = "mean"
-    max_length: Count | None = None
-
-    llm: str = ""
-    endpoint: str | None = None
-    prompt: str = "rank_zephyr"
-    window: Count = 20
-    step: Count = 10
-    passes: Count = 1
-    orders: Count = 1
-    passage_words: Count = 300
-    attempts: Count = 3
-    temperature: Amount = 0.0
-    top_p: Amount = 1.0
-    max_tokens: Count = 256
-    seed: int = 1
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    revision: str = ""
-    key_variable: str = "LIMBECK_API_KEY"
-    concurrency: Count = 4
-    budget_tokens: Count | None = None
 
     @property
     def kinds(self) -> list[str]:
         """The kinds that it names; one, in a study that is right."""
-        return [kind for kind in TEACHER_KEYS if getattr(self, kind)]
+        return [kind for kind in teacher_kinds() if getattr(self, kind)]
 
     @property
-    def models(self) -> list[str]:
+    def declared(self) -> DeclaredTeacher:
+        """The teacher. UsageError for what its kind refuses."""
+        kind = teacher_kinds()[self.kinds[0]]
+        values = {name: getattr(self, name) for name in (self.model_fields_set & keys_of(kind)) - {"sha256"}}
+        return kind(**{"model": getattr(self, self.kinds[0]), **values})
+
+    @property
+    def models(self) -> tuple[str, ...]:
         """The models that are loaded in this process."""
-        in_process = [self.llm] if self.llm and self.endpoint is None and not self.llm.endswith(".gguf") else []
-        return [*([self.biencoder] if self.biencoder else []), *self.ensemble, *in_process]
+        return self.declared.models
 
 
-TEACHER_KEYS: dict[str, frozenset[str]] = {
-    "biencoder": frozenset({"scale", "sha256"}),
-    "ensemble": frozenset({"combine", "max_length"}),
-    "llm": frozenset(
-        {"endpoint", "prompt", "window", "step", "passes", "orders", "passage_words", "attempts", "temperature",
-         "top_p", "max_tokens", "seed", "parameters", "revision", "key_variable", "concurrency", "budget_tokens"}
-    ),
-}  # fmt: skip
-"""The keys that go with each kind of teacher."""
+def keys_of(kind: type[DeclaredTeacher]) -> frozenset[str]:
+    """The keys that go with a kind of teacher, beside its name."""
+    found = {field.name for field in dataclasses.fields(kind)} - {"model"}  # type: ignore[arg-type]
+    # Weights of one model, which are local.
+    return frozenset(found | ({"sha256"} if kind.keeps == "embeddings" else set()))
+
+
+def teacher_section() -> type[TeacherSection]:
+    """The section of all kinds of teachers that there are."""
+    fields: dict[str, Any] = {}
+    for name, kind in teacher_kinds().items():
+        hints = get_type_hints(kind, include_extras=True)
+        for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+            if field.name == "model":
+                several = get_origin(get_args(hints["model"])[0]) is tuple
+                fields[name] = (list[str], Field(default_factory=list)) if several else (str, "")
+            elif field.name not in fields:
+                factory = field.default_factory
+                fields[field.name] = (hints[field.name], field.default if factory is MISSING else factory())
+    return create_model("Teacher", __base__=TeacherSection, **fields)
+
+
+if TYPE_CHECKING:
+    Teacher = TeacherSection
+else:
+    Teacher = teacher_section()
 
 
 def _expanded(value: Any) -> Any:

@@ -16,7 +16,7 @@ from limbeck.study.plan.architecture import Architecture, architecture_of
 from limbeck.study.rehearsal.collections import write_collection
 from limbeck.study.rehearsal.lists import write_published
 from limbeck.study.rehearsal.models import DENSE, SPLADE, write_model
-from limbeck.study.rehearsal.shrink import collections_of, files_of, judges_of, miniature, plain, signals_of
+from limbeck.study.rehearsal.shrink import collections_of, files_of, miniature, plain, signals_of, stand_ins
 
 FORMAT = 2
 """Raised when an older version would have made other material of the same study."""
@@ -76,9 +76,9 @@ def _write_models(config: StudyConfig, architectures: dict[str, Architecture], f
         if stage.dense:
             models.append((DENSE, "AutoModel", stage.dense.model))
     for teacher in config.teachers.values():
-        if teacher.biencoder:
-            models.append((DENSE, "AutoModel", teacher.biencoder))
-        models += [(DENSE, "AutoModelForSequenceClassification", model) for model in judges_of(teacher)]
+        kind, named = stand_ins(teacher)
+        head = "AutoModel" if kind == "biencoder" else "AutoModelForSequenceClassification"
+        models += [(DENSE, head, model) for model in named]
     for architecture, head, model in models:
         if not (folder / plain(model)).exists():
             write_model(architecture, head, model, folder / plain(model))

@@ -10,6 +10,7 @@ from limbeck.objectives import parse
 from limbeck.study.config.schema import FirstStage, StudyConfig, Teacher
 from limbeck.study.config.study import Study
 from limbeck.study.rehearsal.models import LAYERS
+from limbeck.teachers.kinds import AsGiven
 
 STEPS = 4
 EVERY = 2  # steps from one validation, and from one checkpoint, to the next
@@ -82,7 +83,14 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
     for name, stage in values.get("first_stages", {}).items():
         _reduce_first_stage(stage, config.first_stages[name], small)
     if config.teachers:
-        values["teachers"] = {name: _small_teacher(teacher) for name, teacher in config.teachers.items()}
+        graders = {name for name, teacher in config.teachers.items() if teacher.declared.gives == "grades"}
+        values["teachers"] = {
+            name: _small_teacher(teacher) for name, teacher in config.teachers.items() if name not in graders
+        }
+        for source in values["lists"].values():
+            if source.get("teacher") in graders:  # generated collections have judgments for its grades
+                source["labels"] = "qrels"
+                del source["teacher"]
     for backbone in values["backbones"].values():
         _reduce_backbone(backbone)
     for name, source in values["lists"].items():
@@ -109,15 +117,21 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
     return values
 
 
-def judges_of(teacher: Teacher) -> list[str]:
-    """The cross-encoders of a teacher in a rehearsal: an ensemble's, or one in the place of an LLM."""
-    return teacher.ensemble or ([teacher.llm] if teacher.llm else [])
+def stand_ins(teacher: Teacher) -> tuple[str, list[str]]:
+    """A teacher's kind in a rehearsal, and its models: a bi-encoder, or cross-encoders in the place of any other."""
+    declared = teacher.declared
+    if declared.keeps == "embeddings":
+        return "biencoder", list(declared.models)
+    named = getattr(teacher, teacher.kinds[0])
+    return "ensemble", [named] if isinstance(named, str) else list(named)
 
 
 def _small_teacher(teacher: Teacher) -> dict[str, Any]:
-    if teacher.biencoder:
-        return {"biencoder": plain(teacher.biencoder), "scale": teacher.scale}
-    return {"ensemble": [plain(model) for model in judges_of(teacher)], "combine": teacher.combine}
+    kind, models = stand_ins(teacher)
+    if kind == "biencoder":
+        return {"biencoder": plain(models[0]), "scale": teacher.declared.describe(AsGiven())["scale"]}
+    combine = getattr(teacher.declared, "combine", "mean")
+    return {"ensemble": [plain(model) for model in models], "combine": combine}
 
 
 def _reduce_first_stage(stage: dict[str, Any], given: FirstStage, small: Mapping[tuple[str, str], str]) -> None:
@@ -165,7 +179,11 @@ def unproved(study: Study) -> Iterator[str]:
     models += [stage.encoder.model for stage in config.first_stages.values() if stage.encoder]
     models += [model for teacher in config.teachers.values() for model in teacher.models]
     hub = [model for model in dict.fromkeys(models) if study.sources.model(model).kind == "hub"]
-    llms = [teacher.llm for teacher in config.teachers.values() if teacher.llm]
+    llms = [
+        getattr(teacher, teacher.kinds[0])
+        for teacher in config.teachers.values()
+        if teacher.kinds[0] not in ("biencoder", "ensemble")
+    ]
     if llms:
         yield f"that LLMs answer, in the form asked for, and at what cost: {', '.join(llms)} (cross-encoders stood in)"
     if hub:

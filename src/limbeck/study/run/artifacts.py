@@ -4,13 +4,11 @@ import gzip
 import json
 import math
 import zlib
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from limbeck.core.errors import DataError
@@ -21,9 +19,8 @@ from limbeck.lists import (
     Lists,
     concatenate,
     convert,
-    lists_from_orders,
     lists_from_run,
-    lists_from_scores,
+    lists_from_signals,
     read_lists,
     run_in_order,
     write_lists,
@@ -32,7 +29,7 @@ from limbeck.runs import Run, rank, read_run, write_run
 from limbeck.study.config.resolver import BM25_NAME, DEPTH, Sources
 from limbeck.study.config.schema import ListSource
 from limbeck.study.run.store import Store
-from limbeck.study.run.teachers import teacher_orders, teacher_scores
+from limbeck.study.run.teachers import teach
 
 FORMAT = 1
 
@@ -65,7 +62,7 @@ def taught_keys(sources: Sources, name: str, collection: str) -> list[str]:
     """
     source = sources.config.lists[name]
     shards = 1
-    if not source.path and not sources.config.teachers[source.teacher or ""].llm:
+    if not source.path and sources.config.teachers[source.teacher or ""].declared.keeps != "calls":
         pairs = len(sources.collection(collection).query_ids) * (sources.depth(name) or DEPTH)
         shards = max(1, math.ceil(pairs / PAIRS_OF_SHARD))
     described = [lists_key(sources, name), sources.collection(collection).fingerprint]
@@ -102,7 +99,7 @@ class Materials:
         loaded = self.sources.collection(collection)
         wanted = {query_id: run[query_id] for query_id in loaded.query_ids if query_id in run}
         candidates = Run(run.name, wanted, run.tag)
-        scores = teacher_scores(self.sources, self.store, name, loaded, candidates, self.console).scores
+        scores = teach(self.sources, self.store, name, loaded, candidates, self.console).signals
         return Run(name, {query_id: rank(candidates[query_id].docids, found) for query_id, found in scores.items()})
 
     def lists(self, name: str) -> Lists:
@@ -152,8 +149,8 @@ class Materials:
                 self.teach(name, collection, shard)
             taught = _read_taught(self.store.taught(key))
             signals |= {query_id: np.array(values) for query_id, values in taught["signals"].items()}
-        make = lists_from_orders if self.sources.config.teachers[source.teacher].llm else lists_from_scores
-        return make(lists, signals, taught["teacher"], taught["details"])
+        gives = self.sources.config.teachers[source.teacher].declared.gives
+        return lists_from_signals(gives, lists, signals, taught["teacher"], taught["details"])
 
     def teach(self, name: str, collection: str, shard: int) -> Path:
         """Have a list source's teacher score or order its shard of one collection's lists, the positives added to them
@@ -164,14 +161,9 @@ class Materials:
         candidates = run_in_order(self._untaught(name, collection, path.with_suffix(".parquet")), "candidates")
         mine = {query_id: candidates[query_id] for query_id in list(candidates)[shard :: len(keys)]}
         wanted, teacher = replace(candidates, rankings=mine), source.teacher or ""
-        signals: Mapping[str, NDArray[Any]]
-        if self.sources.config.teachers[teacher].llm:
-            ordered = teacher_orders(self.sources, self.store, teacher, loaded, wanted, self.console)
-            signals, by, details = ordered.orders, ordered.name, ordered.details
-        else:
-            scored = teacher_scores(self.sources, self.store, teacher, loaded, wanted, self.console)
-            signals, by, details = scored.scores, scored.name, scored.details
-        found = {"teacher": by, "details": details, "signals": {one: each.tolist() for one, each in signals.items()}}
+        given = teach(self.sources, self.store, teacher, loaded, wanted, self.console)
+        signals = {query_id: values.tolist() for query_id, values in given.signals.items()}
+        found = {"teacher": given.teacher, "details": given.details, "signals": signals}
         with atomic_write(path) as stream:
             stream.write(json.dumps(found, ensure_ascii=False).encode())
         return path

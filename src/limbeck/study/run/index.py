@@ -95,9 +95,8 @@ def first_stage_key(study: Study, collection: str) -> str:
 
 def teacher_key(study: Study, teacher: str, collection: str) -> str:
     """What a teacher's evaluation is kept under."""
-    biencoder = study.config.teachers[teacher].biencoder
-    # No scale changes the ranking of a bi-encoder.
-    ranker = {"biencoder": study.sources.weights(biencoder)} if biencoder else study.sources.teacher(teacher)
+    # No scale changes a ranking.
+    ranker = {key: value for key, value in study.sources.teacher(teacher).items() if key != "scale"}
     return key_of(evaluation_description(study.sources, collection, ranker=ranker))
 
 

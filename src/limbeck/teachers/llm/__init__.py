@@ -1,19 +1,32 @@
 """LLMs as teachers: listwise orders, graded judgments, pointwise scores, and queries for documents."""
 
-from limbeck.teachers.llm.address import Address
-from limbeck.teachers.llm.budget import Budget, BudgetSpent, Cap, Prices
-from limbeck.teachers.llm.cache import CallStore
-from limbeck.teachers.llm.client import LLMClient
-from limbeck.teachers.llm.endpoint import Endpoint
-from limbeck.teachers.llm.engine import Answer, Call, CallFailed, Engine, Stopped, Usage
-from limbeck.teachers.llm.in_process import InProcess, LanguageModel
-from limbeck.teachers.llm.judge import Judging
-from limbeck.teachers.llm.pointwise import Pointwise
-from limbeck.teachers.llm.prompts import Template, known_templates, read_template
-from limbeck.teachers.llm.query_generation import Queries, QueryWriting, sample_documents, write_queries
-from limbeck.teachers.llm.rerank import Listwise
-from limbeck.teachers.llm.session import Grades, LLMSession, Orders, Outcome, Reranker, Service, described
-from limbeck.teachers.llm.status import JobStatus, Spent, StoreStatus, read_spent, read_status
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from limbeck.teachers.llm.address import Address
+    from limbeck.teachers.llm.budget import Budget, BudgetSpent, Cap, Prices
+    from limbeck.teachers.llm.cache import CallStore
+    from limbeck.teachers.llm.client import LLMClient
+    from limbeck.teachers.llm.endpoint import Endpoint
+    from limbeck.teachers.llm.engine import Answer, Call, CallFailed, Engine, Stopped, Usage
+    from limbeck.teachers.llm.in_process import InProcess, LanguageModel
+    from limbeck.teachers.llm.judge import Judging
+    from limbeck.teachers.llm.pointwise import Pointwise
+    from limbeck.teachers.llm.prompts import Template, known_templates, read_template
+    from limbeck.teachers.llm.query_generation import Queries, QueryWriting, sample_documents, write_queries
+    from limbeck.teachers.llm.rerank import Listwise
+    from limbeck.teachers.llm.session import (
+        Grades,
+        LLMSession,
+        Orders,
+        Outcome,
+        Reranker,
+        Service,
+        described,
+        session_facts,
+    )
+    from limbeck.teachers.llm.status import JobStatus, Spent, StoreStatus, read_spent, read_status
 
 __all__ = [
     "Address",
@@ -53,5 +66,31 @@ __all__ = [
     "read_status",
     "read_template",
     "sample_documents",
+    "session_facts",
     "write_queries",
 ]
+
+_ROOMS = {
+    "address": ("Address",),
+    "budget": ("Budget", "BudgetSpent", "Cap", "Prices"),
+    "cache": ("CallStore",),
+    "client": ("LLMClient",),
+    "endpoint": ("Endpoint",),
+    "engine": ("Answer", "Call", "CallFailed", "Engine", "Stopped", "Usage"),
+    "in_process": ("InProcess", "LanguageModel"),
+    "judge": ("Judging",),
+    "pointwise": ("Pointwise",),
+    "prompts": ("Template", "known_templates", "read_template"),
+    "query_generation": ("Queries", "QueryWriting", "sample_documents", "write_queries"),
+    "rerank": ("Listwise",),
+    "session": ("Grades", "LLMSession", "Orders", "Outcome", "Reranker", "Service", "described", "session_facts"),
+    "status": ("JobStatus", "Spent", "StoreStatus", "read_spent", "read_status"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # torch, and the HTTP client, which what is only declared does not need.
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

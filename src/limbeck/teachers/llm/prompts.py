@@ -2,8 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -189,6 +189,12 @@ def read_template(name: str, kind: Kind | None = None) -> Template:
             f"{name}: is a {template.kind} template, expected a {kind} one: {', '.join(known_templates(kind))}"
         )
     return template
+
+
+def template_of(name: str, kind: Kind, file: Callable[[str], Path]) -> Template:
+    """A template by its name, or from a YAML file where `file` finds it; it keeps the name that was given."""
+    own = name.endswith((".yaml", ".yml"))
+    return replace(read_template(str(file(name)) if own else name, kind), name=name)
 
 
 def _folder() -> Any:

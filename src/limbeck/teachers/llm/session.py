@@ -210,6 +210,16 @@ def described(
     }
 
 
+def session_facts(session: LLMSession, outcome: Outcome) -> str:
+    """How many calls were made, and what was wrong with answers, in a sentence."""
+    store = session.client.store
+    defects = ", ".join(f"{count} {name}" for name, count in sorted(outcome.defects.items()))
+    return (
+        f"{store.journal.path}: {store.made} calls made, {store.found} found here; defects of answers: "
+        f"{defects or 'none'}"
+    )
+
+
 def in_order(found: Mapping[str, Value], units: Sequence[str]) -> dict[str, Value]:
     """The same in the units' order, whichever call was answered first."""
     return {unit: found[unit] for unit in units if unit in found}

@@ -1,0 +1,102 @@
+"""What a user sets of an LLM that is asked: declared once, for options of verbs and keys of a study."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge, Le
+
+from limbeck.core.options import Amount, Count, Doc, check_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rich.console import Console
+
+    from limbeck.teachers.llm.session import LLMSession, Service
+
+
+@dataclass(frozen=True, kw_only=True)
+class LLMSettings:
+    """An LLM at an endpoint, or in this process; how it samples, and what its answers may cost.
+
+    `parameters` are further ones to send, as JSON holds them; None leaves one out.
+
+    UsageError for what cannot be; nothing is asked.
+    """
+
+    model: Annotated[
+        str, Doc("Name at the endpoint; without one: folder, Hub id, package:NAME/PATH or a GGUF file.")
+    ]  # fmt: skip
+    endpoint: Annotated[
+        str | None,
+        Doc(
+            "OpenAI-compatible address, such as http://127.0.0.1:8000/v1: queries and passages are sent there. "
+            "Without it the model runs in this process."
+        ),
+    ] = None
+    temperature: Annotated[Amount, Doc("Sampling temperature (0 = greedy).")] = 0.0
+    top_p: Annotated[float, Ge(0), Le(1), Doc("Nucleus sampling: smallest set of tokens with this probability.")] = 1.0
+    max_tokens: Annotated[Count, Doc("Maximum number of tokens of an answer.")] = 64
+    seed: Annotated[int, Doc("Seed of sampling and of shuffles.")] = 1
+    parameters: dict[str, Any] = field(default_factory=dict)
+    revision: Annotated[str, Doc("Your name for the version behind the endpoint; part of what is recorded.")] = ""
+    key_variable: Annotated[str, Doc("Environment variable with the endpoint's key.")] = "LIMBECK_API_KEY"
+    concurrency: Annotated[Count, Doc("Concurrent requests to an endpoint.")] = 4
+    timeout: Annotated[
+        float, Ge(0.1), Doc("Seconds without a byte until a request is sent again; five times as many for all of it.")
+    ] = 120.0
+    retries: Annotated[int, Ge(0), Doc("Maximum number of retries of a request, with exponential back-off.")] = 5
+    budget_tokens: Annotated[Count | None, Doc("Maximum number of tokens of all kept calls together.")] = None
+    budget_money: Annotated[Amount | None, Doc("Maximum cost of all kept calls together; needs prices.")] = None
+    price_in: Annotated[Amount, Doc("Price per 1M input tokens.")] = 0.0
+    price_out: Annotated[Amount, Doc("Price per 1M output tokens.")] = 0.0
+    precision: Annotated[Literal["fp32", "bf16"], Doc("Number format of matrix products, in process.")] = "fp32"
+
+    def __post_init__(self) -> None:
+        from limbeck.teachers.llm.address import check_parameters
+
+        check_settings(self)
+        check_parameters(self.parameters)
+        _ = self.service()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The model, if it is loaded in this process from a checkpoint."""
+        return (self.model,) if self.endpoint is None and not self.model.endswith(".gguf") else ()
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """Every sampling parameter."""
+        own = {name: getattr(self, name) for name in ("temperature", "top_p", "max_tokens", "seed")}
+        return own | self.parameters
+
+    def service(self, name: str | None = None) -> "Service":
+        """The LLM that these settings name, as `name` where it is to be loaded."""
+        from limbeck.teachers.llm.budget import Cap, Prices
+        from limbeck.teachers.llm.session import Service
+
+        return Service(
+            name or self.model,
+            self.endpoint,
+            self.sampling,
+            self.revision,
+            self.key_variable,
+            self.concurrency,
+            self.timeout,
+            self.retries,
+            self.precision,
+            Cap(self.budget_tokens, self.budget_money, Prices(self.price_in, self.price_out)),
+        )
+
+    def session(
+        self, calls: Path, console: "Console | None", warn: "Callable[[str], None]", name: str | None = None
+    ) -> AbstractContextManager["LLMSession"]:
+        """The engine, with its store of calls open."""
+        return self.service(name).work(calls, console, warn)
+
+    def described(self, weights: "Callable[[str], str]", settings: "Mapping[str, Any]") -> dict[str, Any]:
+        """What decides its answers. Where an endpoint is says nothing of what answers there: its revision does."""
+        llm = weights(self.model) if self.models else self.model
+        return {"llm": llm, "revision": self.revision, "parameters": self.sampling, "settings": dict(settings)}
