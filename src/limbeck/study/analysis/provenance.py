@@ -71,7 +71,9 @@ def _shared(store: Store, index: dict[str, Any]) -> Iterator[Path]:
     """The study file, and what all cells share."""
     yield from (store.study, store.index)
     for folder in ("runs", "lists"):
-        yield from sorted((store.folder / "shared" / folder).glob("*"))
+        # What is hidden was being made when its process was killed.
+        found = (store.folder / "shared" / folder).glob("[!.]*")
+        yield from sorted(path for path in found if path.is_file())
     for ranker in (index["first_stage"], *index["teachers"]):
         for key in ranker["evaluations"].values():
             yield from _evaluation(store, None, key)

@@ -187,7 +187,7 @@ def status(output: str | Path) -> dict[str, Any]:
         "cells": cells,
         "node_counts": {state.value: count for state, count in Counter(s.state for s in states.values()).items()},
         "nodes": shown,
-        "hours_left": None if None in left else sum(hours for hours in left if hours),
+        "hours_left": None if None in left or not left else sum(hours for hours in left if hours),
     }
 
 

@@ -1,12 +1,12 @@
 """Where a study's results lie on disk. Whatever has its name there is complete: all is written aside, then renamed."""
 
-import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from limbeck.core import json_files
-from limbeck.core.errors import DataError, MissingError
+from limbeck.core.errors import MissingError
 
 REMEDY = "remove it and run the study again"
 Record = TypeVar("Record")
@@ -103,14 +103,35 @@ class Store:
         return found
 
 
+_COLLECTION: json_files.Schema = {"name": str, "place": str, "fingerprint": str, "documents": int, "queries": int}
+_SCHEMAS: Mapping[str, json_files.Schema] = {
+    "values.json": {
+        "collection": str, "queries": int, "scored": int, "missing": int, "short": int,
+        "values": {...: {...: float}},
+    },
+    "state.json": {"status": str, "steps?": (int, None), "seconds?": float, "error?": (str, None)},
+    "index.json": {
+        "name": str, "created": str, "limbeck_version": str, "measures": [str], "collections": [_COLLECTION],
+        "training": [_COLLECTION], "validation": ({"collections": [_COLLECTION]}, None),
+        "first_stage": {"name": str, "description": str, "depth": int, "evaluations": {...: str}},
+        "teachers": [{"name": str, "model": str, "evaluations": {...: str}}],
+        "backbones": [{"name": str, "model": str, "layers": (int, None)}],
+        "recipes": [{"name": str, "stages": [{"objective": str, "lists": str, "steps": (int, None)}]}],
+        "facts": dict, "leaks": [{"kind": str, "name": str, "test": str, "key": str}],
+        "cells": [
+            {"id": str, "backbone": str, "recipe": str, "seed": int, "steps": (int, None), "evaluations": {...: str}}
+        ],
+        "warnings": [str],
+    },
+}  # fmt: skip
+"""What files of these names must hold; all others are objects."""
+
+
 def read_json(path: Path) -> Any:
-    """A JSON file. DataError (`file:line: …`) for anything else."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingError(f"{path}: no such file; run the study again, what is missing is made anew") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not JSON ({error.msg}); remove the file and run again") from None
+    """One of the folder's JSON files. DataError names the line or key of what is damaged; it and MissingError say how
+    the file is made again.
+    """
+    return json_files.read_json(path, _SCHEMAS.get(path.name, dict), REMEDY)
 
 
 def read_record(path: Path, kind: type[Record]) -> Record:

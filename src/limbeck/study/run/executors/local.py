@@ -15,7 +15,12 @@ from limbeck.study.config.schema import Resources
 from limbeck.study.run.graph import GPU_KINDS, Graph, Node
 from limbeck.study.run.store import Store
 
-PRELOADED = ["limbeck.study.run.work"]
+PRELOADED = [
+    "limbeck.study.run.work", "transformers.modeling_utils", "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto", "transformers.models.bert.modeling_bert", "pyarrow.parquet",
+    "datasketch",
+]  # fmt: skip
+"""What most nodes import, some of it late: each process would spend seconds on it."""
 STOP_SECONDS = 60.0  # for a checkpoint, once asked to stop
 
 

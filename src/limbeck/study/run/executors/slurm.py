@@ -52,12 +52,16 @@ class Slurm:
     def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
         """Submit the nodes, those that are needed first."""
         queued = self.at_work()
-        wanted = [node for node in nodes if node.name not in queued]
-        for group in self._groups(wanted):
-            for node in group:
-                begin(node)
-            self._submit(group)
-        return bool(wanted)
+        left = {node.name: node for node in nodes if node.name not in queued}
+        began = bool(left)
+        while left:
+            layer = [node for node in left.values() if not any(need in left for need in node.needs)]
+            for group in self._groups(layer):
+                for node in group:
+                    begin(node)
+                    del left[node.name]
+                self._submit(group)
+        return began
 
     def at_work(self) -> set[str]:
         """The nodes whose tasks Slurm still has."""
@@ -109,7 +113,7 @@ class Slurm:
         return task and task.partition("_")[0]
 
     def _submit(self, nodes: Sequence[Node]) -> None:
-        nodes, dependency = self._dependency(nodes)
+        dependency = self._dependency(nodes)
         tag = uuid.uuid4().hex[:12]
         write_text(self.folder / f"{tag}.txt", "".join(f"{node.name}\n" for node in nodes))
         script = self.script(tag, nodes, dependency)
@@ -130,11 +134,11 @@ class Slurm:
             markup=False, highlight=False, soft_wrap=True,
         )  # fmt: skip
 
-    def _dependency(self, nodes: Sequence[Node]) -> tuple[Sequence[Node], str]:
-        """The nodes, and what they wait for: one by one behind the tasks of one array, else behind all of them."""
+    def _dependency(self, nodes: Sequence[Node]) -> str:
+        """What an array waits for: each task for its own one of another array, else for all that any of them needs."""
         queued = [need for need in dict.fromkeys(need for node in nodes for need in node.needs) if need in self.jobs]
         if not queued:
-            return nodes, ""
+            return ""
         parts = []
         cells = [[need for need in node.needs if need.startswith("cell/") and need in self.jobs] for node in nodes]
         if all(len(each) == 1 for each in cells):
@@ -147,7 +151,7 @@ class Slurm:
         dependency = ",".join(parts)
         if len(dependency) > ARGUMENTS:
             raise UsageError(f"{nodes[0].name}: needs {len(queued)} tasks, more than Slurm takes in one dependency")
-        return nodes, dependency
+        return dependency
 
     def script(self, tag: str, nodes: Sequence[Node], dependency: str) -> str:
         """The batch script of an array. Its tasks need no more than this folder and the environment of `sbatch`."""

@@ -1,0 +1,330 @@
+"""The same study on every executor, undisturbed and harassed: the same bytes as in one process.
+
+    make test-cluster                       what `.ci/run` calls
+    make test-cluster KILLS=50              the long version: at least so many random kills for each executor
+
+A failure prints its seed; LIMBECK_TEST_SEED repeats it, as far as moments can be repeated.
+"""
+
+import importlib.util
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+KILLS = int(os.environ.get("LIMBECK_TEST_KILLS", "2"))
+SEED = int(os.environ.get("LIMBECK_TEST_SEED", random.SystemRandom().randrange(10**6)))
+LEASE = 4
+LIMIT = 900  # seconds for a driver
+HERE = Path(__file__).parent
+NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
+
+
+def load(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(f"cluster_{path.parent.name}_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+study_conftest, slurm = load(HERE.parent / "study" / "conftest.py"), load(HERE / "slurm.py")
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    found = {"LIMBECK_CACHE": str(tmp_path_factory.mktemp("cache")), "LIMBECK_LEASE": str(LEASE)}
+    return {**os.environ, **found, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One recipe from two seeds, in two stages of which the first is shared with another recipe's."""
+    folder = tmp_path_factory.mktemp("study")
+    study_conftest.write_collection(folder / "mini")
+    study_conftest.write_model(folder / "bert")
+    values = study_conftest.tiny_study()
+    del values["validation"], values["teachers"], values["lists"]["taught"]
+    stage = {"objective": "InfoNCE", "lists": "judged", "steps": 6, "lists_per_step": 2}
+    values["recipes"] = {"InfoNCE": [stage], "Both": [stage, {**stage, "objective": "BCE"}]}
+    values["optimizer"] = {"checkpoint_every": 2}
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    return path
+
+
+@pytest.fixture(scope="module")
+def reference(study: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of one process."""
+    output = tmp_path_factory.mktemp("reference") / "out"
+    assert Driver(study, output, environment, None).wait() == 0
+    return output
+
+
+class Driver:
+    """`limbeck study run` as a process of its own; what it says is in `said`."""
+
+    def __init__(
+        self, study: Path, output: Path, environment: dict[str, str], on: str | None, prefix: tuple[str, ...] = ()
+    ) -> None:
+        command = [*prefix, sys.executable, "-m", "limbeck", "study", "run", str(study), "--output", str(output)]
+        self.output = output
+        self.path = output.with_name(f"{output.name}-{time.monotonic_ns()}.txt")
+        with self.path.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [*command, *(["--on", on] if on else [])], env=environment, stdout=stream, stderr=stream
+            )
+
+    @property
+    def said(self) -> str:
+        return self.path.read_text()
+
+    def wait(self) -> int:
+        try:
+            return self.process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"the driver hangs:\n{self.said}") from None
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def attempts(output: Path) -> list[tuple[str, dict[str, Any]]]:
+    """(key, record) of all attempts."""
+    found = []
+    for path in output.glob("attempts/*/*.json"):
+        with suppress(ValueError, OSError):
+            found.append((path.name.partition(".")[0], json.loads(path.read_text())))
+    return found
+
+
+def at_work(output: Path) -> list[int]:
+    """The processes that hold a node now."""
+    return [record["pid"] for key, record in attempts(output) if "status" not in record and key != "report"]
+
+
+def until(happens: Callable[[], Any], what: str, seconds: float = 240) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := happens()):
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {seconds:g} s")
+        time.sleep(0.1)
+    return found
+
+
+def results(output: Path) -> dict[str, bytes]:
+    """What must be equal, byte by byte."""
+    patterns = ("cells/*/model/model.safetensors", "cells/*/evaluations/*/run.gz", "cells/*/evaluations/*/values.json",
+                "shared/runs/*", "report/results.csv")  # fmt: skip
+    found = {str(path.relative_to(output)): path.read_bytes() for each in patterns for path in output.glob(each)}
+    assert len(found) > 10, f"{output}: {sorted(found)}"
+    return found
+
+
+def expect_same(output: Path, reference: Path) -> None:
+    ours, theirs = results(output), results(reference)
+    assert ours.keys() == theirs.keys()
+    assert not [name for name in ours if ours[name] != theirs[name]]
+    done = Counter(key for key, record in attempts(output) if record.get("status") == "done" and key != "report")
+    assert set(done.values()) == {1}, f"nodes that were finished more than once: {done}"
+
+
+def harass(study: Path, output: Path, environment: dict[str, str], on: str, kills: int) -> dict[str, int]:
+    """Kill processes that hold a node at random moments until enough are dead; then let the study come to its end."""
+    draw, killed, drivers = random.Random(SEED), 0, 0
+    for _ in range(kills + 3):
+        driver = Driver(study, output, environment, on)
+        drivers += 1
+        while driver.process.poll() is None:
+            time.sleep(draw.uniform(0.05, 1.5))
+            if killed < kills and (found := at_work(output)):
+                with suppress(ProcessLookupError):
+                    os.kill(draw.choice(found), signal.SIGKILL)
+                    killed += 1
+        code = driver.process.returncode
+        assert code in (0, 7), f"seed {SEED}: exit {code}:\n{driver.said}"
+        if code == 0 and killed < kills:
+            # All is done: what is left to kill for is made anew.
+            for cell in list((output / "cells").iterdir()):
+                shutil.rmtree(cell)
+            for attempt in output.glob("attempts/*/*.json"):
+                attempt.unlink()
+        elif code == 0:
+            return {"kills": killed, "drivers": drivers, "attempts": len(attempts(output))}
+    raise AssertionError(f"seed {SEED}: not finished after {drivers} drivers and {killed} kills:\n{driver.said}")
+
+
+def report(name: str, found: dict[str, int]) -> None:
+    print(f"\n{name}: seed {SEED}: {json.dumps(found)}")
+
+
+def test_two_local_processes_give_the_same_bytes_and_kills_change_nothing(
+    study: Path, environment: dict[str, str], reference: Path, tmp_path: Path
+) -> None:
+    report("local:2", harass(study, tmp_path / "out", environment, "local:2", KILLS))
+    expect_same(tmp_path / "out", reference)
+
+
+def test_a_driver_that_is_killed_and_started_again_takes_up_its_workers(
+    study: Path, environment: dict[str, str], reference: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    driver = Driver(study, output, environment, "local:2")
+    until(lambda: at_work(output), "a node at work")
+    driver.kill()
+    assert Driver(study, output, environment, "local:2").wait() in (
+        0,
+        7,
+    )  # 7: the last cells are still with the old one
+    until(lambda: not at_work(output), "the end of the workers")
+    assert Driver(study, output, environment, "local:2").wait() == 0
+    expect_same(output, reference)
+
+
+def test_a_worker_that_was_stopped_past_its_lease_publishes_nothing(
+    study: Path, environment: dict[str, str], reference: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    # On another machine, as far as can be told: else its process would be seen to live.
+    stopped = Driver(study, output, environment, None)
+    until(lambda: list(output.glob("cells/*/checkpoints/step-*")), "a checkpoint")
+    stopped.process.send_signal(signal.SIGSTOP)
+    held = [key for key, record in attempts(output) if "status" not in record]
+    time.sleep(LEASE + 1)
+    assert Driver(study, output, environment, None).wait() == 0
+    before = results(output)
+    stopped.process.send_signal(signal.SIGCONT)
+    stopped.wait()
+    assert results(output) == before
+    expect_same(output, reference)
+    lost = [record for key, record in attempts(output) if key in held and record["status"] == "died"]
+    assert len(lost) == len(held)
+    assert all("taken_by" in record for record in lost)
+
+
+def test_what_is_damaged_is_made_again_and_nothing_else(
+    study: Path, environment: dict[str, str], reference: Path, tmp_path: Path
+) -> None:
+    output = Path(shutil.copytree(reference, tmp_path / "out"))
+    before = {key for key, record in attempts(output)}
+    weights, run = sorted(output.glob("cells/*/model/model.safetensors"))[0], sorted(output.glob("shared/runs/*"))[0]
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00\x01"[:1])
+    values = sorted(output.glob("cells/*/evaluations/*/values.json"))[-1]
+    values.write_bytes(values.read_bytes()[:40])
+    assert Driver(study, output, environment, None).wait() == 0
+    assert results(output).keys() == results(reference).keys()
+    assert {name for name, content in results(output).items() if content != results(reference)[name]} == set()
+    again = [record["node"] for _, record in attempts(output) if record.get("attempt") == 2]
+    assert sorted(name.partition("/")[0] for name in again if name) == ["cell", "evaluate"], again
+    assert before == {key for key, _ in attempts(output)}
+    assert run.exists()
+
+
+def test_a_file_system_without_flock_is_no_hindrance(
+    study: Path, environment: dict[str, str], reference: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import errno, fcntl\n"
+        "def flock(*_):\n"
+        "    raise OSError(errno.ENOLCK, 'No locks available')\n"
+        "fcntl.flock = flock\n"
+    )
+    without = {**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment['PYTHONPATH']}"}
+    without["LIMBECK_CACHE"] = str(tmp_path / "cache")
+    assert Driver(study, tmp_path / "out", without, "local:2").wait() == 0
+    expect_same(tmp_path / "out", reference)
+
+
+def test_a_full_disk_fails_nodes_and_with_room_the_same_command_ends_with_the_same_bytes(
+    study: Path, environment: dict[str, str], reference: Path, tmp_path: Path
+) -> None:
+    if subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets no user mount a small file system (unshare --user --map-root-user --mount)")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = f"{sys.executable} -m limbeck study run {study} --output {disk}/out --on local:2"
+    script = (
+        f"mount -t tmpfs -o size=400k tmpfs {disk}; {command}; echo first $?; mount -o remount,size=64m {disk}; "
+        f"{command} && cp -rp {disk}/out {tmp_path}/out"
+    )
+    done = subprocess.run(
+        [*NAMESPACE, "sh", "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=LIMIT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "first 0" not in done.stdout
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    expect_same(tmp_path / "out", reference)
+
+
+@pytest.fixture(scope="module")
+def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    absent = [name for name in slurm.PROGRAMS if not (shutil.which(name) or Path(f"/usr/sbin/{name}").exists())]
+    if absent or os.getuid():
+        pytest.skip(
+            f"Slurm's {', '.join(absent)} are not installed" if absent else "Slurm is started here by root only"
+        )
+    with slurm.SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+def test_slurm_with_two_nodes_gives_the_same_bytes_though_tasks_nodes_and_workers_die(
+    study: Path, environment: dict[str, str], reference: Path, tmp_path: Path, slurm_cluster: Any
+) -> None:
+    output, variables = tmp_path / "out", {**environment, **slurm_cluster.environment}
+    driver = Driver(study, output, variables, "slurm")
+    until(lambda: list(output.glob("cells/*/checkpoints/step-*")), "a checkpoint")
+    [task, *_] = slurm_cluster.run("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i").split()
+    slurm_cluster.run("scontrol", "requeue", task)
+    until(lambda: at_work(output), "a node at work")
+    slurm_cluster.kill_node("n1")
+    time.sleep(1)
+    slurm_cluster.start_node("n1")
+    driver.kill()
+    found = harass(study, output, variables, "slurm", KILLS)
+    report("slurm", found)
+    expect_same(output, reference)
+
+
+@pytest.fixture(scope="module")
+def ray_cluster(environment: dict[str, str]) -> Iterator[Any]:
+    pytest.importorskip("ray", reason='Ray is not installed: pip install "limbeck[ray]"')
+    from ray.cluster_utils import Cluster
+
+    before = dict(os.environ)
+    os.environ.update(environment)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def test_ray_with_two_nodes_gives_the_same_bytes_though_workers_and_a_node_die(
+    study: Path, environment: dict[str, str], reference: Path, tmp_path: Path, ray_cluster: Any
+) -> None:
+    output, on = tmp_path / "out", f"ray:{ray_cluster.address}"
+    driver = Driver(study, output, environment, on)
+    until(lambda: at_work(output), "a node at work")
+    [second] = [node for node in ray_cluster.list_all_nodes() if node is not ray_cluster.head_node]
+    ray_cluster.remove_node(second, allow_graceful=False)
+    ray_cluster.add_node(num_cpus=1)
+    assert driver.wait() in (0, 7), driver.said
+    report("ray", harass(study, output, environment, on, KILLS))
+    expect_same(output, reference)
