@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+KILLS ?= 1
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(VENV)/.installed  ## make the environment in .venv
 
@@ -22,6 +23,13 @@ demo: setup  ## the whole story on the built-in collection, into demo-out/
 test: setup  ## all tests, without the network; a process for each core
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
+test-cluster: setup  ## a study on local processes, Slurm and Ray, harassed; KILLS=50 for the long version; installs both as root
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[ray]" || echo "Ray cannot be installed here; its tests are skipped"
+	if [ "$$(id -u)" = 0 ] && ! command -v slurmctld >/dev/null; then \
+		(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends slurm-wlm munge) \
+		>/dev/null || echo "Slurm cannot be installed here; its tests are skipped"; fi
+	LIMBECK_TEST_CLUSTER=1 LIMBECK_TEST_KILLS=$(KILLS) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -s tests/cluster
+
 lint: setup  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -32,4 +40,4 @@ bench: setup  ## speed and memory beside the peers, in one run (makes their envi
 clean:  ## remove the environment and what demo wrote
 	rm -rf $(VENV) demo-out
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test test-cluster lint bench clean

@@ -182,7 +182,7 @@ class _Builder:
             first_stage = validation.first_stage or evaluation.first_stage
             for name in validation.collections:
                 validated |= self.run(first_stage, name, validation.depth)
-        keys = {name: cell_key(self.study, self.plan.cells[0], name) for name in tests}
+        keys = {name: cell_key(self.study, name) for name in tests}
         for cell in {cell.id: cell for cell in self.plan.cells}.values():
             trained = self.cell(cell, lists, validated)
             for name in tests:

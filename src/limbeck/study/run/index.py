@@ -12,7 +12,7 @@ from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Stage
 from limbeck.study.config.study import Study
 from limbeck.study.plan.audit import facts_of
-from limbeck.study.plan.plan import Cell, StudyPlan, evaluation_description, learning_rate, lists_per_step, stated_steps
+from limbeck.study.plan.plan import StudyPlan, evaluation_description, learning_rate, lists_per_step, stated_steps
 from limbeck.study.run.leaks import planned_searches
 from limbeck.study.run.store import Store
 
@@ -34,6 +34,7 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
     study = plan.study
     config, sources = study.config, study.sources
     tests = [sources.collection(name) for name in config.collections.test]
+    keys = {test.name: cell_key(study, test.name) for test in tests}
     return {
         "name": study.name,
         "rehearsal": config.rehearsal,
@@ -80,7 +81,7 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
                 "recipe": cell.recipe,
                 "seed": cell.seed,
                 "steps": recipe_steps(study, cell.backbone, cell.recipe),
-                "evaluations": {test.name: cell_key(study, cell, test.name) for test in tests},
+                "evaluations": keys,
             }
             for cell in plan.cells
         ],
@@ -100,8 +101,8 @@ def teacher_key(study: Study, teacher: str, collection: str) -> str:
     return key_of(evaluation_description(study.sources, collection, ranker=ranker))
 
 
-def cell_key(study: Study, cell: Cell, collection: str) -> str:
-    """What a cell's evaluation is kept under, in the cell's folder."""
+def cell_key(study: Study, collection: str) -> str:
+    """What each cell's evaluation is kept under, in the cell's folder."""
     return key_of(evaluation_description(study.sources, collection, precision=study.config.evaluation.precision))
 
 
