@@ -222,9 +222,11 @@ def scale(folder: Path) -> Any:
     facts = status(store.folder)
     shown = time.process_time() - began
     return {
-        "nodes": len(graph.nodes), "processor_seconds_to_plan": round(planned, 2), "processor_seconds_of_status": round(shown, 2),
+        "nodes": len(graph.nodes),
+        "processor_seconds_to_plan": round(planned, 2),
+        "processor_seconds_of_status": round(shown, 2),
         "node_counts": facts["node_counts"],
-    }  # fmt: skip
+    }
 
 
 def _hours(node: Node) -> float:

@@ -109,7 +109,7 @@ def temporary_folder(place: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path, wait: bool = False) -> Iterator[bool]:
+def locked(path: Path, wait: bool = False, leased: bool = False) -> Iterator[bool]:
     """Hold a lock file; False if another process does. The system lets go when the holder ends, however it ends.
 
     The file says who holds it, for `lock_holder`. On a file system without `flock`, a file beside it is created
@@ -117,13 +117,14 @@ def locked(path: Path, wait: bool = False) -> Iterator[bool]:
     or was silent for a lease's seconds.
 
     Args:
-        wait: until the other lets go; then it is never False. Without, a process that holds a lease (`fenced`) is not
-            asked for another hold: one that was stopped for too long may have this one, and has lost its lease.
+        wait: until the other lets go; then it is never False.
+        leased: whether a lease (`fenced`), where this process has one, is hold enough: a process that was stopped for
+            too long has lost its lease, but no lock of the system's.
     """
-    if _fences and not wait:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if leased and _fences:
         yield True
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -165,8 +166,7 @@ def waited_lock(path: Path, wait: Callable[[str], None]) -> Iterator[None]:
             yield
             return
     wait(lock_holder(path))
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locked(path, wait=True):
         yield
 
 

@@ -81,7 +81,7 @@ def open_parts(output: Path, job: Mapping[str, Any]) -> Iterator[Shards]:
     UsageError while another process is at it.
     """
     folder = output.with_name(f".{output.name}.parts")
-    with locked(folder / "lock") as mine:
+    with locked(folder / "lock", leased=True) as mine:
         if not mine:
             raise UsageError(f"{output}: another process is writing it; wait for it, or name another file")
         parts = _found(folder, dict(job))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from limbeck.collections import Collection
 from limbeck.core.errors import UsageError
 from limbeck.retrieval.search import Hits, require_depth, search
 from limbeck.runs import Run
+
+if TYPE_CHECKING:
+    from limbeck.retrieval.encoded import Encoded
 
 SIMILARITIES = ("cosine", "dot")
 Floats = NDArray[np.float32]
@@ -50,9 +54,28 @@ class Dense:
                 similarity while none is given here.
         """
         require_depth("dense", depth)
+        from limbeck.models.bi_encoder import products
+        from limbeck.retrieval.encoded import PART
+
+        queries, documents = self._encoded(collection, progress)
+        kept = depth + collection.drop_query_document
+
+        def compare(query_part: Floats, document_part: Floats, floor: Floats) -> Hits:
+            for query, columns in _near(query_part, document_part, floor, kept):
+                yield query, columns, products(document_part[columns], query_part[query]).astype(np.float32)
+
+        return search("dense", collection, queries, documents, PART, compare, depth, progress)
+
+    def encode(self, collection: Collection, shard: int, shards: int) -> None:
+        """Put one of so many shares of a collection's documents, from 0, into the cache, for `retrieve` to find."""
+        self._encoded(collection, True, (shard, shards))
+
+    def _encoded(
+        self, collection: Collection, progress: bool, shard: tuple[int, int] | None = None
+    ) -> "tuple[Encoded, Encoded]":
         # Here, because torch takes seconds to import, and BM25 does without.
-        from limbeck.models.bi_encoder import BiEncoder, products
-        from limbeck.retrieval.encoded import PART, Form, encoded_collection
+        from limbeck.models.bi_encoder import BiEncoder
+        from limbeck.retrieval.encoded import Form, encoded_collection
 
         encoder = BiEncoder.load(self.model)
         similarity = self.similarity or encoder.layout.similarity
@@ -62,7 +85,7 @@ class Dense:
                 "one of them, or choose another model"
             )
         max_length, normalise = encoder.shortened(self.max_length), similarity == "cosine"
-        queries, documents = encoded_collection(
+        return encoded_collection(
             "dense",
             collection,
             {**encoder.identity, "max_length": max_length, "normalise": normalise},
@@ -71,14 +94,8 @@ class Dense:
             ),
             Form("npy", np.save, np.load),
             progress,
+            shard,
         )
-        kept = depth + collection.drop_query_document
-
-        def compare(query_part: Floats, document_part: Floats, floor: Floats) -> Hits:
-            for query, columns in _near(query_part, document_part, floor, kept):
-                yield query, columns, products(document_part[columns], query_part[query]).astype(np.float32)
-
-        return search("dense", collection, queries, documents, PART, compare, depth, progress)
 
 
 def _near(queries: Floats, documents: Floats, floor: Floats, depth: int) -> Iterator[tuple[int, NDArray[np.intp]]]:

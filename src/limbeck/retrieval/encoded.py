@@ -61,6 +61,7 @@ def encoded_collection(
     encode: Callable[[str, list[str]], Any],
     form: Form,
     progress: bool,
+    shard: tuple[int, int] | None = None,
 ) -> tuple[Encoded, Encoded]:
     """A collection's `query_ids` and its documents, encoded as far as they are not in limbeck's cache.
 
@@ -68,6 +69,8 @@ def encoded_collection(
         name: of the first stage.
         identity: all that decides what is made of a text, as JSON holds it.
         encode: makes one part of up to `PART` texts, each a "query" or a "document" as its first argument says.
+        shard: (number from 0, count): only this share of the documents' parts is made, which another call of another
+            process then finds; what is returned must not be read.
 
     Raises:
         DataError: the model gives numbers that are none.
@@ -79,7 +82,9 @@ def encoded_collection(
     of_documents = {**identity, "documents": collection.documents_fingerprint}
     return (
         _encoded(queries, of_queries, partial(encode, "query"), form, f"{name}: queries", progress),
-        _encoded(collection.documents, of_documents, partial(encode, "document"), form, f"{name}: documents", progress),
+        _encoded(
+            collection.documents, of_documents, partial(encode, "document"), form, f"{name}: documents", progress, shard
+        ),
     )
 
 
@@ -90,6 +95,7 @@ def _encoded(
     form: Form,
     what: str,
     progress: bool,
+    shard: tuple[int, int] | None = None,
 ) -> Encoded:
     described = {"format": FORMAT, "part": PART, "ending": form.ending, **identity}
     key = key_of(described, 16)
@@ -103,7 +109,14 @@ def _encoded(
         items = iter(texts.items())
         chunks = iter(lambda: [text for _, text in islice(items, PART)], [])
         parts = with_total_progress(chunks, f"{what} encoded", f"parts of {PART:,}", -(-len(texts) // PART), progress)
-        count = sum(_encode(chunk, folder / f"{number:06d}", encode, form) for number, chunk in enumerate(parts))
+        mine, of = shard or (0, 1)
+        count = sum(
+            _encode(chunk, folder / f"{number:06d}", encode, form)
+            for number, chunk in enumerate(parts)
+            if number % of == mine
+        )
+        if shard:
+            return Encoded((), form)
         _write(about, _save_json, {"texts": count, "of": what, **described})
     count = json.loads(about.read_text())["texts"]
     return Encoded(tuple(folder / f"{number:06d}.{form.ending}" for number in range(-(-count // PART))), form)

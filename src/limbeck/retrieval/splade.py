@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from scipy.sparse import load_npz, save_npz
 from limbeck.collections import Collection
 from limbeck.retrieval.search import Hits, require_depth, search
 from limbeck.runs import Run
+
+if TYPE_CHECKING:
+    from limbeck.retrieval.encoded import Encoded
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,21 @@ class Splade:
         Raises MissingError or UsageError for a model that cannot be had or used (see `SpladeEncoder.load`).
         """
         require_depth("SPLADE", depth)
+        from limbeck.retrieval.encoded import PART
+
+        queries, documents = self._encoded(collection, progress)
+        return search("splade", collection, queries, documents, PART, _compare, depth, progress)
+
+    def encode(self, collection: Collection, shard: int, shards: int) -> None:
+        """Put one of so many shares of a collection's documents, from 0, into the cache, for `retrieve` to find."""
+        self._encoded(collection, True, (shard, shards))
+
+    def _encoded(
+        self, collection: Collection, progress: bool, shard: tuple[int, int] | None = None
+    ) -> "tuple[Encoded, Encoded]":
         # Here, because torch takes seconds to import, and BM25 does without.
         from limbeck.models.splade import SpladeEncoder
-        from limbeck.retrieval.encoded import PART, Form, encoded_collection
+        from limbeck.retrieval.encoded import Form, encoded_collection
 
         form = Form("npz", partial(save_npz, compressed=False), load_npz)
         encoder = SpladeEncoder.load(self.model)
@@ -53,10 +68,8 @@ class Splade:
             # Documents as terms by documents, an inverted index: each row is a term's postings.
             return weights.T.tocsr() if kind == "document" else weights
 
-        queries, documents = encoded_collection(
-            "SPLADE", collection, {**encoder.identity, "max_length": max_length}, encode, form, progress
-        )
-        return search("splade", collection, queries, documents, PART, _compare, depth, progress)
+        identity = {**encoder.identity, "max_length": max_length}
+        return encoded_collection("SPLADE", collection, identity, encode, form, progress, shard)
 
 
 def _compare(queries: Any, index: Any, floor: NDArray[np.float32]) -> Hits:

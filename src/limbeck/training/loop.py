@@ -100,7 +100,7 @@ def train(
 def _alone_in(output: Path) -> Iterator[None]:
     """Let one training at a time write into a folder."""
     lock = output / ".lock"
-    with locked(lock) as mine:
+    with locked(lock, leased=True) as mine:
         if not mine:
             raise UsageError(f"{output}: {lock_holder(lock)}, is training there; wait for it, or give another --output")
         yield
