@@ -35,10 +35,10 @@ ENCODED_A_SECOND = 2_000
 DOCUMENTS = {"msmarco-passage": 8_841_823}
 """Of the collection whose encoding is divided; all others are less than a tenth of it."""
 OPERATIONS = {"start": 14, "beat": 4, "end": 6}
-"""Operations on files of the shared folder: at the begin of an attempt, at each touch of its lease, and at its end; by
-`strace -f -e trace=%file` of one `study work`, counting paths in the study's folder outside of results."""
-RESULTS = {"cell": 40, "evaluate": 12}
-"""Operations on a node's own inputs and results; 6 for other kinds."""
+"""Operations on files of the shared folder: at the begin of an attempt, at each touch of its lease, and at its end.
+Counted, as the next, with `strace -f -e trace=%file` of one `study work`, paths in the study's folder."""
+RESULTS = {"cell": 180, "evaluate": 140}
+"""Operations on a node's own inputs and results, without the checkpoints of a long training; 20 for other kinds."""
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def simulate(graph: Graph, gpus: int, hours: Mapping[str, float] | None = None, 
                 heapq.heappush(ready, (-rank[follower.name], follower.name))
     beats = sum(length.values()) * 3600 / (DEFAULT_SECONDS / BEATS)
     each = OPERATIONS["start"] + OPERATIONS["end"]
-    operations = beats * OPERATIONS["beat"] + sum(each + RESULTS.get(node.kind, 6) for node in graph.nodes)
+    operations = beats * OPERATIONS["beat"] + sum(each + RESULTS.get(node.kind, 20) for node in graph.nodes)
     return {
         "gpus": gpus,
         "makespan_hours": round(now, 3),

@@ -118,6 +118,15 @@ def at_work(output: Path) -> list[int]:
     return [record["pid"] for key, record in attempts(output) if "status" not in record and key != "report"]
 
 
+def training(output: Path) -> list[str]:
+    """The keys of the trainings at work now."""
+    return [
+        key
+        for key, record in attempts(output)
+        if "status" not in record and record.get("node", "").startswith(("cell/", "prefix/"))
+    ]
+
+
 def until(happens: Callable[[], Any], what: str, seconds: float = 240) -> Any:
     end = time.monotonic() + seconds
     while not (found := happens()):
@@ -202,9 +211,9 @@ def test_a_worker_that_was_stopped_past_its_lease_publishes_nothing(
     output = tmp_path / "out"
     # On another machine, as far as can be told: else its process would be seen to live.
     stopped = Driver(study, output, environment, None)
-    until(lambda: list(output.glob("cells/*/checkpoints/step-*")), "a checkpoint")
+    until(lambda: training(output), "a training")
     stopped.process.send_signal(signal.SIGSTOP)
-    held = [key for key, record in attempts(output) if "status" not in record]
+    held = [key for key, record in attempts(output) if "status" not in record and key != "report"]
     time.sleep(LEASE + 1)
     assert Driver(study, output, environment, None).wait() == 0
     before = results(output)
@@ -289,7 +298,7 @@ def test_slurm_with_two_nodes_gives_the_same_bytes_though_tasks_nodes_and_worker
 ) -> None:
     output, variables = tmp_path / "out", {**environment, **slurm_cluster.environment}
     driver = Driver(study, output, variables, "slurm")
-    until(lambda: list(output.glob("cells/*/checkpoints/step-*")), "a checkpoint")
+    until(lambda: training(output), "a training")
     [task, *_] = slurm_cluster.run("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i").split()
     slurm_cluster.run("scontrol", "requeue", task)
     until(lambda: at_work(output), "a node at work")
