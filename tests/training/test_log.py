@@ -1,13 +1,16 @@
 """Log sinks: adding one takes one file, as this one shows, and it is handed what the log of JSON lines is handed."""
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from limbeck.core.errors import MissingError
 from limbeck.training import TrainingPlan, train
 from limbeck.training.log import LogSink, TrainingLog, read_log
+from limbeck.training.trackers import Tracker, tracker
 
 
 class Notebook:
@@ -59,3 +62,25 @@ def test_a_log_is_cut_back_to_its_checkpoint_and_a_torn_last_line_dropped(tmp_pa
     assert [record["step"] for record in read_log(path)] == [1, 2, 3, 2]
     TrainingLog(path, 2, validation_due=True).close()
     assert read_log(path) == [{"kind": "step", "step": 1}, {"kind": "step", "step": 2}]
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "trackio", "wandb"])
+def test_a_tracker_takes_the_numbers_or_names_what_to_install(
+    name: Tracker, plan: Callable[..., TrainingPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    module = {"tensorboard": "tensorboard"}.get(name, name)
+    if find_spec(module) is None:
+        with pytest.raises(MissingError, match=rf"{name} is not installed .*; pip install {name}"):
+            tracker(name, tmp_path, {})
+        return
+    train(plan(), tmp_path / "out", sinks=[tracker(name, tmp_path / "out", {"seed": 1})])
+    if name == "tensorboard":
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        events = EventAccumulator(str(tmp_path / "out" / "tensorboard"))
+        events.Reload()
+        assert [event.step for event in events.Scalars("train/loss")] == list(range(1, 12))
+        assert [event.step for event in events.Scalars("validation/nDCG@10/small")] == [3, 6, 9, 11]

@@ -10,6 +10,7 @@ from limbeck.cli.output import Json, errors, print_json, warn
 from limbeck.core.errors import UsageError
 from limbeck.core.options import Options, settings_of, with_options
 from limbeck.training.config import Backbone, Recipe, RecipeStage, RecipeValidation, Settings
+from limbeck.training.trackers import Tracker
 
 T = TypeVar("T")
 
@@ -44,6 +45,9 @@ def train(
     ] = None,
     optimizer: dict[str, Any],
     validation: dict[str, Any],
+    track: Annotated[
+        list[Tracker] | None, typer.Option(help="Send the numbers of the log there too; once for each.")
+    ] = None,
     sharded: Annotated[
         bool, typer.Option("--sharded", help="Divide the weights among the processes that torchrun started (FSDP).")
     ] = False,
@@ -67,11 +71,13 @@ def train(
     from limbeck.core.distributed import Processes
     from limbeck.training import TrainingPlan
     from limbeck.training import train as run_training
+    from limbeck.training.trackers import tracker
 
     plan = TrainingPlan.of(recipe)
     warn(plan.collection.warnings)
     processes = Processes.joined()
-    summary = run_training(plan, output, errors(), processes=processes, sharded=sharded)
+    sinks = [tracker(name, output, plan.describe()) for name in track or () if processes.is_first]
+    summary = run_training(plan, output, errors(), processes=processes, sharded=sharded, sinks=sinks)
     if not processes.is_first:
         return
     if json:

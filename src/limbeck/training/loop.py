@@ -233,7 +233,7 @@ class _Training:
             return
         loss, equal_loss, norm, score_spread = taken.readings.read()
         self.state.watch.update(taken.step, loss, equal_loss, norm, score_spread, taken.warm)
-        if self.processes.is_first:
+        if self.processes.is_first and taken.step == 1:
             claim_output_dir(self.output, self.plan)
         self._log(**taken.record(loss, equal_loss, norm, self.product_rate * self.processes.count))
         self.progress.advance(loss, taken.work.pairs, taken.rate)
