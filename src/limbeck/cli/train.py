@@ -45,9 +45,7 @@ def train(
     ] = None,
     optimizer: dict[str, Any],
     validation: dict[str, Any],
-    track: Annotated[
-        list[Tracker] | None, typer.Option(help="Send the numbers of the log there too; once for each.")
-    ] = None,
+    track: Annotated[Tracker | None, typer.Option(help="Send the numbers of the log there too.")] = None,
     sharded: Annotated[
         bool, typer.Option("--sharded", help="Divide the weights among the processes that torchrun started (FSDP).")
     ] = False,
@@ -76,7 +74,7 @@ def train(
     plan = TrainingPlan.of(recipe)
     warn(plan.collection.warnings)
     processes = Processes.joined()
-    sinks = [tracker(name, output, plan.describe()) for name in track or () if processes.is_first]
+    sinks = [tracker(name, output, plan.describe()) for name in (track,) if name and processes.is_first]
     summary = run_training(plan, output, errors(), processes=processes, sharded=sharded, sinks=sinks)
     if not processes.is_first:
         return
