@@ -1,0 +1,163 @@
+"""The graph of a study, work on its nodes one by one, and what is seen of it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from limbeck.core.errors import DataError, UsageError
+from limbeck.core.lease import Lease, take
+from limbeck.study.analysis.provenance import provenance
+from limbeck.study.config.study import load_study
+from limbeck.study.run.execute import prepare, run_study
+from limbeck.study.run.executors import executor_of
+from limbeck.study.run.executors.slurm import Slurm
+from limbeck.study.run.graph import Graph, Node, read_graph
+from limbeck.study.run.status import NodeStates, State, status
+from limbeck.study.run.store import Store
+from limbeck.study.run.work import Outcome, Workshop
+
+Write = Callable[..., Path]
+QUIET = Console(quiet=True)
+
+
+def kinds(graph: Graph) -> list[str]:
+    return [node.kind for node in graph.nodes]
+
+
+def test_every_node_stands_behind_what_it_needs_and_shared_work_is_there_once(finished: Path) -> None:
+    graph = read_graph(Store(finished))
+    seen: set[str] = set()
+    for node in graph.nodes:
+        assert set(node.needs) <= seen, node.name
+        seen.add(node.name)
+    assert {kind: kinds(graph).count(kind) for kind in set(kinds(graph))} == {
+        "run": 3, "teach": 1, "lists": 2, "leaks": 3, "cell": 4, "evaluate": 6,
+    }  # fmt: skip
+    assert len({node.key for node in graph.nodes}) == len(graph.nodes)
+    [cell, *_] = (node for node in graph.nodes if node.kind == "cell" and node.task["recipe"] == "TwoStage")
+    assert sorted(need.partition("/")[0] for need in cell.needs) == ["lists", "lists", "run"]
+
+
+def test_resources_are_the_kind_s_own_before_the_default_s(
+    study_file: Write, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny["compute"] = {"default": {"gpus": 1, "cpus": 8, "memory": "64G"}, "run": {"gpus": 0}, "cell": {"processes": 2}}
+    tiny["compute"]["flops_per_second"] = 1e9
+    graph = prepare(load_study(study_file(tiny)), Store(tmp_path), QUIET)
+    of = {node.kind: node.resources for node in graph.nodes}
+    assert (of["run"].gpus, of["cell"].gpus, of["run"].memory, of["cell"].processes) == (0, 1, "64G", 2)
+    assert {node.kind for node in graph.nodes if node.hours is not None} == {"cell", "evaluate"}
+
+
+def test_nodes_one_by_one_in_any_order_that_their_needs_allow_end_as_one_process_does(
+    study_file: Write, tiny: dict[str, Any], tmp_path: Path, finished: Path
+) -> None:
+    output = tmp_path / "out"
+    graph = prepare(load_study(study_file(tiny)), Store(output), QUIET)
+    left = list(reversed(graph.nodes))
+    assert Workshop.open(output).work(left[0], QUIET) is Outcome.FAILED  # what it needs is not done
+    while left:
+        shop = Workshop.open(output)
+        node = next(one for one in left if not any(need in {other.name for other in left} for need in one.needs))
+        assert shop.work(node, QUIET) is Outcome.DONE
+        left.remove(node)
+    assert status(output)["counts"]["done"] == 4
+    for path in finished.glob("cells/*/evaluations/*/run.gz"):
+        assert (output / path.relative_to(finished)).read_bytes() == path.read_bytes()
+    assert run_study(load_study(study_file(tiny)), output)["kept"] == 4
+
+
+def test_a_node_that_another_holds_is_left_and_one_that_is_done_is_done(finished: Path, tmp_path: Path) -> None:
+    output = Path(shutil.copytree(finished, tmp_path / "out"))
+    shop = Workshop.open(output)
+    node = next(node for node in shop.graph.nodes if node.kind == "evaluate" and node.cell)
+    assert shop.work(node, QUIET) is Outcome.DONE
+    shutil.rmtree(shop.store.evaluation(node.cell, node.task["evaluation"]))
+    assert NodeStates(shop.graph, shop.store).look()[node.name].state is State.DAMAGED
+    held = take(shop.store.attempts, node.key, {"node": node.name})
+    assert isinstance(held, Lease)
+    with held:
+        assert shop.work(node, QUIET) is Outcome.HELD
+        found = [each for each in status(output)["nodes"] if each["name"] == node.name]
+        assert [(each["state"], each["attempts"]) for each in found] == [("running", 2)]
+        held.end("stopped")
+    assert shop.work(node, QUIET) is Outcome.DONE
+
+
+def test_what_fails_is_named_by_what_it_blocks(
+    study_file: Write, tiny: dict[str, Any], tmp_path: Path, laboratory: Path
+) -> None:
+    (laboratory / "empty.run").write_text("nobody Q0 d1 1 1.0 x\n")
+    tiny["lists"]["judged"] = {"format": "run", "path": "empty.run", "labels": "qrels", "sample": {}}
+    assert run_study(load_study(study_file(tiny)), tmp_path)["failed"] == 4
+    found = status(tmp_path)
+    assert found["counts"]["blocked"] == 4
+    assert all("lists/" in cell["error"] for cell in found["cells"])
+    [failed] = [node for node in found["nodes"] if node["state"] == "failed"]
+    assert failed["label"] == "lists judged"
+    assert failed["error"] in Path(failed["log"]).read_text()
+
+
+def test_slurm_s_arrays_wait_for_one_another_task_by_task_where_they_can(
+    study_file: Write, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny["compute"] = {"default": {"cpus": 2, "memory": "4G", "hours": 1.5, "partition": "ir"}, "cell": {"gpus": 1}}
+    store = Store(tmp_path)
+    graph = prepare(load_study(study_file(tiny)), store, QUIET)
+    slurm = Slurm(graph, store, QUIET, dry=True)
+    begun: list[Node] = []
+    slurm.start(graph.nodes, begun.append)
+    assert {node.name for node in begun} == set(graph.by_name)
+    cells = [script for script in slurm.scripts if "--gpus-per-node=1" in script]
+    assert len(cells) == 2  # of each recipe, whose lists are its own
+    for script in cells:
+        assert all(
+            f"#SBATCH --{line}\n" in script for line in ("array=0-1", "requeue", "time=90", "partition=ir", "mem=4G")
+        )
+        assert "#SBATCH --dependency=afterok:" in script
+    assert sum("dependency=aftercorr:" in script for script in slurm.scripts) == 2
+    files = {path.stem: path.read_text().splitlines() for path in (tmp_path / "slurm").glob("*.txt")}
+    assert sorted(name for names in files.values() for name in names) == sorted(graph.by_name)
+
+
+@pytest.mark.parametrize("on", ["locally", "local:0", "local:x", "slurm:x", "kubernetes"])
+def test_an_executor_that_is_none_is_said(on: str) -> None:
+    with pytest.raises(UsageError, match="expected local, local:N"):
+        executor_of(on)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("values.json", b"\xff\xfe{}", "values.json:1: not UTF-8"),
+        ("values.json", b'{"values": {}}', '"collection" is missing'),
+        ("index.json", b"[]", "an array, expected an object"),
+        ("index.json", b'{"name": 1', "index.json:1: not JSON"),
+        ("graph.json", b'{"name": "x", "study": "y", "nodes": [{}]}', '"nodes[0].name" is missing'),
+    ],
+)
+def test_a_damaged_file_is_named_with_its_place(
+    finished: Path, tmp_path: Path, file: str, content: bytes, said: str
+) -> None:
+    from limbeck.study.analysis.gather import gather
+
+    output = Path(shutil.copytree(finished, tmp_path / "out"))
+    sorted(output.rglob(file))[-1].write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        status(output) if file == "graph.json" else gather(output)
+    assert said in str(caught.value)
+    assert file in str(caught.value)
+
+
+def test_what_a_killed_conversion_left_breaks_no_report(finished: Path, tmp_path: Path) -> None:
+    output = Path(shutil.copytree(finished, tmp_path / "out"))
+    left = output / "shared" / "lists" / ".abc.parquet.parts"
+    left.mkdir()
+    (left / "state.json").write_text("{}")
+    assert not [name for name in provenance(output)["files"] if ".parts" in name]
+    assert json.loads((output / "graph.json").read_text())["nodes"]
