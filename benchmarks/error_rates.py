@@ -1,172 +1,379 @@
-"""How often the paired statistics are wrong, by simulation: false claims, missed coverage, missed differences.
+"""How often the rule by which a report makes claims is wrong, by simulation, beside the rule that it replaced.
 
-    python benchmarks/error_rates.py
+    python benchmarks/error_rates.py                      all designs (about ten minutes on one core)
+    python benchmarks/error_rates.py --only seeds --replications 500
 
-Values of two systems are drawn from query effects, seed effects of each system, and their interaction, on one or more
-collections whose own differences vary too. Printed for each design: the share of true null hypotheses that each test
-rejects at .05, the share of 95 % intervals that hold the truth, and the power at the detectable difference (.8).
+Whole studies are drawn: recipes × seeds × backbones on collections of queries, with effects of queries, of seeds, of
+both together, and of prefixes that seeds share. To each the whole rule is applied as the report applies it: every two
+recipes over all backbones and collections (the claims), every two on each collection and backbone (the pairs), every
+recipe against the first stage (the marks), each family corrected as the report does. Printed for each design, at .05:
+
+error     share of single true null hypotheses rejected by ▲ (these recipes) and △ (these models)
+any       share of studies of equal recipes in which any claim, pair or mark is ▲: the family-wise errors
+partly    the same of claims where half of the recipes are better, so that some hypotheses are true and some are not
+covers    share of the 95 % intervals of these recipes that hold the truth
+power     share of the true differences that claims find, in the right direction; and of the old rule
 """
 
 import argparse
-import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
 
 import numpy as np
-from scipy import stats
+from numpy.typing import NDArray
 
-from limbeck.evaluation import (
-    Figures,
-    Paired,
-    analyse_factors,
-    benjamini_hochberg,
-    bootstrap_intervals,
-    equivalence,
-    holm,
-    minimum_detectable_difference,
-    over_queries,
-    over_queries_and_seeds,
-    randomisation_tests,
-)
+from limbeck.evaluation import randomisation_tests
+from limbeck.evaluation.statistics.multiple import holm, tukey_holm
+from limbeck.evaluation.statistics.seeds import over_queries_and_seeds
+from limbeck.evaluation.statistics.student import Estimates, mean_differences, over_queries, query_parts
+from limbeck.evaluation.statistics.trainings import Layout, Moments
 
+Floats = NDArray[np.float64]
 Generator = np.random.Generator
+LEVEL = 0.05
+ELEMENTS = 30_000_000
+"""Values that are drawn at a time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Design:
-    """Standard deviations of the difference: over collections, over a system's seeds, over queries (within a seed)."""
+    """A study. Standard deviations are those of one training's mean or value; effects of a pair are √2 times as large.
 
-    collections: int = 1
-    queries: int = 50
-    seeds: int = 1
-    of_collections: float = 0.0
-    of_seeds: float = 0.0
-    of_queries: float = 0.2
-    of_interaction: float = 0.1
-    skewed: bool = False
+    Attributes:
+        seeds: per recipe; the last recipe may be the only one with another number.
+        sizes: queries per collection.
+        of_queries: what a recipe does to a query; of_interaction: what a seed does to it; of_seeds: to all of them.
+        shared: the share of a seed's variance that trainings of the same prefix have in common (ρ); None: no prefixes.
+        uneven: by how much the seed variance of every second recipe is larger.
+        shape: of the query effects: rare: one in twenty queries gains much; tied: nine in ten do not differ at all.
+    """
 
-    def draw(self, random: Generator, difference: float = 0.0) -> Paired:
-        seed_effects = random.normal(0, self.of_seeds, (2, self.seeds, 1))
-        a, b = [], []
-        for _ in range(self.collections):
-            shift = random.normal(0, self.of_collections) if self.of_collections else 0.0
-            # A skewed difference: most queries a little worse, a few much better.
-            effects = random.exponential(1, self.queries) - 1 if self.skewed else random.normal(0, 1, self.queries)
-            own = random.normal(0, self.of_interaction, (2, self.seeds, self.queries)) + seed_effects
-            a.append(difference + shift + effects * self.of_queries + own[0])
-            b.append(own[1])
-        return Paired(tuple(a), tuple(b))
+    seeds: tuple[int, ...] = (2,) * 6
+    sizes: tuple[int, ...] = (43,)
+    backbones: int = 1
+    of_queries: float = 0.14
+    of_interaction: float = 0.07
+    of_seeds: float = 0.01
+    shared: float | None = None
+    uneven: float = 1.0
+    shape: Literal["normal", "rare", "tied"] = "normal"
+
+    @property
+    def labels(self) -> list[tuple[int, int, int]]:
+        """(backbone, recipe, seed) of each training."""
+        return [(b, r, s) for b in range(self.backbones) for r, seeds in enumerate(self.seeds) for s in range(seeds)]
+
+    @property
+    def layout(self) -> Layout:
+        """The trainings, then the first stage."""
+        labels = self.labels
+        prefix = [b * 100 + s if self.shared is not None else n for n, (b, _, s) in enumerate(labels)]
+        codes = [[b for b, _, _ in labels], [b * len(self.seeds) + r for b, r, _ in labels], prefix]
+        return Layout(*(np.array([*one, -1]) for one in codes))
+
+    def draw(self, random: Generator, replications: int, shifts: Sequence[float]) -> tuple[list[Floats], Floats]:
+        """Values per collection [replications, trainings and first stage, queries], and what each training is worth
+        [replications, trainings and first stage]: its recipe's shift and what its seed brings."""
+        backbones, recipes, seeds = np.array(self.labels).T
+        trainings = len(backbones)
+        scale = np.where(recipes % 2 == 0, 1.0, np.sqrt(self.uneven)) * self.of_seeds
+        own = random.normal(0, 1, (replications, trainings))
+        if self.shared is not None:
+            common = random.normal(0, 1, (replications, self.backbones, max(self.seeds)))[:, backbones, seeds]
+            own = np.sqrt(self.shared) * common + np.sqrt(1 - self.shared) * own
+        level = np.asarray(shifts)[recipes] + scale * own
+        found = []
+        for size in self.sizes:
+            values = np.zeros((replications, trainings + 1, size))
+            values[:] = random.normal(0, 0.25, (replications, 1, size))
+            effects = self._effects(random, (replications, self.backbones * len(self.seeds) + 1, size))
+            which = np.array([*(backbones * len(self.seeds) + recipes), self.backbones * len(self.seeds)])
+            values += effects[:, which]
+            values[:, :-1] += level[..., None]
+            if self.of_interaction:
+                values[:, :-1] += random.normal(0, self.of_interaction, (replications, trainings, size))
+            found.append(values)
+        return found, np.concatenate([level, np.zeros((replications, 1))], axis=1)
+
+    def _effects(self, random: Generator, shape: tuple[int, ...]) -> Floats:
+        if self.shape == "normal":
+            return random.normal(0, self.of_queries, shape)
+        if self.shape == "tied":
+            tied = random.random((shape[0], 1, shape[2])) < 0.9
+            return np.where(tied, 0.0, random.normal(0, self.of_queries * np.sqrt(10), shape))
+        effects = random.normal(0, self.of_queries / 10, shape)
+        gains = random.random(shape) < 0.05
+        effects += self.of_queries * (gains - 0.05) / np.sqrt(0.05 * 0.95)
+        effects[:, 1:] *= 0.05  # one recipe gains, the others hardly differ
+        return effects
+
+    def spread(self) -> float:
+        """The standard error of the difference between two recipes over everything, as if variances were known."""
+        of_seeds = self.of_seeds**2 * (1 + self.uneven) / 2 * (1 - (self.shared or 0.0))
+        seeds = 1 / min(self.seeds) + 1 / max(self.seeds)
+        of_queries = (
+            sum(
+                2 * self.of_queries**2 / n / self.backbones + self.of_interaction**2 * seeds / n / self.backbones
+                for n in self.sizes
+            )
+            / len(self.sizes) ** 2
+        )
+        return float(np.sqrt(of_queries + of_seeds * seeds / self.backbones))
 
 
+Q, S = {"of_seeds": 0.002}, {"of_seeds": 0.01, "of_interaction": 0.05}
 DESIGNS = {
-    "50 queries, 1 seed": Design(),
-    "50 skewed queries, 1 seed": Design(skewed=True),
-    "8 queries, 1 seed": Design(queries=8),
-    "50 queries, 3 seeds without effect": Design(seeds=3),
-    "50 queries, 2 seeds, sd .03": Design(seeds=2, of_seeds=0.03),
-    "50 queries, 3 seeds, sd .03": Design(seeds=3, of_seeds=0.03),
-    "50 queries, 5 seeds, sd .03": Design(seeds=5, of_seeds=0.03),
-    "13 × 50 queries, 3 seeds, sd .01": Design(collections=13, seeds=3, of_seeds=0.01),
-    "13 × 50 queries, 3 seeds, collections .03": Design(collections=13, seeds=3, of_seeds=0.01, of_collections=0.03),
-    "5 × 50 queries, 3 seeds, collections .03": Design(collections=5, seeds=3, of_seeds=0.01, of_collections=0.03),
-}
+    "queries dominate, 1 seed, 21 queries": Design(seeds=(1,) * 6, sizes=(21,), of_seeds=0.0),
+    "queries dominate, 1 seed, 150 queries": Design(seeds=(1,) * 6, sizes=(150,), of_seeds=0.0),
+    "queries dominate, 2 seeds, 21 queries": Design(sizes=(21,), **Q),
+    "queries dominate, 2 seeds, 43 queries": Design(**Q),
+    "queries dominate, 3 seeds, 43 queries": Design(seeds=(3,) * 6, **Q),
+    "queries dominate, 5 seeds, 150 queries": Design(seeds=(5,) * 6, sizes=(150,), **Q),
+    "both, 2 seeds, 43 queries": Design(of_seeds=0.03),
+    "both, 3 seeds, 150 queries": Design(seeds=(3,) * 6, sizes=(150,), of_seeds=0.015),
+    "both, 5 seeds, 43 queries": Design(seeds=(5,) * 6, of_seeds=0.03),
+    "queries dominate, 2 recipes, 2 seeds, 43 queries": Design(seeds=(2, 2), **Q),
+    "both, 2 recipes, 2 seeds, 43 queries": Design(seeds=(2, 2), of_seeds=0.03),
+    "both, 2 recipes, 3 seeds, 150 queries": Design(seeds=(3, 3), sizes=(150,), of_seeds=0.015),
+    "seeds dominate, 2 seeds, sd .005, 7,000 queries": Design(sizes=(7000,), of_seeds=0.005),
+    "seeds dominate, 2 seeds, sd .01, 7,000 queries": Design(sizes=(7000,), of_seeds=0.01),
+    "seeds dominate, 3 seeds, sd .01, 7,000 queries": Design(seeds=(3,) * 6, sizes=(7000,), of_seeds=0.01),
+    "seeds dominate, 2 recipes, 2 seeds, 7,000 queries": Design(seeds=(2, 2), sizes=(7000,), of_seeds=0.01),
+    "collections of 49 to 10,000, 2 seeds": Design(seeds=(2,) * 3, sizes=(49, 50, 249, 648, 1406, 10000), **S),
+    "13 collections of 50, 3 recipes, 2 seeds": Design(seeds=(2,) * 3, sizes=(50,) * 13, **S),
+    "3 backbones, 2 seeds, 43 queries": Design(seeds=(2,) * 4, backbones=3, of_seeds=0.02),
+    "3 backbones, 2 recipes, 2 seeds, 150 queries": Design(seeds=(2,) * 2, backbones=3, sizes=(150,), of_seeds=0.03),
+    "5 seeds v 1, 43 queries": Design(seeds=(5, 5, 5, 5, 5, 1), of_seeds=0.03),
+    "5 seeds v 1, 2 recipes, 150 queries": Design(seeds=(5, 1), sizes=(150,), of_seeds=0.02),
+    "3 seeds v 2, 43 queries": Design(seeds=(3, 3, 3, 3, 3, 2), of_seeds=0.03),
+    "prefix ρ .5, 2 seeds, 43 queries": Design(of_seeds=0.03, shared=0.5),
+    "prefix ρ .9, 2 seeds, 43 queries": Design(of_seeds=0.05, shared=0.9),
+    "prefix ρ .9, 2 seeds, 7,000 queries": Design(of_seeds=0.02, shared=0.9, sizes=(7000,)),
+    "prefix ρ .5, 3 seeds v 2, 150 queries": Design(
+        seeds=(3, 3, 3, 3, 3, 2), sizes=(150,), of_seeds=0.03, shared=0.5
+    ),
+    "prefix ρ .9, 3 seeds, 150 queries": Design(seeds=(3,) * 6, sizes=(150,), of_seeds=0.03, shared=0.9),
+    "nine in ten tied, 2 seeds, 150 queries": Design(
+        sizes=(150,), shape="tied", of_interaction=0.0, of_seeds=0.0
+    ),
+    "variances differ eightfold, 2 seeds, 7,000 queries": Design(sizes=(7000,), of_seeds=0.005, uneven=8.0),
+    "variances differ eightfold, 3 seeds, 43 queries": Design(seeds=(3,) * 6, of_seeds=0.02, uneven=8.0),
+    "variances differ eightfold, 5 seeds, 150 queries": Design(
+        seeds=(5,) * 6, sizes=(150,), of_seeds=0.02, uneven=8.0
+    ),
+    "rare large gains, 1 seed, 21 queries": Design(
+        seeds=(1, 1), sizes=(21,), shape="rare", of_seeds=0.0, of_interaction=0.0
+    ),
+    "rare large gains, 1 seed, 43 queries": Design(
+        seeds=(1, 1), sizes=(43,), shape="rare", of_seeds=0.0, of_interaction=0.0
+    ),
+    "rare large gains, 3 seeds, 43 queries": Design(seeds=(3, 3), sizes=(43,), shape="rare", of_seeds=0.01),
+}  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--replications", type=int, default=2000)
+    parser.add_argument("--only", default="", help="Designs whose names hold this.")
     options = parser.parse_args()
-    print("| design | randomisation | t | t, seeds | bootstrap covers | t, seeds covers | with collections | power |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| design | error ▲ | error △ | any claim | any pair | any mark | partly | covers | power | by Holm "
+        "| old: error | any claim | any pair | any mark | power |"
+    )
+    print("|---|" + "---:|" * 14)
     for name, design in DESIGNS.items():
-        print(f"| {name} | {' | '.join(rates(design, options.draws, options.samples))} |", flush=True)
-    families(options.draws)
-    equivalences(options.draws)
-    factors(options.draws // 2, options.samples)
-
-
-def rates(design: Design, draws: int, samples: int) -> list[str]:
-    random = np.random.default_rng(1)
-    pairs = [design.draw(random) for _ in range(draws)]
-    weighted = [np.concatenate([one / one.size / design.collections for one in each.differences]) for each in pairs]
-    # Draws that share their signs would err together: each is tested with its own.
-    randomised = np.array([randomisation_tests(one[None], samples, seed)[0] for seed, one in enumerate(weighted)])
-    queries = np.array([over_queries(one).p for one in pairs])
-    estimates = [over_queries_and_seeds(one) for one in pairs]
-    seeds = np.array([one.p for one in estimates])
-    found = [(randomised <= 0.05).mean(), (queries <= 0.05).mean(), (seeds <= 0.05).mean()]
-    covers = [
-        covered(pairs, samples, False),
-        np.mean([one.interval()[0] <= 0 <= one.interval()[1] for one in estimates]),
-    ]
-    wide = covered(pairs, samples, True) if design.collections > 1 else math.nan
-    shift = np.mean([minimum_detectable_difference(one) for one in estimates])
-    again = [over_queries_and_seeds(design.draw(random, float(shift))) for _ in range(draws)]
-    power = np.mean([one.p <= 0.05 and one.difference > 0 for one in again])
-    return [f"{value:.3f}" for value in (*found, *covers, wide, power)]
-
-
-def covered(pairs: list[Paired], samples: int, draw_collections: bool) -> float:
-    hits = 0
-    for seed, one in enumerate(pairs):
-        low, high = bootstrap_intervals([one], samples, seed=seed, draw_collections=draw_collections)[0]
-        hits += low <= 0 <= high
-    return hits / len(pairs)
-
-
-def families(draws: int) -> None:
-    """Twenty comparisons, ten of them of equal systems."""
-    random = np.random.default_rng(2)
-    any_false, share_false = 0, 0.0
-    for _ in range(draws):
-        shifts = np.repeat([0.0, 0.1], 10)
-        values = random.normal(shifts[:, None], 0.2, (20, 50))
-        p = list(stats.ttest_1samp(values, 0, axis=1).pvalue)
-        any_false += any(q <= 0.05 for q in holm(p)[:10])
-        claimed = [q <= 0.05 for q in benjamini_hochberg(p)]
-        share_false += sum(claimed[:10]) / max(1, sum(claimed))
-    print(f"\nHolm, 10 of 20 true nulls: any false claim {any_false / draws:.3f} (at most .05)")
-    print(f"Benjamini–Hochberg: share of false claims {share_false / draws:.3f} (at most .05 × 10/20 = .025)")
-
-
-def equivalences(draws: int) -> None:
-    """A difference exactly at the margin, and none."""
-    random = np.random.default_rng(3)
-    for difference in (0.05, 0.0):
-        design = Design(seeds=3, of_seeds=0.005, of_queries=0.1)
-        claims = sum(equivalence(over_queries_and_seeds(design.draw(random, difference)), 0.05) <= 0.05
-                     for _ in range(draws))  # fmt: skip
-        print(f"TOST at ±.05, true difference {difference}: claimed {claims / draws:.3f}")
-
-
-def factors(draws: int, samples: int) -> None:
-    """Four backbones × three objectives × three seeds, whose effects differ by collection."""
-    backbones, objectives = np.array([-0.1, -0.02, 0.05, 0.07]), np.array([-0.06, 0.02, 0.04])
-    configurations = np.array([(b, o) for b in range(4) for o in range(3)])
-    names = (tuple("abcd"), tuple("xyz"))
-    for collections in (5, 6, 13, 22):
-        random = np.random.default_rng(4)
-        hits = np.zeros(3)
-        for _ in range(draws):
-            of_backbone = backbones[:, None] + random.normal(0, 0.02, (4, collections))
-            of_objective = objectives[:, None] + random.normal(0, 0.02, (3, collections))
-            noise = random.normal(0, 0.01, (12, 3, 1)) + random.normal(0, 0.01, (12, 3, collections))
-            means = random.normal(0, 0.1, collections)
-            values = tuple(means + of_backbone[b] + of_objective[o] + e
-                           for (b, o), e in zip(configurations, noise, strict=True))  # fmt: skip
-            places = tuple(map(str, range(collections)))
-            found = analyse_factors(Figures(("backbone", "objective"), names, configurations, places, values), samples)
-            [ratio] = found.ratios
-            truths = (
-                (objectives.std() / backbones.std(), ratio.interval),
-                (0.1, ratio.span_intervals[0]),
-                (objectives[0], next(one.interval for one in found.effects if one.level == "x")),
+        if options.only in name:
+            cells = " | ".join(
+                "—" if np.isnan(value) else f"{value:.3f}" for value in rates(design, options.replications)
             )
-            hits += [low <= truth <= high for truth, (low, high) in truths]
-        shown = ", ".join(
-            f"{name} {hit:.3f}" for name, hit in zip(("ratio", "span", "effect"), hits / draws, strict=True)
-        )
-        print(f"Factors, {collections} collections, intervals cover: {shown}")
+            print(f"| {name} | {cells} |", flush=True)
+
+
+def rates(design: Design, replications: int) -> list[float]:
+    """The numbers of a row, in the order of its columns."""
+    random = np.random.default_rng(1)
+    recipes = len(design.seeds)
+    better = [3.5 * design.spread() * (r >= (recipes + 1) // 2) for r in range(recipes)]
+    null = list(_batches(design, random, replications, [0.0] * recipes))
+    shifted = list(_batches(design, random, replications, better))
+    truths = [(b - a) for a, b in combinations(better, 2)]
+    found = {name: np.concatenate([each[name] for each in null]) for name in null[0]}
+    moved = {name: np.concatenate([each[name] for each in shifted]) for name in shifted[0]}
+    true, false = np.array(truths) != 0, np.array(truths) == 0
+    known = found["known"].all()
+    return [
+        found["single"].mean() if known else np.nan,
+        found["models"].mean(),
+        found["claims"].any(1).mean() if known else np.nan,
+        found["pairs"].any(1).mean() if known else np.nan,
+        found["marks"].any(1).mean() if known else np.nan,
+        moved["claims"][:, false].any(1).mean() if known and false.any() else np.nan,
+        found["covers"].mean() if known else np.nan,
+        (moved["claims"] & (moved["sign"] > 0))[:, true].mean() if known else np.nan,
+        (moved["holm"] & (moved["sign"] > 0))[:, true].mean() if known else np.nan,
+        found["old single"].mean(),
+        found["old claims"].any(1).mean(),
+        found["old pairs"].any(1).mean(),
+        found["old marks"].any(1).mean(),
+        (moved["old claims"] & (moved["sign"] > 0))[:, true].mean(),
+    ]
+
+
+def _batches(
+    design: Design, random: Generator, replications: int, shifts: Sequence[float]
+) -> Iterator[dict[str, NDArray[np.bool_]]]:
+    each = (len(design.labels) + 1) * sum(design.sizes)
+    size = max(1, ELEMENTS // each)
+    for start in range(0, replications, size):
+        yield judge(design, *design.draw(random, min(size, replications - start), shifts))
+
+
+def judge(design: Design, values: Sequence[Floats], worth: Floats) -> dict[str, NDArray[np.bool_]]:
+    """What both rules say of drawn studies: [replications, hypotheses] each."""
+    layout, moments = design.layout, Moments.of(values)
+    couples = list(combinations(range(len(design.seeds)), 2))
+    claims = np.stack([_mean(design, b) - _mean(design, a) for a, b in couples])
+    over = over_queries_and_seeds(moments, layout, claims).estimates
+    models = over_queries(moments, claims)
+    # These models differ by what their seeds brought: that is the truth which △ is to be wrong about.
+    models = Estimates(models.difference - worth @ claims.T, models.error, models.df)
+    half = over.error * _critical(over)
+    found = {
+        "known": over.df > 0,
+        "single": over.p <= LEVEL,
+        "models": models.p <= LEVEL,
+        "covers": np.abs(over.difference) <= half,
+        "sign": np.sign(over.difference),
+        "claims": corrected(over, len(design.seeds)),
+        "holm": _holm([over]),
+        "old single": _old(moments, layout, claims[:1], values).p <= LEVEL,
+        "old claims": _holm(_old_claims(design, moments, layout, couples, values)),
+    }
+    alone = [
+        Moments((size,), moments.means[:, [c]], moments.covariances[:, [c]]) for c, size in enumerate(design.sizes)
+    ]
+    pairs = np.stack(
+        [_mean(design, b, [k]) - _mean(design, a, [k]) for k in range(design.backbones) for a, b in couples]
+    )
+    first = np.zeros(len(layout.recipes))
+    first[-1] = 1
+    marks = np.stack([_mean(design, r, [k]) - first for k in range(design.backbones) for r in range(len(design.seeds))])
+    answers = [over_queries_and_seeds(one, layout, pairs).estimates for one in alone]
+    found["pairs"] = corrected(_joined(answers), len(design.seeds), len(alone) * design.backbones)
+    found["marks"] = _holm([_joined([over_queries_and_seeds(one, layout, marks).estimates for one in alone])])
+    # The old rule corrected the pairs of each collection, all backbones together, and the marks of all collections.
+    found["old pairs"] = np.concatenate(
+        [_holm([_old(one, layout, pairs, [each])]) for one, each in zip(alone, values, strict=True)], axis=1
+    )
+    found["old marks"] = _holm([_joined([_old(m, layout, marks, [v]) for m, v in zip(alone, values, strict=True)])])
+    return found
+
+
+def corrected(estimates: Estimates, means: int, families: int = 1) -> NDArray[np.bool_]:
+    """Which hypotheses [replications, hypotheses] the report's correction rejects."""
+    p = estimates.p
+    found = np.zeros(p.shape, dtype=bool)
+    # What is not below the level alone is not below it corrected: 1 spares the integral.
+    p = np.where(p <= LEVEL, p, 1.0)
+    for row in np.flatnonzero((p <= LEVEL).any(1)):
+        found[row] = np.array(tukey_holm(p[row].tolist(), estimates.df[row].tolist(), means, families)) <= LEVEL
+    return found
+
+
+def _critical(estimates: Estimates) -> Floats:
+    from scipy import special
+
+    return np.asarray(special.stdtrit(np.maximum(estimates.df, 1e-9), 0.975))
+
+
+def _mean(design: Design, recipe: int, backbones: Sequence[int] | None = None) -> Floats:
+    """Weights of the mean over backbones (by default all) of a recipe's means over its seeds."""
+    some = range(design.backbones) if backbones is None else backbones
+    return np.array([(r == recipe) * (b in some) / design.seeds[r] / len(some) for b, r, _ in design.labels] + [0.0])
+
+
+def _joined(estimates: Sequence[Estimates]) -> Estimates:
+    return Estimates(*(np.concatenate([getattr(e, f) for e in estimates], 1) for f in ("difference", "error", "df")))
+
+
+def _holm(families: Sequence[Estimates]) -> NDArray[np.bool_]:
+    p = np.concatenate([one.p for one in families], axis=1)
+    found = np.zeros(p.shape, dtype=bool)
+    for row in np.flatnonzero((p <= LEVEL).any(1)):
+        found[row] = np.array(holm(p[row].tolist())) <= LEVEL
+    return found
+
+
+def _old_claims(
+    design: Design, moments: Moments, layout: Layout, couples: Sequence[tuple[int, int]], values: Sequence[Floats]
+) -> list[Estimates]:
+    """The old rule over backbones: seed k of one is averaged with seed k of another, down to the fewest seeds."""
+    if design.backbones == 1:
+        weights = np.stack([_mean(design, b) - _mean(design, a) for a, b in couples])
+        return [_old(moments, layout, weights, values)]
+    seeds, recipes = min(design.seeds), len(design.seeds)
+    averaged = []
+    for each in values:
+        parts = [
+            np.mean([each[:, design.labels.index((b, r, s))] for b in range(design.backbones)], axis=0)
+            for r in range(recipes) for s in range(seeds)
+        ]  # fmt: skip
+        averaged.append(np.stack([*parts, each[:, -1]], axis=1))
+    single = Design(seeds=(seeds,) * recipes, sizes=design.sizes)
+    return _old_claims(single, Moments.of(averaged), single.layout, couples, averaged)
+
+
+def _old(moments: Moments, layout: Layout, weights: Floats, values: Sequence[Floats]) -> Estimates:
+    """The rule until November 2026: each comparison's own seeds alone; of one seed, none; no prefixes.
+
+    Where no side had several seeds it took the randomisation test; the t-test stands for it where there are more than
+    50 queries, of which it differs by less than the simulation's error.
+    """
+    found = []
+    for weight in weights:
+        sides = [np.flatnonzero(weight > 0), np.flatnonzero(weight < 0)]
+        parts = query_parts(moments, weight[None])
+        of_queries = sum(part.variance for part in parts)
+        spread = sum(part.variance**2 / part.df for part in parts)
+        variance, fewest = of_queries, spread * 0 + min(part.df.min() for part in parts)
+        for places in sides:
+            count = len(places)
+            if count < 2:
+                continue
+            projection = np.eye(count) - 1 / count
+            means = moments.means[..., places].mean(-2)
+            of_seeds = np.einsum("...n,nm,...m->...", means, projection, means) / (count - 1) / count
+            interaction = sum(
+                np.einsum("nm,...mn->...", projection, moments.covariances[..., c, places[:, None], places])
+                / (count - 1) / count / size
+                for c, size in enumerate(moments.sizes)
+            ) / len(moments.sizes) ** 2  # fmt: skip
+            variance = variance + np.maximum(0, of_seeds - interaction)[..., None]
+            spread = spread + (of_seeds**2 / (count - 1))[..., None]
+            fewest = np.minimum(fewest, count - 1)
+        several = max(map(len, sides)) > 1
+        df = np.maximum(fewest, variance**2 / np.maximum(spread, 1e-300)) if several else fewest
+        one = Estimates(mean_differences(moments, weight[None]), np.sqrt(variance), df)
+        if not several and sum(moments.sizes) <= 50:
+            drawn = np.concatenate([np.einsum("n,rnq->rq", weight, each) for each in values], axis=1)
+            one = _Randomised(one, np.array([randomisation_tests(d[None], 1000, n)[0] for n, d in enumerate(drawn)]))
+        found.append(one)
+    return _Joined(found)
+
+
+class _Randomised:
+    """An estimate whose p-value is the randomisation test's."""
+
+    def __init__(self, estimates: Estimates, p: Floats):
+        self.difference, self.error, self.df, self.p = estimates.difference, estimates.error, estimates.df, p[:, None]
+
+
+class _Joined:
+    def __init__(self, estimates: Sequence[Estimates | _Randomised]):
+        for name in ("difference", "error", "df", "p"):
+            setattr(self, name, np.concatenate([getattr(one, name) for one in estimates], axis=1))
 
 
 if __name__ == "__main__":

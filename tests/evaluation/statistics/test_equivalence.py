@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from limbeck.core.errors import UsageError
-from limbeck.evaluation import Paired, equivalence, equivalence_p, over_queries_and_seeds
+from limbeck.evaluation import Training, Trainings, compare_all, equivalence_p
 
 MANY = np.random.default_rng(2).normal(0.05, 0.3, 60)
 
@@ -30,7 +30,14 @@ def test_a_difference_at_the_margin_is_called_equivalent_as_seldom_as_stated():
 
 def test_seeds_that_disagree_forbid_the_claim():
     random = np.random.default_rng(0)
-    same = random.normal(0, 0.05, (1, 60))
-    apart = same + np.array([[-0.1], [0.0], [0.1]])
-    assert equivalence_p(same[0], 0.05) < 0.001
-    assert equivalence(over_queries_and_seeds(Paired((apart,), (np.zeros((1, 60)),))), 0.05) > 0.1
+    same = random.normal(0, 0.05, 60)
+    rankers = [Training(recipe="r", values={"x": dict(enumerate_ids(same + shift))}) for shift in (-0.1, 0.0, 0.1)] + [
+        Training(recipe="first", trained=False, values={"x": dict(enumerate_ids(np.zeros(60)))})
+    ]
+    [found] = compare_all(Trainings.align(rankers), [([("r", "")], [("first", "")])], margin=0.05)
+    assert found.models.equivalence_p < 0.001
+    assert found.recipes.equivalence_p > 0.1
+
+
+def enumerate_ids(values):
+    return ((f"q{n}", float(value)) for n, value in enumerate(values))

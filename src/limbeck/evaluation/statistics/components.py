@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from limbeck.evaluation.statistics.design import Levels, Term
-from limbeck.evaluation.statistics.pairing import Floats
+from limbeck.evaluation.statistics.trainings import Floats
 
 COLLECTION, SEED = "collection", "seed"
 

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from limbeck.evaluation.statistics.pairing import Floats
+from limbeck.evaluation.statistics.trainings import Floats
 
 Levels = NDArray[np.int64]
 """[configurations, factors]: which level of each factor a configuration has."""

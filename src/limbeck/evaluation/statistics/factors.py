@@ -11,7 +11,7 @@ from limbeck.evaluation.statistics.bootstrap import draw, percentiles
 from limbeck.evaluation.statistics.comparison import ENOUGH_COLLECTIONS, Interval
 from limbeck.evaluation.statistics.components import COLLECTION, SEED, Figures, estimates, names, variances
 from limbeck.evaluation.statistics.design import Term, level_effects, terms
-from limbeck.evaluation.statistics.pairing import Floats
+from limbeck.evaluation.statistics.trainings import Floats
 
 TINY = 1e-300
 

@@ -1,13 +1,19 @@
 """Corrections of one family of p-values for their number."""
 
+import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Literal
 
-from scipy import stats
+import numpy as np
+from scipy import special, stats
 
 from limbeck.core.errors import DataError
 
 Correction = Literal["holm", "bh", "none"]
+
+LEVEL = 0.05
+"""α: below it a corrected p-value carries a claim. Everything that judges one reads it here."""
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -26,6 +32,60 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - position) * p_values[i]))
         corrected[i] = highest
     return corrected
+
+
+def tukey_holm(p_values: Sequence[float], degrees: Sequence[float], means: int, families: int = 1) -> list[float]:
+    """Holm's correction where each p-value is of a difference between two of `means` means, in the order given.
+
+    The differences hang together, which Holm's bound for a step does not use and Tukey's does: of p-values still to be
+    judged, k in number, the smallest counts as the smaller of k p and Tukey's, which holds for all pairs at once. Which
+    one is smaller depends on k and the degrees of freedom alone, so a step keeps its level as either test does, and the
+    whole is a closed test, never weaker than Holm's.
+
+    Args:
+        degrees: of freedom, of each difference's error.
+        families: how many sets of all pairs there are, each among `means` means, as of several collections.
+
+    Source: Tukey 1953 and Kramer 1956 (the studentised range; other degrees of freedom for each pair: Games and Howell
+    1976); Marcus, Peritz and Gabriel 1976, On Closed Testing Procedures.
+    """
+    _check(p_values)
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for position, i in enumerate(order):
+        bound = (len(p_values) - position) * p_values[i]
+        if p_values[i] < bound and means > 2:
+            bound = min(bound, families * _tukey(p_values[i], degrees[i], means))
+        highest = max(highest, min(1.0, bound))
+        corrected[i] = highest
+    return corrected
+
+
+@lru_cache(maxsize=65536)
+def _tukey(p: float, df: float, means: int) -> float:
+    """Tukey's p-value of a difference whose own two-sided one is `p`.
+
+    The studentised range by trapezoids, over the normal deviate of the highest mean and the logarithm of the standard
+    deviation's quotient; scipy's agrees and takes a hundred times as long.
+    """
+    if df <= 0 or p >= 1:
+        return 1.0
+    if p < 1e-100:  # further out the integral has no digit left
+        return p
+    distance = -float(special.stdtrit(df, p / 2)) * math.sqrt(2)
+    normal = np.linspace(-8, 8, 81)
+    # Far out to the left the density falls as exp(df u); about 0 its width is 1 / √(2 df).
+    quotient = np.linspace(-9 / math.sqrt(2 * df) - 25 / df, min(9 / math.sqrt(2 * df), 3.5), 161)
+    density = np.exp(
+        math.log(2) + df / 2 * math.log(df / 2) - special.gammaln(df / 2) + df * quotient
+        - df / 2 * np.exp(2 * quotient)
+    )  # fmt: skip
+    reach = distance * np.exp(quotient)[:, None]
+    inside = (special.ndtr(normal) - special.ndtr(normal - reach)) ** (means - 1)
+    within = means * (np.exp(-(normal**2) / 2) / math.sqrt(2 * math.pi) * inside).sum(1) * (normal[1] - normal[0])
+    found = (density * (1 - within)).sum() * (quotient[1] - quotient[0])
+    return min(1.0, max(float(found), p))
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:

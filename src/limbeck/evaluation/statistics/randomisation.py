@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from limbeck.core.errors import UsageError
-from limbeck.evaluation.statistics.pairing import Floats, finite
+from limbeck.evaluation.statistics.trainings import Floats, finite
 
 EXACT_UP_TO = 16
 ELEMENTS = 4_000_000

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from limbeck.core.errors import DataError
-from limbeck.evaluation.statistics.pairing import finite
+from limbeck.evaluation.statistics.trainings import finite
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
-"""Student's t on paired differences: over queries alone, and over queries and seeds."""
+"""Student's t of mean differences, and the question of *these models*: queries are drawn, the trainings are given."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from limbeck.evaluation.statistics.pairing import Floats, Paired, finite
+from limbeck.evaluation.statistics.trainings import Floats, Moments, finite
 
 
 @dataclass(frozen=True)
@@ -45,51 +45,88 @@ class Estimate:
         return self.difference - half, self.difference + half
 
 
-def over_queries(pairs: Paired) -> Estimate:
-    """Queries are drawn; the seeds, over which values are averaged, and the collections are those at hand.
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """Many estimates [..., comparisons]; see `Estimate`."""
+
+    difference: Floats
+    error: Floats
+    df: Floats
+
+    def __iter__(self) -> Iterator[Estimate]:
+        for difference, error, df in zip(self.difference, self.error, self.df, strict=True):
+            yield Estimate(float(difference), float(error), float(df))
+
+    @property
+    def t(self) -> Floats:
+        known = (self.df > 0) & (self.difference != 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(known, self.difference / self.error, 0.0)
+
+    @property
+    def p(self) -> Floats:
+        """Two-sided p-values of no difference; 1 where nothing is known."""
+        return np.where(self.df > 0, 2 * special.stdtr(np.maximum(self.df, 1e-9), -np.abs(self.t)), 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of a variance, with its degrees of freedom: [..., comparisons] each; 0 where there is none."""
+
+    variance: Floats
+    df: Floats
+
+
+def over_queries(moments: Moments, weights: Floats) -> Estimates:
+    """*These models*: queries are drawn; the trainings, over which values are averaged, and the collections are given.
 
     One collection: the paired t-test. Several: the collections are strata, the error that of a mean of means, its
-    degrees of freedom Welch's and Satterthwaite's.
+    degrees of freedom Welch's and Satterthwaite's. Nothing is known (df 0) where a collection has a single query.
 
-    Source: Sakai 2018, Laboratory Experiments in Information Retrieval (paired t-test); Satterthwaite 1946, An
-    Approximate Distribution of Estimates of Variance Components: df = (Σ v)² / Σ v² / df(v) of independent variances v.
+    Args:
+        weights: [comparisons, trainings]; a comparison is the weighted sum of the trainings' values.
+
+    Source: Sakai 2018, Laboratory Experiments in Information Retrieval (paired t-test); Urbano, Lima and Hanjalic 2019,
+    Statistical Significance Testing in Information Retrieval (SIGIR): the t-test keeps its level best.
     """
-    parts = [(variance_of_mean(one), len(one) - 1) for one in pairs.differences]
-    if not all(df for _, df in parts):
-        return Estimate(pairs.difference, 0.0, 0.0)
-    scale = len(parts) ** 2
-    variances = [variance / scale for variance, _ in parts]
-    total = sum(variances)
-    if total == 0:
-        return Estimate(pairs.difference, 0.0, float(sum(df for _, df in parts)))
-    spread = sum(variance**2 / df for variance, (_, df) in zip(variances, parts, strict=True))
-    return Estimate(pairs.difference, math.sqrt(total), total**2 / spread)
+    known = sum_of(query_parts(moments, weights))
+    return Estimates(mean_differences(moments, weights), np.sqrt(known.variance), known.df)
 
 
-def over_queries_and_seeds(pairs: Paired) -> Estimate:
-    """Queries and seeds are drawn, each query meeting each seed: what would hold after training again.
+def mean_differences(moments: Moments, weights: Floats) -> Floats:
+    """[..., comparisons]: means over collections of weighted sums of means; 0 where these are rounding alone."""
+    means = moments.means.mean(-2)
+    found = means @ weights.T
+    return np.where(np.abs(found) < 1e-12 * np.maximum(1.0, np.abs(means) @ np.abs(weights).T), 0.0, found)
 
-    The variance over queries of the values averaged over seeds holds the query effects and the share of the
-    interaction; that of each system's seeds is added, less the interaction, which would count twice. A system with a
-    single seed adds nothing: what another seed would change is then unknown.
 
-    Few seeds that differ much are hardly known either: at .05 a true null hypothesis is then rejected by simulation in
-    up to 12 % of cases with two seeds, 7 % with three and 6 % with five; in 5 % where queries matter as much.
+def query_parts(moments: Moments, weights: Floats) -> list[Part]:
+    """One for each collection: what drawing its queries adds to the variance of a comparison."""
+    found = []
+    for place, size in enumerate(moments.sizes):
+        covariance = moments.covariances[..., place, :, :]
+        variance = np.einsum("kn,...nm,km->...k", weights, covariance, weights, optimize=True)
+        whole = np.einsum("kn,...nm,km->...k", np.abs(weights), np.abs(covariance), np.abs(weights), optimize=True)
+        # What is left of equal values, or of equal differences, is rounding.
+        height = (np.abs(moments.means[..., place, :]) @ np.abs(weights).T) ** 2
+        variance = np.where(variance > np.maximum(1e-12 * whole, 1e-26 * height), variance, 0.0)
+        found.append(Part(variance / size / len(moments.sizes) ** 2, np.full_like(variance, size - 1)))
+    return found
 
-    Source: two-way random-effects analysis as for readers × cases; Obuchowski and Rockette 1995; the degrees of
-    freedom: Hillis 2007, A Comparison of Denominator Degrees of Freedom Methods for Multiple Observer ROC Analysis.
+
+def sum_of(parts: Sequence[Part]) -> Part:
+    """The sum of independent parts; nothing is known of it (df 0) where a part has no degree of freedom.
+
+    Source: Satterthwaite 1946, An Approximate Distribution of Estimates of Variance Components: df = (Σ v)² / Σ (v² /
+    df(v)).
     """
-    alone = over_queries(pairs)
-    if alone.df == 0:
-        return alone
-    variance, fewest = alone.error**2, alone.df
-    spread = variance**2 / alone.df
-    for of_seeds, interaction, df in _seed_variances(pairs):
-        variance += max(0.0, of_seeds - interaction)
-        spread += of_seeds**2 / df
-        fewest = min(fewest, df)
-    # Where interactions cancel the seeds' variance, the quotient falls below the degrees of freedom of every part.
-    return Estimate(alone.difference, math.sqrt(variance), max(fewest, variance**2 / spread) if spread else alone.df)
+    variances = np.stack([part.variance for part in parts])
+    degrees = np.stack([part.df for part in parts])
+    total = variances.sum(0)
+    spread = (variances**2 / np.maximum(degrees, 1e-9)).sum(0)
+    none = spread == 0
+    df = np.where(none, degrees.sum(0), total**2 / np.where(none, 1.0, spread))
+    return Part(total, np.where((degrees == 0).any(0), 0.0, df))
 
 
 def paired_t(differences: ArrayLike) -> float:
@@ -102,8 +139,7 @@ def paired_t(differences: ArrayLike) -> float:
 
 def estimate(differences: ArrayLike) -> Estimate:
     """The mean of differences [queries] of one collection, over queries."""
-    values = finite(differences)[None]
-    return over_queries(Paired((values,), (np.zeros_like(values),)))
+    return next(iter(over_queries(Moments.of([finite(differences)[None]]), np.ones((1, 1)))))
 
 
 def above(t: float, df: float) -> float:
@@ -111,28 +147,3 @@ def above(t: float, df: float) -> float:
     if df == 0:
         return 0.5 if t == 0 else 0.0
     return float(special.stdtr(df, -t))
-
-
-def variance_of_mean(values: Floats) -> float:
-    """Squared standard error of the mean of independent values; 0 where all are equal."""
-    # Exactly equal values can have a mean that rounding moved off them.
-    return float(values.var(ddof=1)) / len(values) if len(values) > 1 and np.ptp(values) > 0 else 0.0
-
-
-def _seed_variances(pairs: Paired) -> Iterator[tuple[float, float, int]]:
-    """Of each system with several seeds: variance of its mean over seeds, the interaction's part, degrees of freedom.
-
-    A collection of one query gives no interaction to take off, which errs towards caution.
-    """
-    for side in (pairs.a, pairs.b):
-        seeds = len(side[0])
-        if seeds < 2:
-            continue
-        of_seeds = variance_of_mean(np.mean([values.mean(1) for values in side], axis=0))
-        interaction = 0.0
-        for values in side:
-            queries = values.shape[1]
-            rest = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
-            mean_square = float((rest**2).sum()) / max(1, (seeds - 1) * (queries - 1))
-            interaction += mean_square / (queries * seeds) / len(side) ** 2
-        yield of_seeds, interaction, seeds - 1
