@@ -23,19 +23,35 @@ _TRAINING = {
     "model_sha256": None, "precision": "fp32", "attention": "padded", "device": "cpu", "processes": 1, "seed": 1,
     "stages": [],
 }  # fmt: skip
+_ONE_SEED = "no recipe has a second seed, so what other seeds would change is not known"
 _DIFFERENCE = {
-    "measure": "nDCG@10", "ci": [-1.0, 1.0], "t_p": 1.0, "randomisation_p": 1.0, "seeds_p": None, "equivalence_p": None,
-    "effect_size": None, "detectable": None, "queries": 60, "wins": 0, "ties": 60, "losses": 0, "corrected_p": 1.0,
-    "corrected_seeds_p": None, "corrected_equivalence_p": None, "significant": False, "collections_ci": None,
-    "differs": [], "seeds": [], "mean": 0.0, "std": 0.0, "first_stage": 0.0,
+    "measure": "nDCG@10", "randomisation_p": 1.0, "effect_size": None, "queries": 60, "wins": 0, "ties": 60,
+    "losses": 0, "collections_ci": None, "differs": [], "seeds": [], "mean": 0.0, "std": 0.0, "first_stage": 0.0,
+    "models": None, "recipes": None, "unknown": _ONE_SEED, "carried_by": [], "uneven": False,
+}  # fmt: skip
+_ANSWER = {
+    "p": 1.0, "interval": [-1.0, 1.0], "error": 0.5, "df": 20.0, "detectable": None, "equivalence_p": None,
+    "margin_power": None, "corrected_p": 1.0, "corrected_equivalence_p": None,
 }  # fmt: skip
 _AUDITED = {"factors": [], "objective_alone": False, "sentence": "They differ in something."}
 _LEAKS = {"alike": 0.6}
 
 
+def answers(models: float, recipes: float | None = None, **facts: Any) -> dict[str, Any]:
+    """The answers of a row with these corrected p-values."""
+    both = {"models": models, "recipes": recipes}
+    return {name: None if p is None else {"p": p, "corrected_p": p, **facts} for name, p in both.items()}
+
+
 def training(**facts: Any) -> TrainingSummary:
     """The summary of a training, some of it as given."""
     return TypeAdapter(TrainingSummary).validate_python({**_TRAINING, **facts})
+
+
+def _difference(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose answers may be given in part."""
+    answers = {name: {**_ANSWER, **row[name]} for name in ("models", "recipes") if row.get(name)}
+    return {**_DIFFERENCE, **row, **answers}
 
 
 def typed(given: dict[str, Any]) -> StudyResults:
@@ -53,7 +69,7 @@ def typed(given: dict[str, Any]) -> StudyResults:
         for cell in results["cells"]
     ]
     for kind in ("comparisons", "suite_comparisons", "pairwise", "over_backbones"):
-        results[kind] = [{**_DIFFERENCE, **row} for row in results[kind]]
+        results[kind] = [_difference(row) for row in results[kind]]
     results["audit"] = [{**_AUDITED, **pair} for pair in results["audit"]]
     results["leaks"] = [
         {**leak, **{part: {**_LEAKS, **leak[part]} for part in ("queries", "documents")}} for leak in results["leaks"]

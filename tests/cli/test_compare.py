@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from limbeck.cli.compare_table import _mark
-from limbeck.evaluation import benjamini_hochberg, compare_all, holm, measure_run, pair
+from limbeck.evaluation import Training, Trainings, benjamini_hochberg, compare_all, holm, measure_run, tukey_holm
 from limbeck.runs import Run, read_run, write_run
 
 Limbeck = Callable[..., Result]
@@ -51,20 +50,23 @@ TWO = ("--collection", "mini/test", "--collection", "mini/valid", "--measures", 
 def test_several_collections_are_compared_each_and_together(runs: Path, as_json: AsJson) -> None:
     found = as_json("compare", *TWO, "runs/{}/bm25.run", "runs/{}/shuffle1.run", "--margin", 0.1)
     assert [row["collection"] for row in found["comparisons"]] == ["mini/test", "mini/valid", "all collections"]
-    pairs = pair(
-        {split: [values(split, "shuffle1")] for split in ("mini/test", "mini/valid")},
-        {split: [values(split, "bm25")] for split in ("mini/test", "mini/valid")},
+    data = Trainings.align(
+        Training(recipe=name, values={split: values(split, name) for split in ("mini/test", "mini/valid")})
+        for name in ("shuffle1", "bm25")
     )
-    [expected] = compare_all([pairs], margin=0.1, level=0.05 / 3)
+    [expected] = compare_all(data, [([("shuffle1", "")], [("bm25", "")])], margin=0.1, level=0.05 / 3)
+    assert expected.models
     row = found["comparisons"][-1]
-    for name in ("difference", "randomisation_p", "t_p", "effect_size", "detectable", "equivalence_p", "margin_power"):
+    for name in ("difference", "randomisation_p", "effect_size", "unknown"):
         assert row[name] == pytest.approx(getattr(expected, name)), name
-    assert row["ci"] == [expected.ci_low, expected.ci_high]
-    assert (row["queries"], row["wins"] + row["ties"] + row["losses"]) == (7, 7)
+    for name in ("p", "error", "df", "detectable", "equivalence_p", "margin_power"):
+        assert row["models"][name] == pytest.approx(getattr(expected.models, name)), name
+    assert row["models"]["interval"] == pytest.approx(expected.models.interval)
+    assert (row["recipes"], row["queries"], row["wins"] + row["ties"] + row["losses"]) == (None, 7, 7)
     assert row["mean"] - row["baseline"] == pytest.approx(row["difference"])
-    for kind in ("randomisation_p", "t_p", "equivalence_p"):
-        p = [one[kind] for one in found["comparisons"]]
-        assert [one[f"corrected_{kind}"] for one in found["comparisons"]] == holm(p)
+    for kind in ("p", "equivalence_p"):
+        p = [one["models"][kind] for one in found["comparisons"]]
+        assert [one["models"][f"corrected_{kind}"] for one in found["comparisons"]] == holm(p)
     counts = found["collections"][1]["runs"][1]
     assert (counts["system"], counts["run"]) == ("shuffle1", "runs/mini/valid/shuffle1.run")
     assert (counts["queries"], counts["missing"]) == (3, [])
@@ -74,13 +76,16 @@ def test_run_files_joined_by_commas_are_seeds_of_one_system(runs: Path, as_json:
     seeds = ",".join(f"runs/mini/test/shuffle{n}.run" for n in (1, 2, 3))
     words = ("compare", "--collection", "mini/test", "--measures", "nDCG@10", "runs/mini/test/bm25.run", seeds)
     [row] = as_json(*words)["comparisons"]
-    a = [values("mini/test", f"shuffle{n}") for n in (1, 2, 3)]
-    [expected] = compare_all([pair({"x": a}, {"x": [values("mini/test", "bm25")]})])
-    assert (row["seeds"], row["seeds_p"]) == ([3, 1], pytest.approx(expected.seeds_p))
-    assert row["mean"] == pytest.approx(sum(sum(one.values()) for one in a) / 12)
+    assert row["seeds"] == [3, 1]
+    assert row["recipes"]["error"] >= row["models"]["error"]
+    assert row["mean"] == pytest.approx(sum(sum(values("mini/test", f"shuffle{n}").values()) for n in (1, 2, 3)) / 12)
     table = limbeck(*words).stdout
     assert "shuffle1 (+2 seeds)" in table
-    assert "p seeds" in table
+    assert "these recipes" in table
+    assert "bm25: taken as one training of several that could be" in " ".join(table.split())
+    [fixed] = as_json(*words, "--given", "runs/mini/test/bm25.run")["comparisons"]
+    assert fixed["recipes"]["error"] <= row["recipes"]["error"]
+    assert "taken as one training" not in limbeck(*words, "--given", "runs/mini/test/bm25.run").stdout
 
 
 def test_all_pairs_are_corrected_as_one_family(runs: Path, as_json: AsJson, limbeck: Limbeck) -> None:
@@ -88,16 +93,19 @@ def test_all_pairs_are_corrected_as_one_family(runs: Path, as_json: AsJson, limb
     words = ("compare", "--collection", "mini/test", "--all-pairs", "--correction", "bh", *files)
     found = as_json(*words)
     assert (found["baseline"], found["correction"]) == (None, "Benjamini–Hochberg")
-    rows = found["comparisons"]
-    assert [(row["run"], row["against"]) for row in rows if row["measure"] == "nDCG@10"] == [
+    models = [row["models"] for row in found["comparisons"]]
+    assert [(row["run"], row["against"]) for row in found["comparisons"] if row["measure"] == "nDCG@10"] == [
         (files[1], files[0]), (files[2], files[0]), (files[2], files[1])
     ]  # fmt: skip
-    assert len(rows) == 6
-    assert [row["corrected_t_p"] for row in rows] == benjamini_hochberg([row["t_p"] for row in rows])
+    assert len(models) == 6
+    p = [one["p"] for one in models]
+    assert [one["corrected_p"] for one in models] == benjamini_hochberg(p)
     assert "shuffle2 − shuffle1" in limbeck(*words).stdout
-    uncorrected = as_json(*words[:5], "none", *files)["comparisons"]
-    assert all(row["corrected_t_p"] == row["t_p"] for row in uncorrected)
-    assert all(a["detectable"] < b["detectable"] for a, b in zip(uncorrected, rows, strict=True))
+    by_holm = [row["models"] for row in as_json(*words[:5], "holm", *files)["comparisons"]]
+    assert [one["corrected_p"] for one in by_holm] == tukey_holm(p, [one["df"] for one in models], 3, 2)
+    uncorrected = [row["models"] for row in as_json(*words[:5], "none", *files)["comparisons"]]
+    assert all(one["corrected_p"] == one["p"] for one in uncorrected)
+    assert all(a["detectable"] < b["detectable"] for a, b in zip(uncorrected, models, strict=True))
 
 
 def test_a_table_is_never_cut_however_narrow_the_terminal(
@@ -108,7 +116,7 @@ def test_a_table_is_never_cut_however_narrow_the_terminal(
     rows = [line.split() for line in shown.splitlines() if line.strip().startswith("shuffle1")]
     assert len(rows) == 3
     assert all(len(row) >= 11 for row in rows)
-    for column in ("95 % interval", "win/tie/loss", "detectable", "p equiv."):
+    for column in ("these models", "win/tie/loss", "detectable", "p equiv."):
         assert shown.count(column) >= 3
 
 
@@ -127,6 +135,8 @@ def test_a_query_without_candidates_counts_as_zero_and_is_said(runs: Path, limbe
                                    "runs/mini/test/shuffle1.run,runs/mini/test/shuffle1.run")),
         (2, "names one of mini/test, mini/test twice", ("--collection", "mini/test", "--collection", "mini/test",
                                                         "a.run", "b.run")),
+        (2, "--given x.run; expected one of the runs", ("--collection", "mini/test", "--given", "x.run",
+                                                        "runs/mini/test/bm25.run", "runs/mini/test/shuffle1.run")),
         (2, "write {} where the collection's name", (*TWO, "runs/{}/bm25.run", "runs/mini/test/shuffle1.run")),
         (3, "runs/mini/test/absent.run", (*TWO, "runs/{}/bm25.run", "runs/{}/absent.run")),
         (5, "ranks none of the 4 judged queries", ("--collection", "mini/test", "runs/mini/test/bm25.run",
@@ -141,10 +151,3 @@ def test_mistakes_are_named(code: int, text: str, words: tuple[object, ...], run
     result = limbeck("compare", *words, code=code)
     assert text in " ".join(result.stderr.split())
     assert result.stdout == ""
-
-
-def test_the_mark_rests_on_queries_and_seeds_where_there_are_several() -> None:
-    row = {"difference": 0.1, "corrected_randomisation_p": 0.001, "corrected_equivalence_p": None}
-    assert _mark({**row, "corrected_seeds_p": None}) == "▲"
-    assert _mark({**row, "corrected_seeds_p": 0.2}) == " "
-    assert _mark({**row, "difference": -0.1, "corrected_randomisation_p": 0.9, "corrected_seeds_p": 0.01}) == "▼"

@@ -163,13 +163,10 @@ def _comparison(
         "std": statistics.stdev(seeds) if len(seeds) > 1 else 0.0,
         "first_stage": first,
         "difference": difference,
-        "ci": [difference - 0.028, difference + 0.026],
-        "t_p": p / 2,
-        "randomisation_p": p / 2,
-        "corrected_p": p / 4,
-        "seeds_p": p / 2 if len(seeds) > 1 else None,
-        "corrected_seeds_p": p if len(seeds) > 1 else None,
-        "significant": p < 0.05,
+        "models": {"p": p / 8, "corrected_p": p / 4, "interval": [difference - 0.02, difference + 0.02]},
+        "recipes": {"p": p / 2, "corrected_p": p, "interval": [difference - 0.028, difference + 0.026]}
+        if len(seeds) > 1
+        else None,
         "queries": 160,
         "wins": 70,
         "ties": 40,
@@ -194,11 +191,8 @@ def _pairwise(
                         "a": {"backbone": backbone, "recipe": a},
                         "b": {"backbone": backbone, "recipe": b},
                         "difference": difference,
-                        "ci": [difference - 0.02, difference + 0.018],
-                        "randomisation_p": p / 3,
-                        "corrected_p": p / 4,
-                        "corrected_seeds_p": p,
-                        "significant": p < 0.05,
+                        "models": {"p": p / 8, "corrected_p": p / 4},
+                        "recipes": {"p": p / 3, "corrected_p": p, "interval": [difference - 0.02, difference + 0.018]},
                         "differs": [factor["factor"] for factor in _factors(a, b)],
                     }
                 )
@@ -265,10 +259,9 @@ def _over_backbones(
                 "ahead": [name for name, value in differences.items() if value > 0],
                 "behind": [name for name, value in differences.items() if value < 0],
                 "difference": difference,
-                "ci": [difference - 0.01, difference + 0.01],
                 "collections_ci": None,
-                "corrected_p": p / 4,
-                "corrected_seeds_p": p,
+                "models": {"p": p / 8, "corrected_p": p / 4},
+                "recipes": {"p": p / 3, "corrected_p": p, "interval": [difference - 0.01, difference + 0.01]},
                 "differs": [factor["factor"] for factor in _factors(a, b)],
             }
         )

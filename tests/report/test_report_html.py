@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import vl_convert
-from typed_results import typed
+from typed_results import answers, typed
 
 from limbeck.evaluation import mean_ranks
 from limbeck.report import (
@@ -22,7 +22,6 @@ from limbeck.report import (
     to_latex,
     to_markdown,
 )
-from limbeck.report.claims import state_claims
 from limbeck.report.page import _charts
 from limbeck.report.rank_chart import rank_chart
 
@@ -120,7 +119,8 @@ def test_what_is_packed_is_what_was_given_and_equal_results_give_equal_pages(
     entry = unpacked["tables"]["values"]["nDCG@10"]["scifact"][2]
     given = next(c for c in results["comparisons"] if c["collection"] == "scifact" and c["measure"] == "nDCG@10")
     assert entry[0] == pytest.approx(given["mean"], rel=1e-5)
-    assert entry[6][3] == pytest.approx(given["corrected_seeds_p"], rel=1e-5)
+    shown = given["models" if entry[3] in (1, -1) else "recipes"]
+    assert entry[6][3] == pytest.approx(shown["corrected_p"], rel=1e-5)
     assert to_html(typed(results), make_queries()) == text
 
 
@@ -135,50 +135,19 @@ def test_every_chart_is_one_that_vega_lite_understands(make_results: Callable[..
         assert vl_convert.vegalite_to_vega({**chart.spec, "width": 400, "autosize": "pad"})["marks"]
 
 
-def test_a_claim_counts_backbones_and_says_what_else_differs(make_results: Callable[..., Results]) -> None:
-    results = make_results(backbones=("minilm-3", "minilm-6"), recipes=("BCE", "RankNet"))
-    [row] = results["over_backbones"]
-    row.update(
-        difference=-0.03, ci=[-0.04, -0.02], ahead=[], behind=row["backbones"], corrected_p=0.9, corrected_seeds_p=0.004
-    )
-    [claim] = state_claims(typed(results))
-    assert claim.sentence == "RankNet beats BCE on 2 of 2 backbones, +0.030 [+0.020, +0.040] nDCG@10, p = 0.004."
-    assert claim.caution.startswith("They differ also in candidates, signal")
-    row.update(
-        difference=0.001,
-        ci=[-0.01, 0.012],
-        ahead=["minilm-3"],
-        behind=["minilm-6"],
-        corrected_p=0.001,
-        corrected_seeds_p=0.7,
-    )
-    [claim] = state_claims(typed(results))
-    assert claim.sentence.startswith("BCE and RankNet cannot be told apart: BCE is ahead on 1 of 2 backbones, +0.001")
-    assert not claim.firm
-    results["margin"] = 0.02
-    row.update(detectable=0.0346, corrected_equivalence_p=0.06)
-    [claim] = state_claims(typed(results))
-    assert claim.sentence.endswith("p = 0.700; 0.035 or more would show.")
-    row.update(detectable=2.38)
-    [claim] = state_claims(typed(results))
-    assert claim.sentence.endswith("p = 0.700; with so few seeds and queries no difference would show.")
-    row.update(corrected_equivalence_p=0.03)
-    [claim] = state_claims(typed(results))
-    assert claim.sentence.startswith("BCE and RankNet are equivalent within ±0.02, p = 0.030: BCE is ahead on 1 of 2")
-    assert claim.firm
-
-
 def test_the_mark_rests_on_queries_and_seeds_in_every_format_and_the_note_says_so(results: Results) -> None:
     for row in (*results["comparisons"], *results["pairwise"], *results["over_backbones"]):
-        row.update(corrected_p=0.001, corrected_seeds_p=0.2, difference=0.1)
+        row.update(difference=0.1, **answers(0.001, 0.2))
     for text in (to_html(typed(results)), to_markdown(typed(results)), to_latex(typed(results))):
-        assert "paired t-test over queries and seeds" in text
-    # Of the marks there are only those in the note.
-    assert to_markdown(typed(results)).count("▲") == 1
-    assert r"$^{\blacktriangle}$ " not in to_latex(typed(results)).split(r"\begin{tabular}")[1]
-    assert ",above" not in to_csv(typed(results))
-    assert "Nothing beats the first stage" in str(state_finding(typed(results), build_table(typed(results))))
-    assert "no difference is significant" in str(state_finding(typed(results), build_table(typed(results))))
+        assert "t-test over queries and seeds, the variance of seeds pooled over the recipes of a backbone" in text
+    # Of ▲ there are only those in the notes.
+    assert to_markdown(typed(results)).count("▲") == 3
+    assert r"$^{\blacktriangle}$" not in to_latex(typed(results)).split(r"\begin{tabular}")[1].split(r"\end")[0]
+    assert ",recipes above" not in to_csv(typed(results))
+    assert ",models above" in to_csv(typed(results))
+    finding = str(state_finding(typed(results), build_table(typed(results))))
+    assert "Every model is above the first stage (bm25) on every collection (△); that other seeds would be" in finding
+    assert "differ as models, perhaps not as recipes (△)" in finding
 
 
 def test_a_rehearsal_says_so_above_everything(results: Results) -> None:
@@ -193,7 +162,7 @@ def test_suites_that_are_complete_stand_before_collections(results: Results) -> 
     for cell in results["cells"]:
         cell["suites"] = {"pair": dict.fromkeys(results["measures"], 0.7 + cell["seed"] / 100)}
     given = next(c for c in results["comparisons"] if c["recipe"] == "BCE")
-    row = {**given, "collection": "pair", "mean": 0.715, "difference": 0.075, "corrected_seeds_p": 0.01}
+    row = {**given, "collection": "pair", "mean": 0.715, "difference": 0.075, **answers(0.001, 0.01)}
     results["suite_comparisons"] = [row]
     table = build_table(typed(results))
     assert table.columns == ("pair", "demo/test", "scifact")

@@ -1,22 +1,25 @@
 """The verb compare: paired statistics of anyone's runs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import combinations
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from limbeck.cli.compare_table import ALL, LEVEL, NAMES, print_comparisons
 from limbeck.cli.output import Json, print_json, warn
 from limbeck.cli.runs import Measures, as_json, split_words
 from limbeck.cli.systems import OwnDocument, Qrels, Relevance, System, doubts, load_judged, name_systems
-from limbeck.core.errors import UsageError
+from limbeck.core.errors import UsageError, nearest
+from limbeck.core.files import plain
 
 if TYPE_CHECKING:
+    from limbeck.cli.compare_table import RunDifference
     from limbeck.collections import Collection
-    from limbeck.evaluation import Evaluation, Paired
+    from limbeck.evaluation import Answer, Evaluation, Fact, Trainings
 
+Correction = Literal["holm", "bh", "none"]
+ALL = "all collections"
+NAMES: dict[Correction, str] = {"holm": "Holm", "bh": "Benjamini–Hochberg", "none": "none"}
 Measured = dict[str, dict[System, list["Evaluation"]]]
 """Collection → system → one evaluation per seed."""
 
@@ -50,12 +53,18 @@ def compare(
         float | None, typer.Option(help="Test whether differences are within ±MARGIN, in the measure's unit.")
     ] = None,
     correction: Annotated[
-        Literal["holm", "bh", "none"], typer.Option(help="Of p-values, over all rows: Holm, Benjamini–Hochberg.")
+        Correction, typer.Option(help="Of p-values, over all rows: Holm, Benjamini–Hochberg.")
     ] = "holm",
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN", help="A run that no seed changes, such as BM25's; else one run is one training of several."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Compare runs per query: paired tests, intervals, effect sizes, and what the queries at hand could have shown."""
-    from limbeck.evaluation import CORRECTIONS
+    """Compare runs per query: do these models differ, do these recipes, and what could the runs at hand have shown?"""
+    from limbeck.cli.compare_table import print_comparisons
 
     words, names = split_words(ctx, run, measures)
     places: list[str | None] = list(collection) if collection else [None]
@@ -66,13 +75,10 @@ def compare(
         place or str(qrels): _measure(load_judged(place, qrels, relevance, own_document), systems, names)
         for place in places
     }
-    rows = _rows(measured, _couples(systems, all_pairs), margin, LEVEL, correction != "none")
-    for kind in ("t_p", "randomisation_p", "seeds_p", "equivalence_p"):
-        known = [row for row in rows if row[kind] is not None]
-        for row in rows:
-            row[f"corrected_{kind}"] = None
-        for row, p in zip(known, CORRECTIONS[correction]([row[kind] for row in known]), strict=True):
-            row[f"corrected_{kind}"] = p
+    fixed = frozenset(given or ())
+    if unknown := sorted(fixed - set(words)):
+        raise UsageError(f"--given {unknown[0]}{nearest(unknown[0], words)}; expected one of the runs compared")
+    rows = _rows(measured, _couples(systems, all_pairs), fixed, margin, correction, all_pairs)
     if json:
         print_json(
             {
@@ -90,11 +96,13 @@ def compare(
                 "baseline": None if all_pairs else systems[0].word,
                 "correction": NAMES[correction],
                 "margin": margin,
-                "comparisons": rows,
+                "comparisons": [{**plain(row), "mark": row.mark} for row in rows],
             }
         )
         return
-    print_comparisons(rows, {system.word: system.label for system in systems}, all_pairs, margin, correction)
+    labels = {system.word: system.label for system in systems}
+    single = [one.label for one in systems if one.word not in fixed and len(one.files("")) == 1]
+    print_comparisons(rows, labels, all_pairs, margin, correction, single)
 
 
 def _couples(systems: Sequence[System], all_pairs: bool) -> list[tuple[System, System]]:
@@ -124,45 +132,67 @@ def _measure(
 
 
 def _rows(
-    measured: Measured, couples: Sequence[tuple[System, System]], margin: float | None, level: float, corrected: bool
-) -> list[dict[str, Any]]:
-    """One row per scope (each collection, then all of them), measure and couple."""
-    from limbeck.evaluation import compare_all
+    measured: Measured,
+    couples: Sequence[tuple[System, System]],
+    fixed: frozenset[str],
+    margin: float | None,
+    correction: Correction,
+    pairs: bool,
+) -> "list[RunDifference]":
+    """One row per scope (each collection, then all of them), measure and couple; all corrected as one family."""
+    from limbeck.cli.compare_table import RunDifference
+    from limbeck.evaluation import CORRECTIONS, LEVEL, compare_all
+    from limbeck.evaluation.statistics.families import all_pairs, correct_family
 
     places = list(measured)
     scopes = {place: [place] for place in places} | ({ALL: places} if len(places) > 1 else {})
+    systems = list(measured[places[0]])
     measures = next(iter(measured[places[0]].values()))[0].measures
     size = len(scopes) * len(measures) * len(couples)
-    rows = []
+    # What must survive the correction is found at the level of its hardest step.
+    level = LEVEL if correction == "none" else LEVEL / size
+    family: list[Fact] = []
     for scope, within in scopes.items():
         for measure in measures:
-            pairs = [_pair(measured, within, measure, a, b) for a, b in couples]
-            # What must survive the correction is found at the level of its hardest step.
-            found = compare_all(pairs, margin=margin, level=level / size if corrected else level)
-            for (a, b), both, one in zip(couples, pairs, found, strict=True):
-                facts = asdict(one)
-                means = [sum(values.mean() for values in side) / len(side) for side in (both.a, both.b)]
-                rows.append(
+            data = _align(measured, within, measure, fixed)
+            means = {one.word: data.mean([(one.word, "")]) @ data.moments.means.mean(0) for one in systems}
+            compared = compare_all(
+                data, [([(a.word, "")], [(b.word, "")]) for a, b in couples], margin=margin, level=level
+            )
+            family += [
+                (
                     {
                         "collection": scope,
                         "measure": measure,
                         "run": a.word,
                         "against": b.word,
-                        "mean": float(means[0]),
-                        "baseline": float(means[1]),
-                        "difference": facts.pop("difference"),
-                        "ci": [facts.pop("ci_low"), facts.pop("ci_high")],
-                        "queries": facts.pop("n"),
-                        **facts,
-                    }
+                        "mean": float(means[a.word]),
+                        "baseline": float(means[b.word]),
+                        "seeds": one.seeds,
+                        "collections_interval": one.collections_interval,
+                    },
+                    one,
                 )
-    return rows
+                for (a, b), one in zip(couples, compared, strict=True)
+            ]
+
+    def correct(answers: Sequence["Answer"]) -> list[float]:
+        if correction == "holm" and pairs:
+            return all_pairs(len(systems), len(scopes) * len(measures))(answers)
+        return CORRECTIONS[correction]([one.p for one in answers])
+
+    return correct_family(RunDifference, family, correct, CORRECTIONS[correction])
 
 
-def _pair(measured: Measured, places: Sequence[str], measure: str, a: System, b: System) -> "Paired":
-    from limbeck.evaluation import pair
+def _align(measured: Measured, places: Sequence[str], measure: str, fixed: frozenset[str]) -> "Trainings":
+    from limbeck.evaluation import Training, Trainings
 
-    of_a, of_b = (
-        {place: [one.values[measure] for one in measured[place][side]] for place in places} for side in (a, b)
+    return Trainings.align(
+        Training(
+            recipe=system.word,
+            trained=system.word not in fixed,
+            values={place: measured[place][system][seed].values[measure] for place in places},
+        )
+        for system, seeds in measured[places[0]].items()
+        for seed in range(len(seeds))
     )
-    return pair(of_a, of_b)

@@ -89,11 +89,6 @@ def short_names(paths: Sequence[str]) -> dict[str, str]:
     }
 
 
-def p_value(p: float) -> str:
-    """A p-value to four decimals, never as zero."""
-    return f"{p:.4f}" if p >= 0.0001 else "<0.0001"
-
-
 def say(text: str) -> None:
     """Print a text on standard output."""
     typer.echo(printable(text))

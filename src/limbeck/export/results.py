@@ -50,7 +50,7 @@ def measured(origin: Origin) -> list[Result]:
                     bootstrap_interval(list(values.values())),
                     sum(first[measure].values()) / len(values),
                     paired.difference,
-                    (paired.ci_low, paired.ci_high),
+                    (paired.models and paired.models.interval) or (paired.difference, paired.difference),
                 )
             )
     return found

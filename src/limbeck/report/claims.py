@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 
-from limbeck.report.formats import enumerate_words, number, p_is, plural, signed
-from limbeck.report.phrases import test_name
-from limbeck.report.table import ALPHA, mark
+from limbeck.evaluation import Corrected
+from limbeck.report.formats import enumerate_words, p_is, p_value, plural, signed
+from limbeck.report.phrases import MODELS_TEST, RECIPES_TEST, carried, would_show
 from limbeck.study.analysis.comparisons import MeanDifference
 from limbeck.study.analysis.results import StudyResults
 
 
 @dataclass(frozen=True)
 class Claim:
-    """`sentence` is the claim, `caution` what keeps it from being one about the objective.
+    """`sentence` is the claim, `caution` what keeps it from being one about the objective, or from being sure.
 
-    `firm` is one that the data decide: a significant difference, or equivalence.
+    `firm` is one that the data decide: a difference of recipes or models, or equivalence.
     """
 
     sentence: str
@@ -22,13 +22,14 @@ class Claim:
 
 
 def state_claims(results: StudyResults) -> list[Claim]:
-    """Every two recipes over all backbones and collections: significant differences, equivalences, others; by size."""
-    margin = results.margin
+    """Every two recipes over all backbones and collections: differences of recipes, then of models, equivalences, and
+    what is not shown; by size."""
+    rank = {"▲": 0, "▼": 0, "△": 1, "▽": 1, "": 3}
     rows = sorted(
         results.over_backbones,
-        key=lambda row: (not _significant(row), not _equivalent(row), -abs(row.difference)),
+        key=lambda row: (rank[row.mark] if row.mark else 2 + (not _equivalent(row)), -abs(row.difference)),
     )
-    return [Claim(_sentence(row, margin), _caution(row), _significant(row) or _equivalent(row)) for row in rows]
+    return [Claim(_sentence(row, results.margin), _caution(row), bool(row.mark) or _equivalent(row)) for row in rows]
 
 
 def claims_note(results: StudyResults) -> str:
@@ -36,56 +37,87 @@ def claims_note(results: StudyResults) -> str:
     rows = results.over_backbones
     names = [collection.name for collection in results.collections]
     where = f"on {names[0]}" if len(names) == 1 else f"over {plural(len(names), 'collection')}"
-    note = (
-        f"Mean differences {where}, averaged over backbones; in brackets the 95 % interval over queries and seeds; "
-        f"{test_name(results)}, Holm-corrected over {plural(len(rows), 'pair')}. "
+    known = any(row.recipes for row in rows)
+    note = f"Mean differences {where}, averaged over backbones; the 95 % interval is that of the test whose p follows. "
+    if known:
+        note += f"▲ beats: these recipes, {RECIPES_TEST}. "
+    note += (
+        f"△ these models: {MODELS_TEST}. Each question's p-values are corrected over {plural(len(rows), 'pair')}, by "
+        "Tukey's and Holm's bounds. "
     )
     if margin := results.margin:
         note += (
-            f"Equivalent: two one-sided t-tests that the difference is within ±{margin:g}, corrected alike; the margin "
-            "is the study file's. "
+            f"Equivalent: two one-sided t-tests that the difference is within ±{margin:g}, corrected by Holm over the "
+            "same pairs; the margin is the study file's. "
         )
-    return f"{note}What would show is found with a power of 0.8. Backbones and collections are those at hand."
-
-
-def _significant(row: MeanDifference) -> bool:
-    return bool(mark(row.difference, row.decisive_p))
+    return f"{note}Not shown is not the same as none. Backbones and collections are those at hand."
 
 
 def _equivalent(row: MeanDifference) -> bool:
-    p = row.corrected_equivalence_p
-    return p is not None and p < ALPHA
+    """As recipes; where nothing is known of these, as models."""
+    answer = row.recipes or row.models
+    return bool(answer and answer.equivalent)
 
 
 def _sentence(row: MeanDifference, margin: float | None) -> str:
-    backbones = row.backbones
     turn = row.difference < 0
     better, other = (row.b, row.a) if turn else (row.a, row.b)
-    low, high = sorted(-end if turn else end for end in row.ci)
+    count = len(row.backbones)
+    where = f"on average over {plural(count, 'backbone')}" if count > 1 else f"on {row.backbones[0]}"
     ahead = len(row.behind if turn else row.ahead)
-    numbers = f"{signed(abs(row.difference))} [{signed(low)}, {signed(high)}] {row.measure}, {p_is(row.decisive_p)}"
-    if row.collections_ci:
-        ends = sorted(-end if turn else end for end in row.collections_ci)
-        numbers += f"; [{signed(ends[0])}, {signed(ends[1])}] over collections too"
-    count = f"{ahead} of {plural(len(backbones), 'backbone')}" if len(backbones) > 1 else backbones[0]
-    within = f"within ±{margin:g}, {p_is(row.corrected_equivalence_p)}" if _equivalent(row) else ""
-    if _significant(row):
-        return f"{better} beats {other} on {count}, {numbers}{f'; yet {within}' if within else ''}."
-    lead = f"{better} is ahead on {count}" if row.difference else "their means are equal"
+    on = f"; its mean is higher on {ahead} of {count}" if count > 1 and row.difference else ""
+    amount = f"{signed(abs(row.difference))} {row.measure} {where}"
+    if row.models is None:
+        return f"{better} and {other} cannot be tested: {row.unknown}. Their means differ by {amount}."
+    recipes, models = row.recipes, row.models
+    nothing = f"of the recipes nothing is known: {row.unknown}"
+    within = ""
+    if _equivalent(row) and margin:
+        within = f"within ±{margin:g} ({p_is((recipes or models).corrected_equivalence_p)})"
+    if row.mark in ("▲", "▼") and recipes:
+        wide = ""
+        if row.collections_ci:
+            wide = f"; over collections too {_bracket(row.collections_ci, turn)}"
+        yet = f"; yet {within}" if within else ""
+        return f"▲ {better} beats {other}: {amount} {_numbers(recipes, turn)}{wide}{on}{yet}."
     if within:
-        return f"{better} and {other} are equivalent {within}: {lead}, {numbers}."
-    return f"{better} and {other} cannot be told apart: {lead}, {numbers}{_would_show(row.detectable)}."
+        lead = f"{better} is ahead by {amount}" if row.difference else "their means are equal"
+        text = f"{lead} {_numbers(recipes or models, turn)}"
+        differ = f"; these models do differ, {_numbers(models, turn)}" if row.mark else ""
+        if recipes:
+            return f"{better} and {other} are equivalent {within}: {text}{on}{differ}."
+        return f"These models of {better} and {other} are equivalent {within}: {text}{on}{differ}; {nothing}."
+    if row.mark:
+        rest = (
+            f"that the recipes do is not shown, {_numbers(recipes, turn)}{would_show(recipes)}" if recipes else nothing
+        )
+        return f"△ These models differ, {better} above {other}: {amount} {_numbers(models, turn)}{on}; {rest}."
+    lead = f"{better} is ahead by {amount}" if row.difference else "their means are equal,"
+    if recipes:
+        return f"Not shown that {better} and {other} differ: {lead} {_numbers(recipes, turn)}{on}{would_show(recipes)}."
+    text = f"Not shown that these models of {better} and {other} differ: {lead} {_numbers(models, turn)}{on}"
+    return f"{text}{would_show(models)}; {nothing}."
 
 
-def _would_show(detectable: float | None) -> str:
-    if detectable is None:
-        return ""
-    if detectable > 1:  # no two values of a measure differ by more
-        return "; with so few seeds and queries no difference would show"
-    return f"; {number(detectable)} or more would show"
+def _numbers(answer: Corrected, turn: bool) -> str:
+    """The interval and p-value of a test; the corrected one too where it is another."""
+    corrected = p_value(answer.corrected_p)
+    known = p_is(answer.p)
+    text = known if corrected == p_value(answer.p) else f"{known}, corrected {p_is(answer.corrected_p)}"
+    return f"{_bracket(answer.interval, turn)}, {text}" if answer.interval else text
+
+
+def _bracket(interval: tuple[float, float], turn: bool) -> str:
+    low, high = sorted(-end if turn else end for end in interval)
+    return f"[{signed(low)}, {signed(high)}]"
 
 
 def _caution(row: MeanDifference) -> str:
-    if not row.differs:
-        return ""
-    return f"They differ also in {enumerate_words(row.differs)}."
+    found = []
+    if row.differs:
+        found.append(f"They differ also in {enumerate_words(row.differs)}.")
+    if row.carried_by and row.mark:
+        found.append(f"A few queries carry the difference: {carried(row.carried_by)}.")
+    if row.uneven and row.recipes:
+        found.append("Seeds of some recipes vary far more than those of others, so the test is less exact.")
+    return " ".join(found)

@@ -28,7 +28,7 @@ COLUMNS = (
     "detectable",
     "mark",
 )
-_MARKS = {"▲": "above", "▼": "below"}
+_MARKS = {"▲": "recipes above", "△": "models above", "▽": "models below", "▼": "recipes below"}
 
 
 def to_csv(results: StudyResults) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 from limbeck.core.files import plain
 from limbeck.report.phrases import pair_note
-from limbeck.report.table import ABOVE, BELOW, Entry, Table, mark
+from limbeck.report.table import Entry, Table
 from limbeck.report.terms import signed_recipe
 from limbeck.study.analysis.comparisons import RecipeDifference
 from limbeck.study.analysis.results import Cell, StudyResults
 
-_SIGNS = {ABOVE: 1, BELOW: -1, "": 0}
+_SIGNS = {"▲": 2, "△": 1, "": 0, "▽": -1, "▼": -2}
 
 
 def pack(data: Any) -> str:
@@ -56,14 +56,16 @@ def _entry(entry: Entry) -> list[Any] | None:
 
 
 def _pair(results: StudyResults, pair: RecipeDifference) -> list[Any]:
+    shown = pair.shown
     return [
         pair.collection,
         *(signed_recipe(results, side.backbone, side.recipe) for side in (pair.a, pair.b)),
         pair.a.backbone,
-        *map(_short, (pair.difference, *pair.ci, pair.decisive_p)),
-        _SIGNS[mark(pair.difference, pair.decisive_p)],
+        *map(_short, (pair.difference, *((shown and shown.interval) or (None, None)))),
+        _short(shown.corrected_p if shown else None),
+        _SIGNS[pair.mark],
         pair_note(pair.differs),
-        _short(pair.corrected_equivalence_p),
+        _short(shown.corrected_equivalence_p if shown else None),
     ]
 
 

@@ -1,11 +1,12 @@
 """What a study found, in words that follow from its numbers alone."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from limbeck.report.formats import ABSENT, enumerate_words, interval, number, p_is, plural, signed
 from limbeck.report.leaks import leak_cautions
-from limbeck.report.phrases import test_name
-from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Table, mark
+from limbeck.report.table import Entry, Row, Table
 from limbeck.study.analysis.results import StudyResults
 
 _NAMED_COLLECTIONS = 3
@@ -23,12 +24,12 @@ class Finding:
 
 
 def state_finding(results: StudyResults, table: Table) -> Finding:
-    """The finding on the primary measure. It says so when nothing beats the first stage."""
+    """The finding on the primary measure. What is not shown is called so, never nothing."""
     entries = [
-        entry
+        (row, column, entry)
         for row in table.of_kind("recipe")
-        for collection in table.collections
-        if (entry := row.entry(collection, table.measures[0])).corrected_p is not None
+        for column in table.columns
+        if (entry := row.entry(column, table.measures[0])).corrected_p is not None
     ]
     details = [
         *leak_cautions(results),
@@ -41,29 +42,48 @@ def state_finding(results: StudyResults, table: Table) -> Finding:
     return Finding(_headline(entries, table), tuple(details))
 
 
-def _headline(entries: list[Entry], table: Table) -> str:
+def _headline(entries: Sequence[tuple[Row, str, Entry]], table: Table) -> str:
     stage = table.rows[0].recipe
     if not entries:
         return f"There is no finding yet: no recipe could be compared with the first stage ({stage})."
-    above = sum(entry.mark == ABOVE for entry in entries)
-    below = sum(entry.mark == BELOW for entry in entries)
+    counts = Counter[str](entry.mark for _, _, entry in entries)
     total = plural(len(entries), "comparison")
-    if above == below == 0:
-        return f"Nothing beats the first stage ({stage}): no difference is significant in {total}, in either direction."
-    if not above:
+    if not counts["▲"] and not counts["△"]:
+        below = counts["▼"] + counts["▽"]
+        if below:
+            are = "is" if below == 1 else "are"
+            return (
+                f"Nothing is shown to be above the first stage ({stage}): of {total} {below} {are} below it "
+                f"({_signs(counts)})."
+            )
+        row, column, entry = max(entries, key=lambda each: abs(each[2].difference or 0.0))
         return (
-            f"Nothing beats the first stage ({stage}): of {total} none is significantly above it, "
-            f"and {below} {'is' if below == 1 else 'are'} significantly below."
+            f"No difference to the first stage ({stage}) is shown in {total}; the largest is "
+            f"{signed(entry.difference)} ({row.label} on {column}, 95 % interval {interval(entry.low, entry.high)}, "
+            f"corrected {p_is(entry.corrected_p)})."
         )
-    if above == len(entries):
-        every = "The recipe" if len(table.of_kind("recipe")) == 1 else "Every recipe"
-        everywhere = " on every collection" if len(table.collections) > 1 else ""
-        return f"{every} is significantly above the first stage ({stage}){everywhere}."
-    rest = len(entries) - above - below
-    parts = [f"{above:,} {'is' if above == 1 else 'are'} significantly above"]
-    parts += [f"{below:,} significantly below"] if below else []
-    parts += [f"{rest:,} not significantly different"] if rest else []
-    return f"Of {total} with the first stage ({stage}), {enumerate_words(parts)}."
+    everywhere = " on every collection" if len(table.columns) > 1 else ""
+    only = len(table.of_kind("recipe")) == 1
+    if counts["▲"] == len(entries):
+        return f"{'The recipe beats' if only else 'Every recipe beats'} the first stage ({stage}){everywhere} (▲)."
+    if counts["▲"] + counts["△"] == len(entries) and not counts["▲"]:
+        who = "The model is" if only else "Every model is"
+        return f"{who} above the first stage ({stage}){everywhere} (△); that other seeds would be is not shown."
+    named = {
+        "▲": "recipe above, whatever the seed (▲)",
+        "△": "above as a model, perhaps not as a recipe (△)",
+        "▽": "below as a model, perhaps not as a recipe (▽)",
+        "▼": "recipe below, whatever the seed (▼)",
+        "": "not shown to differ",
+    }
+    parts = [f"{counts[sign]:,} {words}" for sign, words in named.items() if counts[sign]]
+    parts = [part.replace("recipe", "recipes", 1) if counts[sign] > 1 and sign in "▲▼" and sign else part
+             for sign, part in zip((sign for sign in named if counts[sign]), parts, strict=True)]  # fmt: skip
+    return f"Of {total} with the first stage ({stage}): {enumerate_words(parts)}."
+
+
+def _signs(counts: Mapping[str, int]) -> str:
+    return " and ".join(f"{counts[sign]} {sign}" for sign in "▼▽" if counts[sign])
 
 
 def _scope(results: StudyResults, table: Table) -> list[str]:
@@ -73,7 +93,7 @@ def _scope(results: StudyResults, table: Table) -> list[str]:
     return [
         f"{plural(recipes, 'recipe')} on {plural(backbones, 'backbone')}, {plural(seeds, 'seed')} each, re-ranked "
         f"the first {results.first_stage.depth} candidates on {plural(len(table.collections), 'test collection')}; "
-        f"the measure is {table.measures[0]}, the test is a {test_name(results)}, Holm-corrected (α = {ALPHA})."
+        f"the measure is {table.measures[0]}."
     ]
 
 
@@ -95,10 +115,10 @@ def _top(collection: str, entry: Entry) -> str:
     text = f"{number(entry.mean)} on {collection}"
     if entry.difference is None:
         return text
-    significant = "" if entry.mark else ", not significant"
+    shown = f", {entry.mark}" if entry.mark else ", not shown"
     return (
         f"{text} ({signed(entry.difference)} to the first stage, 95 % interval {interval(entry.low, entry.high)}, "
-        f"corrected {p_is(entry.corrected_p)}{significant})"
+        f"corrected {p_is(entry.corrected_p)}{shown})"
     )
 
 
@@ -116,16 +136,19 @@ def _pairs(results: StudyResults) -> list[str]:
     pairs = results.pairwise
     if not pairs:
         return []
-    apart = [pair for pair in pairs if mark(pair.difference, pair.decisive_p)]
+    apart = [pair for pair in pairs if pair.mark]
+    recipes = sum(pair.mark in ("▲", "▼") for pair in apart)
+    models = len(apart) - recipes
     where = "" if len(results.collections) == 1 else " (each pair on each collection)"
     if not apart and len(pairs) == 1:
-        return ["The two recipes do not differ significantly."]
+        return ["That the two recipes differ is not shown."]
     if not apart:
-        return [f"Among {plural(len(pairs), 'pair')} of recipes{where}, no difference is significant."]
-    sentence = (
-        f"Among {plural(len(pairs), 'pair')} of recipes{where}, {len(apart):,} "
-        f"{'differs' if len(apart) == 1 else 'differ'} significantly"
+        return [f"Among {plural(len(pairs), 'pair')} of recipes{where}, no difference is shown."]
+    parts = [f"{recipes:,} {'differs' if recipes == 1 else 'differ'} whatever the seed (▲)"] if recipes else []
+    parts += (
+        [f"{models:,} {'differs' if models == 1 else 'differ'} as models, perhaps not as recipes (△)"] if models else []
     )
+    sentence = f"Among {plural(len(pairs), 'pair')} of recipes{where}, {enumerate_words(parts)}"
     confounded = sum(bool(pair.differs) for pair in apart)
     if not confounded:
         return [f"{sentence}, with nothing but the objective between them."]
@@ -142,5 +165,5 @@ def _cautions(results: StudyResults) -> list[str]:
     if done < len(cells):
         cautions.append(f"Incomplete: {done} of {plural(len(cells), 'cell')} finished.")
     if len({cell.seed for cell in cells}) == 1:
-        cautions.append("With a single seed, the variation between trainings is unknown.")
+        cautions.append("With a single seed, only these models can be compared: of other seeds nothing is known.")
     return cautions

@@ -1,8 +1,8 @@
 """The results as LaTeX tables for a paper."""
 
 from limbeck.report.formats import MINUS, one_line, plural
-from limbeck.report.phrases import REHEARSAL, test_name
-from limbeck.report.table import ABOVE, ALPHA, BELOW, Entry, Row, Table, build_table
+from limbeck.report.phrases import REHEARSAL, marks_text
+from limbeck.report.table import Entry, Row, Table, build_table
 from limbeck.study.analysis.results import StudyResults
 
 _SPECIAL = {
@@ -33,7 +33,7 @@ _SPECIAL = {
     "¶": r"\P{}",
     "τ": r"$\tau$",
 }
-_MARKS = {ABOVE: r"\blacktriangle", BELOW: r"\blacktriangledown"}
+MARKS = {"▲": r"\blacktriangle", "▼": r"\blacktriangledown", "△": r"\vartriangle", "▽": r"\triangledown"}
 
 
 def to_latex(results: StudyResults) -> str:
@@ -47,6 +47,14 @@ def to_latex(results: StudyResults) -> str:
         "% \\usepackage{amssymb}  % \\blacktriangle, \\blacktriangledown\n"
     )
     return head + "".join(f"\n{_environment(table, measure, results)}" for measure in table.measures)
+
+
+def marks_caption(results: StudyResults) -> str:
+    """What the marks mean, in LaTeX."""
+    text = escape(marks_text(results))
+    for sign, command in MARKS.items():
+        text = text.replace(sign, f"$^{{{command}}}$")
+    return text
 
 
 def escape(text: object) -> str:
@@ -84,8 +92,7 @@ def _caption(table: Table, measure: str, results: StudyResults) -> str:
         *([rf"\textbf{{{escape(REHEARSAL)}}}"] if results.rehearsal else []),
         f"{escape(results.name)}: {escape(measure)}, mean over {plural(seeds, 'seed')}"
         + (r" $\pm$ standard deviation." if seeds > 1 else "."),
-        rf"$^{{{_MARKS[ABOVE]}}}$/$^{{{_MARKS[BELOW]}}}$: significantly above/below the first stage "
-        f"({escape(test_name(results))}, Holm-corrected $p < {ALPHA}$).",
+        f"{marks_caption(results)}.",
         *map(escape, table.notes),
     ]
     return " ".join(parts)
@@ -107,7 +114,7 @@ def _entry(entry: Entry) -> str:
     if entry.std is not None:
         text += rf" {{\scriptsize$\pm${entry.std:.3f}}}"
     if entry.mark:
-        text += f"$^{{{_MARKS[entry.mark]}}}$"
+        text += f"$^{{{MARKS[entry.mark]}}}$"
     if entry.seed_note:
         text += f" ({len(entry.seeds) - len(entry.absent)}/{len(entry.seeds)})"
     return text

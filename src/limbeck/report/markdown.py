@@ -15,12 +15,12 @@ from limbeck.report.phrases import (
     legend,
     other_warnings,
     pair_note,
+    pairs_note,
     stage_text,
     statements,
-    test_name,
     unfinished_cells,
 )
-from limbeck.report.table import Table, build_table, mark
+from limbeck.report.table import Table, build_table
 from limbeck.report.terms import signed_recipe
 from limbeck.study.analysis.results import Cell, StudyResults
 
@@ -106,13 +106,13 @@ def _pairs(results: StudyResults) -> str:
             escape(" − ".join(signed_recipe(results, side.backbone, side.recipe) for side in (pair.a, pair.b))),
             escape(pair_note(pair.differs)),
             signed(pair.difference),
-            interval(*pair.ci),
-            p_value(pair.decisive_p) + (" \\*" if mark(pair.difference, pair.decisive_p) else ""),
+            interval(*((pair.shown and pair.shown.interval) or (None, None))),
+            f"{p_value(pair.shown.corrected_p if pair.shown else None)} {pair.mark}".strip(),
         ]
         for pair in results.pairwise
     ]
     header = ["collection", "backbone", "recipes", "audit", "difference", "95 % interval", "corrected p"]
-    return f"## Pairs of recipes\n\n{_pipe_table(header, rows, left=4)}\n\n\\* significant ({test_name(results)})"
+    return f"## Pairs of recipes\n\n{_pipe_table(header, rows, left=4)}\n\n{escape(pairs_note(results))}"
 
 
 def _leaks(results: StudyResults) -> str:

@@ -21,7 +21,15 @@ from limbeck.report.factors import state_factors
 from limbeck.report.finding import state_finding
 from limbeck.report.js_assets import bundle
 from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
-from limbeck.report.phrases import REHEARSAL, legend, other_warnings, stage_text, statements, unfinished_cells
+from limbeck.report.phrases import (
+    REHEARSAL,
+    legend,
+    other_warnings,
+    pairs_note,
+    stage_text,
+    statements,
+    unfinished_cells,
+)
 from limbeck.report.rank_chart import rank_chart, rank_recipes, ranks_note
 from limbeck.report.table import Table, build_table
 from limbeck.report.terms import signed_recipe, terms_notes
@@ -67,6 +75,7 @@ def to_html(results: StudyResults, queries: Mapping[str, Any] | None = None) -> 
         "finding": state_finding(results, table),
         "claims": claims,
         "claims_note": claims_note(results),
+        "pairs_note": pairs_note(results),
         "factors": factors,
         "rehearsal": REHEARSAL,
         "legend": " ".join((legend(results), *terms_notes(results))),

@@ -2,34 +2,65 @@
 
 from collections.abc import Sequence
 
-from limbeck.report.formats import number, plural
-from limbeck.report.table import ALPHA, Entry, Table
+from limbeck.evaluation import LEVEL, Corrected
+from limbeck.report.formats import number, plural, signed
+from limbeck.report.table import Entry, Table
 from limbeck.study.analysis.results import Cell, Stage, StudyResults
 
 REHEARSAL = (
     "Rehearsal: tiny stand-ins were trained for a few steps to try the whole way out; "
     "no number here says anything about the study."
 )
-OVER_SEEDS = "paired t-test over queries and seeds"
-OVER_QUERIES = "paired randomisation test over queries, with the one seed at hand"
+RECIPES_TEST = "t-test over queries and seeds, the variance of seeds pooled over the recipes of a backbone"
+MODELS_TEST = "paired t-test over queries, the trainings being those at hand"
 
 
-def test_name(results: StudyResults) -> str:
-    """The test that the marks of a study rest on."""
-    rows = (*results.comparisons, *results.pairwise)
-    several = {row.corrected_seeds_p is not None for row in rows}
-    if several == {True, False}:
-        return f"{OVER_SEEDS}; where one seed is finished, {OVER_QUERIES}"
-    return OVER_SEEDS if True in several else OVER_QUERIES
+def knows_recipes(results: StudyResults) -> bool:
+    """Whether any comparison can tell of recipes: a recipe has a second seed."""
+    return any(row.recipes for row in (*results.comparisons, *results.suite_comparisons, *results.pairwise))
+
+
+def marks_text(results: StudyResults) -> str:
+    """What the marks mean, and the tests that they rest on."""
+    models = f"△ ▽ these models are above, below the first stage ({MODELS_TEST})"
+    if not knows_recipes(results):
+        return f"{models}: with one seed of each recipe, nothing is known of the recipes; Holm-corrected p < {LEVEL:g}"
+    return (
+        f"▲ ▼ these recipes are above, below the first stage ({RECIPES_TEST}); {models}, the recipes perhaps not; each "
+        f"question Holm-corrected over all comparisons of a measure, p < {LEVEL:g}"
+    )
 
 
 def legend(results: StudyResults) -> str:
     """The note under every table of means."""
     return (
-        f"▲ significantly above the first stage, ▼ significantly below ({test_name(results)}; Holm-corrected "
-        f"p < {ALPHA}); no mark: no significant difference. ± is the standard deviation over seeds. "
-        "Bold: the highest mean of a column, seen on the test queries themselves."
+        f"{marks_text(results)}. No mark: not shown, which is not the same as none. ± is the standard deviation over "
+        "seeds. Bold: the highest mean of a column, seen on the test queries themselves."
     )
+
+
+def pairs_note(results: StudyResults) -> str:
+    """The note under the table of pairs."""
+    recipes = f"▲ ▼ these recipes differ ({RECIPES_TEST}); " if knows_recipes(results) else ""
+    return (
+        f"{recipes}△ ▽ these models differ ({MODELS_TEST}). Each question corrected over "
+        f"{plural(len(results.pairwise), 'pair')} by Tukey's and Holm's bounds, p < {LEVEL:g}; the interval is that of "
+        "the same test, not corrected."
+    )
+
+
+def would_show(answer: Corrected) -> str:
+    """What difference would have been found, after one that was not."""
+    if answer.detectable is None:
+        return ""
+    if answer.detectable > 1:  # no two values of a measure differ by more
+        return "; with so few seeds and queries no difference would show"
+    return f"; {number(answer.detectable)} or more would show (power 0.8)"
+
+
+def carried(queries: Sequence[tuple[str, float]]) -> str:
+    """Queries and their differences: `q7 (+0.810), q3 (−0.020)`."""
+    return ", ".join(f"{query} ({signed(value)})" for query, value in queries)
 
 
 def entry_text(entry: Entry) -> str:
@@ -49,9 +80,25 @@ def unfinished_cells(results: StudyResults) -> list[Cell]:
 
 
 def other_warnings(results: StudyResults) -> list[str]:
-    """The warnings beside those on unfinished cells, of which every report has its own list."""
+    """The warnings beside those on unfinished cells, of which every report has its own list.
+
+    Also marks that a few queries carry, and backbones whose recipes have seeds that vary unevenly.
+    """
     labels = tuple(f"{cell.backbone} · {cell.recipe} · seed {cell.seed} " for cell in unfinished_cells(results))
-    return [warning for warning in results.warnings if not warning.startswith(labels)]
+    return [
+        *(warning for warning in results.warnings if not warning.startswith(labels)),
+        *(
+            f"{row.recipe} · {row.backbone} on {row.collection}: a few queries carry the difference to the first stage "
+            f"({row.measure}): {carried(row.carried_by)}"
+            for row in results.comparisons
+            if row.mark and row.carried_by and row.measure == results.measures[0]
+        ),
+        *(
+            f"{backbone}: seeds of some recipes vary far more than those of others (Bartlett's test, p < {LEVEL:g}); "
+            "each recipe's variance is then its own, drawn towards all of them, and claims err more often than stated"
+            for backbone in dict.fromkeys(row.backbone for row in results.comparisons if row.uneven and row.recipes)
+        ),
+    ]
 
 
 def pair_note(differs: Sequence[str]) -> str:

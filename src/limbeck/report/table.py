@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from limbeck.evaluation import Mark
 from limbeck.report.formats import enumerate_words, plural
 from limbeck.report.terms import sign, terms_notes
 from limbeck.study.analysis.comparisons import FirstStageDifference
 from limbeck.study.analysis.results import Cell, FirstStage, StudyResults, Teacher
-
-ALPHA = 0.05
-ABOVE = "▲"
-BELOW = "▼"
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class Entry:
 
     `seeds` holds every planned seed with its value, None where the cell has none. `std` is the sample standard
     deviation over seeds, None with fewer than two. `difference`, `low`, `high` and the p-value are those of
-    the paired comparison with the first stage; the p-value is that on which the mark rests. `detectable`
+    the paired comparison with the first stage, of the question that the mark answers (`Difference.shown`). `detectable`
     is the smallest true difference that it would have found with power 0.8.
     """
 
@@ -37,12 +34,8 @@ class Entry:
     wins: int | None = None
     ties: int | None = None
     losses: int | None = None
+    mark: Mark = ""
     best: bool = False
-
-    @property
-    def mark(self) -> str:
-        """▲ significantly above the first stage, ▼ below, nothing otherwise: corrected p < 0.05."""
-        return mark(self.difference, self.corrected_p)
 
     @property
     def absent(self) -> tuple[int, ...]:
@@ -104,17 +97,6 @@ class Table:
 
     def of_kind(self, kind: str) -> tuple[Row, ...]:
         return tuple(row for row in self.rows if row.kind == kind)
-
-
-def mark(difference: float | None, corrected_p: float | None) -> str:
-    """The mark of a difference to the first stage.
-
-    >>> mark(0.1, 0.01), mark(-0.1, 0.01), mark(0.1, 0.05), mark(0.1, None)
-    ('▲', '▼', '', '')
-    """
-    if difference is None or corrected_p is None or not corrected_p < ALPHA or not difference:
-        return ""
-    return ABOVE if difference > 0 else BELOW
 
 
 def build_table(results: StudyResults) -> Table:
@@ -180,18 +162,21 @@ def _entry(cells: Sequence[Cell], comparison: FirstStageDifference | None, colum
             std=statistics.stdev(present) if len(present) > 1 else None,
             seeds=seeds,
         )
+    shown = comparison.shown
+    low, high = (shown and shown.interval) or (None, None)
     return Entry(
         mean=finite(comparison.mean),
         std=finite(comparison.std) if len(present) > 1 else None,
         seeds=seeds,
         difference=finite(comparison.difference),
-        low=finite(comparison.ci[0]),
-        high=finite(comparison.ci[1]),
-        corrected_p=finite(comparison.decisive_p),
-        detectable=finite(comparison.detectable),
+        low=finite(low),
+        high=finite(high),
+        corrected_p=finite(shown.corrected_p) if shown else None,
+        detectable=finite(shown.detectable) if shown else None,
         wins=comparison.wins,
         ties=comparison.ties,
         losses=comparison.losses,
+        mark=comparison.mark,
     )
 
 

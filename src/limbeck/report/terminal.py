@@ -10,7 +10,7 @@ from rich.text import Text
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import number
 from limbeck.report.phrases import REHEARSAL, legend, other_warnings, unfinished_cells
-from limbeck.report.table import ABOVE, Entry, Row, Table, build_table
+from limbeck.report.table import Entry, Row, Table, build_table
 from limbeck.study.analysis.results import StudyResults
 
 _NAME = 8
@@ -77,7 +77,7 @@ def _entry(entry: Entry) -> Text:
     if entry.std is not None:
         text.append(f" ±{number(entry.std)}", style="not bold dim")
     if entry.mark:
-        text.append(f" {entry.mark}", style="cyan" if entry.mark == ABOVE else "yellow")
+        text.append(f" {entry.mark}", style="cyan" if entry.mark in "▲△" else "yellow")
     if entry.seed_note:
         text.append(f"\n{entry.seed_note}", style="not bold yellow")
     return text

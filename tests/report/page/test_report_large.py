@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typed_results import answers
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -146,8 +147,9 @@ def _comparison(backbone: str, recipe: str, collection: str, measure: str, seeds
     return {
         "backbone": backbone, "recipe": recipe, "collection": collection, "measure": measure,
         "seeds": seeds.tolist(), "mean": float(seeds.mean()), "std": float(seeds.std(ddof=1)), "first_stage": first,
-        "difference": difference, "ci": [difference - 0.02, difference + 0.02], "randomisation_p": p, "seeds_p": p,
-        "corrected_p": p, "corrected_seeds_p": p, "queries": 300, "wins": 150, "ties": 50, "losses": 100,
+        "difference": difference, "randomisation_p": p,
+        **answers(p, p, interval=[difference - 0.02, difference + 0.02]),
+        "queries": 300, "wins": 150, "ties": 50, "losses": 100,
     }  # fmt: skip
 
 
@@ -155,9 +157,9 @@ def _pair(random: np.random.Generator, collection: str, backbone: str, a: str, b
     difference = float(random.normal(0, 0.02))
     p = float(min(1.0, np.exp(-abs(difference) / 0.01)))
     return {
-        "collection": collection, "measure": "nDCG@10", "difference": difference, "corrected_p": p,
+        "collection": collection, "measure": "nDCG@10", "difference": difference,
         "a": {"backbone": backbone, "recipe": a}, "b": {"backbone": backbone, "recipe": b},
-        "ci": [difference - 0.02, difference + 0.02], "corrected_seeds_p": p, "differs": ["signal", "negatives"],
+        **answers(p, p, interval=[difference - 0.02, difference + 0.02]), "differs": ["signal", "negatives"],
     }  # fmt: skip
 
 
@@ -166,8 +168,9 @@ def _claim(a: str, b: str) -> dict[str, Any]:
     return {
         "a": a, "b": b, "measure": "nDCG@10", "backbones": list(BACKBONES), "ahead": [],
         "behind": list(BACKBONES), "difference": difference,
-        "ci": [difference - 0.004, difference + 0.004], "collections_ci": [difference - 0.01, difference + 0.01],
-        "corrected_p": 0.001, "corrected_seeds_p": 0.002, "differs": [],
+        **answers(0.001, 0.002, interval=[difference - 0.004, difference + 0.004]),
+        "collections_ci": [difference - 0.01, difference + 0.01],
+        "differs": [],
     }  # fmt: skip
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from typed_results import answers
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -167,7 +169,7 @@ def test_print_has_charts_and_tables_but_no_controls(
 def test_every_difference_has_a_point_that_is_seen_filled_where_significant(open_page: Open, results: Results) -> None:
     rows = [c for c in results["comparisons"] if (c["collection"], c["measure"]) == ("demo/test", "nDCG@10")]
     for place, row in enumerate(rows):
-        row.update(corrected_seeds_p=0.001 if place else 0.4)
+        row.update(**answers(0.5, 0.001 if place else 0.4))
     page = open_page(results)
     points = page.locator("figure[data-chart=differences] svg.marks .mark-symbol.role-mark path")
     look = "all => all.map(one => getComputedStyle(one)).map(one => [one.stroke.startsWith('rgb'), one.fillOpacity])"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typed_results import typed
+from typed_results import answers, typed
 
 from limbeck.report.paper import write_paper
 from limbeck.report.paper.compare_published import beside_markdown
@@ -102,12 +102,12 @@ def test_electra_under_an_llms_order_stands_beside_rank_distillm(written: tuple[
 def test_averages_over_suites_bear_marks_of_significance_over_seeds(paper: Results) -> None:
     compared = {
         "backbone": "bert-base", "recipe": "BCE", "collection": "beir13", "measure": "nDCG@10", "difference": -0.1,
-        "corrected_p": 0.001, "corrected_seeds_p": 0.01,
+        **answers(0.001, 0.01),
     }  # fmt: skip
     marked = heat_table(Scores(typed({**paper, "suite_comparisons": [compared]})))
     assert marked.count(r"^{\blacktriangledown}") == 2, "one cell and the caption"
-    by_chance = {**compared, "corrected_seeds_p": 0.2}
-    assert heat_table(Scores(typed({**paper, "suite_comparisons": [by_chance]}))).count(r"^{\blacktriangledown}") == 1
+    by_chance = heat_table(Scores(typed({**paper, "suite_comparisons": [{**compared, **answers(0.001, 0.2)}]})))
+    assert (by_chance.count(r"^{\blacktriangledown}"), by_chance.count(r"^{\triangledown}")) == (1, 2)
 
 
 def test_what_cannot_be_matched_is_counted(paper: Results) -> None:

@@ -8,10 +8,9 @@ from pydantic import TypeAdapter
 from scipy.stats import ttest_1samp
 
 from limbeck.core.files import plain
-from limbeck.evaluation import holm, minimum_detectable_difference, over_queries_and_seeds, pair, paired_t
+from limbeck.evaluation import Estimate, holm, minimum_detectable_difference, paired_t, tukey_holm
 from limbeck.study.analysis.comparisons import (
     Trained,
-    compare_on_suites,
     compare_over_backbones,
     compare_recipes,
     compare_with_first_stage,
@@ -66,40 +65,87 @@ def test_means_and_differences_are_those_of_the_per_query_values(results: StudyR
         difference = seeds.mean(0) - first
         assert row.difference == pytest.approx(difference.mean())
         assert row.randomisation_p == pytest.approx(exact_p(difference))
-        assert row.t_p == pytest.approx(paired_t(difference))
+        assert row.models
+        assert row.recipes
+        assert row.models.p == pytest.approx(paired_t(difference))
         assert (row.wins, row.losses) == ((difference > 0).sum(), (difference < 0).sum())
         assert row.wins + row.ties + row.losses == row.queries == 4
-        assert row.ci[0] <= row.difference <= row.ci[1]
-        p_values.setdefault(row.measure, []).append(row.randomisation_p)
+        assert row.recipes.interval
+        assert row.recipes.interval[0] <= row.difference <= row.recipes.interval[1]
+        p_values.setdefault(row.measure, []).append(row.models.p)
     for measure, family in p_values.items():
-        corrected = [row.corrected_p for row in results.comparisons if row.measure == measure]
+        corrected = [row.models.corrected_p for row in results.comparisons if row.measure == measure and row.models]
         low, high = sorted(family)
         assert sorted(corrected) == pytest.approx([min(1, 2 * low), max(min(1, 2 * low), high)])
 
 
-def test_holm_spans_recipes_and_collections_of_one_measure() -> None:
+def drawn(random: np.random.Generator, shift: float, queries: int = 12) -> dict[str, float]:
+    return {str(n): float(value) for n, value in enumerate(random.normal(shift, 0.3, queries))}
+
+
+def test_holm_spans_recipes_collections_and_suites_of_one_measure() -> None:
     random = np.random.default_rng(0)
-
-    def values(shift: float) -> dict[str, float]:
-        return {str(n): float(value) for n, value in enumerate(random.normal(shift, 0.3, 12))}
-
-    first = {name: {m: values(0) for m in ("AP", "RR")} for name in ("x", "y")}
+    first = {name: {m: drawn(random, 0) for m in ("AP", "RR")} for name in ("x", "y")}
     trained = [
-        Trained("b", recipe, {name: {m: {1: values(shift), 2: values(shift)} for m in ("AP", "RR")} for name in first})
+        Trained("b", recipe, {n: {m: {s: drawn(random, shift) for s in (1, 2)} for m in ("AP", "RR")} for n in first})
         for recipe, shift in (("r", 0.1), ("s", 2.0))
     ]
-    rows = compare_with_first_stage(trained, first, ["AP", "RR"])
+    rows, suites = compare_with_first_stage(trained, first, ["AP", "RR"], {"both": ["x", "y"]})
+    assert [(row.recipe, row.collection) for row in suites] == [("r", "both"), ("s", "both")] * 2
     for measure in ("AP", "RR"):
-        family = [row for row in rows if row.measure == measure]
-        assert len(family) == 4
-        assert [row.corrected_p for row in family] == holm([row.randomisation_p for row in family])
-        assert [row.corrected_seeds_p for row in family] == holm([row.seeds_p for row in family])
+        family = [row for row in (*rows, *suites) if row.measure == measure]
+        assert len(family) == 6
+        for question in ("models", "recipes"):
+            answers = [getattr(row, question) for row in family]
+            assert [one.corrected_p for one in answers] == holm([one.p for one in answers])
         for row in family:
-            one = next(one for one in trained if one.recipe == row.recipe)
-            pairs = pair({"x": one.seeds(row.collection, measure)}, {"x": [first[row.collection][measure]]})
-            assert row.detectable == minimum_detectable_difference(over_queries_and_seeds(pairs), 0.05 / 4)
-        assert all(row.significant == (row.corrected_seeds_p < 0.05) for row in family)
-    assert any(row.significant for row in rows)
+            assert row.recipes
+            known = Estimate(row.difference, row.recipes.error, row.recipes.df)
+            assert row.recipes.detectable == minimum_detectable_difference(known, 0.05 / 6)
+    assert {row.mark for row in rows} == {"▲", ""}
+
+
+def test_pairs_of_all_collections_and_backbones_are_one_family() -> None:
+    random = np.random.default_rng(0)
+    trained = [
+        Trained(backbone, recipe, {n: {"RR": {s: drawn(random, 0) for s in (1, 2)}} for n in ("x", "y")})
+        for backbone in ("small", "large")
+        for recipe in "rst"
+    ]
+    rows = compare_recipes(trained, ["x", "y"], "RR", {})
+    assert len(rows) == 12
+    answers = [row.recipes for row in rows if row.recipes]
+    assert [one.corrected_p for one in answers] == tukey_holm(
+        [one.p for one in answers], [one.df for one in answers], 3, 4
+    )
+
+
+def test_a_shared_prefix_makes_pairs_of_seeds() -> None:
+    random = np.random.default_rng(3)
+    shifts = {seed: float(random.normal(0, 0.3)) for seed in (1, 2, 3)}
+    values = {
+        recipe: {"x": {"RR": {s: drawn(random, shift, 40) for s, shift in shifts.items()}}} for recipe in ("r", "s")
+    }
+    prefixes = {seed: f"key {seed}" for seed in shifts}
+    [alone] = compare_recipes([Trained("b", name, of) for name, of in values.items()], ["x"], "RR", {})
+    [paired] = compare_recipes([Trained("b", name, of, prefixes) for name, of in values.items()], ["x"], "RR", {})
+    assert alone.recipes
+    assert alone.models
+    assert paired.recipes
+    assert paired.models
+    assert paired.recipes.error < alone.recipes.error / 2
+    assert paired.models.p == pytest.approx(alone.models.p)
+
+
+def test_a_failed_seed_leaves_both_questions_answered() -> None:
+    random = np.random.default_rng(3)
+    values = {recipe: {"x": {"RR": {s: drawn(random, 0, 40) for s in (1, 2, 3)}}} for recipe in ("r", "s")}
+    del values["s"]["x"]["RR"][2], values["s"]["x"]["RR"][3]
+    [row] = compare_recipes([Trained("b", name, of) for name, of in values.items()], ["x"], "RR", {})
+    assert row.recipes
+    assert row.models
+    assert row.recipes.error >= row.models.error
+    assert row.recipes.df < row.models.df
 
 
 def test_every_two_recipes_are_compared_and_told_apart(results: StudyResults) -> None:
@@ -107,9 +153,11 @@ def test_every_two_recipes_are_compared_and_told_apart(results: StudyResults) ->
     assert (pair.a.recipe, pair.b.recipe, pair.measure) == ("BCE", "TwoStage", "nDCG@10")
     means = {row.recipe: row.mean for row in results.comparisons if row.measure == "nDCG@10"}
     assert pair.difference == pytest.approx(means["BCE"] - means["TwoStage"])
-    assert pair.ci[0] <= pair.difference <= pair.ci[1]
+    assert pair.recipes
+    assert pair.recipes.interval
+    assert pair.recipes.interval[0] <= pair.difference <= pair.recipes.interval[1]
     assert pair.wins + pair.ties + pair.losses == pair.queries == 4
-    assert 0 < pair.seeds_p == pair.corrected_seeds_p <= 1
+    assert 0 < pair.recipes.p == pair.recipes.corrected_p <= 1
     [audit] = results.audit
     factors = {factor.factor: (factor.a, factor.b) for factor in audit.factors}
     assert pair.differs == tuple(factors)
@@ -159,9 +207,10 @@ def test_two_recipes_are_compared_over_the_backbones_that_both_have() -> None:
     assert row.difference == pytest.approx((small_r + large_r - small_s - large_s) / 2)
     assert row.queries == 18
     assert row.differs == ("signal",)
-    assert 0 < row.seeds_p == row.corrected_seeds_p < 0.05
-    assert row.significant
-    assert row.corrected_equivalence_p is None
+    assert row.recipes
+    assert 0 < row.recipes.p == row.recipes.corrected_p < 0.05
+    assert row.mark == "▼"
+    assert row.recipes.corrected_equivalence_p is None
 
 
 def test_with_a_margin_every_two_recipes_are_tested_for_equivalence_corrected_together() -> None:
@@ -179,9 +228,10 @@ def test_with_a_margin_every_two_recipes_are_tested_for_equivalence_corrected_to
         )
         for a, b in (("r", "s"), ("r", "t"), ("s", "t"))
     ]
-    assert [row.equivalence_p for row in rows] == pytest.approx(p_values)
+    assert [row.models and row.models.equivalence_p for row in rows] == pytest.approx(p_values)
     smallest, *others = sorted(p_values)
-    assert rows[0].corrected_equivalence_p == pytest.approx(3 * smallest)
+    assert rows[0].models
+    assert rows[0].models.corrected_equivalence_p == pytest.approx(3 * smallest)
     assert smallest < 0.01 < 0.5 < min(others)
 
 
@@ -192,7 +242,7 @@ def test_a_suite_is_compared_as_the_mean_of_its_members_and_only_where_a_recipe_
         for (name, of), gain in zip(first.items(), (0.1, 0.3), strict=True)
     }
     trained = [Trained("b", "r", better), Trained("b", "s", {"x": better["x"]})]
-    rows = compare_on_suites(trained, first, ["RR"], {"both": ["x", "y"], "one": ["x"]})
+    _, rows = compare_with_first_stage(trained, first, ["RR"], {"both": ["x", "y"], "one": ["x"]})
     assert [(row.recipe, row.collection) for row in rows] == [("r", "both"), ("r", "one"), ("s", "one")]
     row = rows[0]
     assert row.difference == pytest.approx(0.2)
@@ -200,17 +250,19 @@ def test_a_suite_is_compared_as_the_mean_of_its_members_and_only_where_a_recipe_
     assert row.first_stage == pytest.approx((0.1 + 0.35) / 2)
 
 
-def test_significance_rests_on_queries_and_seeds_where_there_are_several() -> None:
+def test_models_may_differ_where_recipes_are_not_shown_to_and_one_seed_answers_for_models_alone() -> None:
     random = np.random.default_rng(1)
     first = {"x": {"RR": {str(n): 0.5 for n in range(200)}}}
     seeds = {s: {str(n): 0.5 + shift + float(random.normal(0, 0.02)) for n in range(200)}
              for s, shift in ((1, 0.05), (2, -0.03))}  # fmt: skip
-    [row] = compare_with_first_stage([Trained("b", "r", {"x": {"RR": seeds}})], first, ["RR"])
-    assert row.corrected_p < 0.001 < 0.05 < row.corrected_seeds_p
-    assert not row.significant
-    [row] = compare_with_first_stage([Trained("b", "r", {"x": {"RR": {1: seeds[1]}}})], first, ["RR"])
-    assert row.corrected_seeds_p is None
-    assert row.significant
+    [row], _ = compare_with_first_stage([Trained("b", "r", {"x": {"RR": seeds}})], first, ["RR"])
+    assert row.models
+    assert row.recipes
+    assert row.models.corrected_p < 0.001 < 0.05 < row.recipes.corrected_p
+    assert (row.mark, row.shown) == ("△", row.models)
+    [row], _ = compare_with_first_stage([Trained("b", "r", {"x": {"RR": {1: seeds[1]}}})], first, ["RR"])
+    assert (row.recipes, row.mark) == (None, "△")
+    assert row.unknown == "no recipe on b has a second seed, so what other seeds would change is not known"
 
 
 def test_a_curve_keeps_its_mean_in_at_most_200_points(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from limbeck.evaluation.statistics.comparison import Answer, Comparison, compare
 from limbeck.evaluation.statistics.components import Figures
 from limbeck.evaluation.statistics.equivalence import check_margin, equivalence, equivalence_p
 from limbeck.evaluation.statistics.factors import FactorAnalysis, analyse_factors
+from limbeck.evaluation.statistics.families import Corrected, Difference, Fact, Mark
 from limbeck.evaluation.statistics.multiple import CORRECTIONS, LEVEL, Correction, benjamini_hochberg, holm, tukey_holm
 from limbeck.evaluation.statistics.power import minimum_detectable_difference, power
 from limbeck.evaluation.statistics.randomisation import randomisation_test, randomisation_tests
@@ -22,10 +23,14 @@ __all__ = [
     "LEVEL",
     "Answer",
     "Comparison",
+    "Corrected",
     "Correction",
+    "Difference",
     "Estimate",
+    "Fact",
     "FactorAnalysis",
     "Figures",
+    "Mark",
     "Moments",
     "Ranks",
     "Training",

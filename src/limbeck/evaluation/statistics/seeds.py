@@ -12,6 +12,7 @@ Performances (system, topic and their interaction as components); Searle, Casell
 Components, ch. 4 and 5 (Henderson's method III, for unequal numbers).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from limbeck.evaluation.statistics.trainings import Floats, Integers, Layout, Mo
 UNEVEN = 0.05
 """Bartlett's p-value below which recipes' seed variances are taken to differ."""
 
-CAUTION = 0.8
+CAUTION = 0.7
 """Confidence of the upper limit of the seeds' variance that degrees of freedom are reckoned with."""
 
 
@@ -65,21 +66,32 @@ def over_queries_and_seeds(moments: Moments, layout: Layout, weights: Floats) ->
             continue
         if model.uneven is not None:
             unevenness[int(backbone)] = model.uneven
-        for part, share in model.parts(weights[:, model.places]):
-            seeds.append(part)
-            interaction = interaction + share
+        parts_of_seeds = model.parts(weights[:, model.places])
+        seeds.append(_cautious_sum([part for part, _ in parts_of_seeds]))
+        interaction = interaction + sum(share for _, share in parts_of_seeds)
     of_seeds = sum_of(seeds) if seeds else Part(np.zeros_like(interaction), np.full_like(interaction, np.inf))
     variance = of_queries.variance + np.maximum(0.0, of_seeds.variance - interaction)
     degrees = np.where(unknown, 0.0, _degrees(of_queries, of_seeds, interaction))
     return Recipes(Estimates(mean_differences(moments, weights), np.sqrt(variance), degrees), unevenness)
 
 
+def _cautious_sum(parts: Sequence[Part]) -> Part:
+    """The sum of a backbone's parts, with Satterthwaite's degrees of freedom from the upper limit of each."""
+    total = sum((part.variance for part in parts), np.zeros_like(parts[0].variance))
+    limits, spread = np.zeros_like(total), np.zeros_like(total)
+    for part in parts:
+        df = np.where(np.isfinite(part.df), part.df, 1.0)
+        limit = np.where(np.isfinite(part.df), part.variance, 0.0) * df / special.chdtri(df, CAUTION)
+        limits, spread = limits + limit, spread + limit**2 / df
+    return Part(total, np.where(spread > 0, limits**2 / np.where(spread > 0, spread, 1.0), np.inf))
+
+
 def _degrees(of_queries: Part, of_seeds: Part, interaction: Floats) -> Floats:
-    """Satterthwaite's degrees of freedom, with the seeds' share of the variance taken at its upper limit of 80 %.
+    """Satterthwaite's degrees of freedom, with the seeds' share of the variance taken at its upper limit of 70 %.
 
     With the share as estimated they are too many just where a few seeds happen to lie close: where the seeds' true
-    variance is ten times the queries', two degrees of freedom would reject .077 of true null hypotheses at .05, and 6.5
-    times as many as stated at a fifteenth of it. From ten degrees of freedom on the limit changes next to nothing.
+    variance is ten times the queries', two degrees of freedom would reject .077 of true null hypotheses at .05, and at
+    a fifteenth of it 6.5 times as many as stated. From ten degrees of freedom on the limit changes next to nothing.
     """
     known = np.isfinite(of_seeds.df)
     df = np.where(known, of_seeds.df, 1.0)
@@ -161,7 +173,7 @@ class _Seeds:
 
     def _squares(self) -> Floats:
         """[..., recipes]: sums of squares over the seeds of each recipe."""
-        return (self.means @ self.within) ** 2 @ self.recipes
+        return np.asarray((self.means @ self.within) ** 2 @ self.recipes)
 
     def _bartlett(self) -> Floats:
         """Source: Bartlett 1937, Properties of Sufficiency and Statistical Tests."""

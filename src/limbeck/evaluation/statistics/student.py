@@ -121,7 +121,7 @@ def sum_of(parts: Sequence[Part]) -> Part:
     df(v)).
     """
     variances = np.stack([part.variance for part in parts])
-    degrees = np.stack([part.df for part in parts])
+    degrees = np.stack([np.broadcast_to(part.df, variances.shape[1:]) for part in parts])
     total = variances.sum(0)
     spread = (variances**2 / np.maximum(degrees, 1e-9)).sum(0)
     none = spread == 0

@@ -4,15 +4,12 @@ import statistics
 from collections.abc import Sequence
 
 from limbeck.report.formats import plural
-from limbeck.report.latex import escape
+from limbeck.report.latex import MARKS, escape, marks_caption
 from limbeck.report.paper.scores import Column, Score, Scores
-from limbeck.report.phrases import test_name
-from limbeck.report.table import ABOVE, ALPHA, mark
 from limbeck.study.analysis.comparisons import FirstStageDifference
 
 HEAD = "% \\usepackage[T1]{fontenc}\n% \\usepackage{booktabs,amssymb,graphicx}\n% \\usepackage[table]{xcolor}\n"
 _SHADE = 20  # per cent of colour at a column's extremes
-_MARKS = {ABOVE: r"$^{\blacktriangle}$"}
 _GROUPS = (("in-domain",), ("beir13",), ("lotte-search", "robust04", "ood"))
 
 
@@ -79,8 +76,7 @@ def _table(scores: Scores, columns: Sequence[Column], words: str, digits: int, f
     caption = (
         f"{remark(scores)}{escape(scores.results.name)}: {escape(scores.measure)}, mean over "
         f"{plural(scores.seeds, 'seed')}. {words} Bold: the highest of a column among configurations with all seeds. "
-        rf"$^{{\blacktriangle}}$/$^{{\blacktriangledown}}$: significantly above/below the first stage "
-        rf"({escape(test_name(scores.results))}, Holm-corrected $p<{ALPHA}$); $^{{n}}$: mean over so many seeds only."
+        rf"{marks_caption(scores.results)}; $^{{n}}$: mean over so many seeds only."
     )
     return "\n".join(
         [
@@ -117,9 +113,8 @@ def _cell(
     text = _number(score.mean, digits, factor)
     if score.complete and round(score.mean * factor, digits) == best:
         text = rf"\textbf{{{text}}}"
-    if comparison:
-        sign = mark(comparison.difference, comparison.decisive_p)
-        text += _MARKS.get(sign, r"$^{\blacktriangledown}$") if sign else ""
+    if comparison and comparison.mark:
+        text += f"$^{{{MARKS[comparison.mark]}}}$"
     if not score.complete:
         text += rf"$^{{{len(score.values)}}}$"
     return _shade(score.mean, means) + text if shaded else text

@@ -20,9 +20,15 @@ function drawTable(id, columns, rows, {paged = false, order = [], rowClass} = {}
   });
 }
 
-const sign = mark => mark > 0 ? '<span class="mark up" title="significantly above">▲<span class="hidden"> significantly above</span></span>'
-  : mark < 0 ? '<span class="mark down" title="significantly below">▼<span class="hidden"> significantly below</span></span>'
-  : '<span class="mark"></span>';
+const SIGNS = {
+  2: ["up", "▲", "above, whatever the seed"], 1: ["up", "△", "above, as for these models"],
+  "-1": ["down", "▽", "below, as for these models"], "-2": ["down", "▼", "below, whatever the seed"],
+};
+const sign = mark => {
+  if (!mark) return '<span class="mark"></span>';
+  const [way, glyph, words] = SIGNS[mark];
+  return `<span class="mark ${way}" title="${words}">${glyph}<span class="hidden"> ${words}</span></span>`;
+};
 
 function entryHtml(entry, withDeviation) {
   if (entry[0] == null) return `<span class="soft">${ABSENT}</span>`;
@@ -68,8 +74,8 @@ function drawTables(data) {
     const pairs = collection => drawTable("pairs-table", [
       ["Recipes", row => `${row[1]} ${MINUS} ${row[2]}`], ["Backbone", row => row[3]],
       ["Difference", row => row[4], row => signed(row[4]), "number"],
-      ["95 % interval", row => row[5], row => `${signed(row[5])} to ${signed(row[6])}`, "number"],
-      ["Corrected p", row => row[7], row => row[8] ? `<strong>${pValue(row[7])}</strong>` : pValue(row[7]), "number"],
+      ["95 % interval", row => row[5], row => row[5] == null ? ABSENT : `${signed(row[5])} to ${signed(row[6])}`, "number"],
+      ["Corrected p", row => row[7], row => (row[8] ? `<strong>${pValue(row[7])}</strong>` : pValue(row[7])) + sign(row[8]), "number"],
       ...data.margin ? [[`p within ±${data.margin}`, row => row[10], row => row[10] != null && row[10] < 0.05 ? `<strong>${pValue(row[10])}</strong>` : pValue(row[10]), "number"]] : [],
       ["Audit", row => row[9], null, "wrap"],
     ], data.pairs.filter(row => row[0] === collection), {paged: true, order: [[4, "asc"]]});

@@ -1,20 +1,21 @@
 """Paired comparisons of a study's recipes: with the first stage, and with one another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from limbeck.evaluation import Comparison, compare_all, holm, pair
-from limbeck.evaluation.statistics.comparison import Interval
+from limbeck.evaluation import LEVEL, Difference, Fact, Training, Trainings, compare_all
+from limbeck.evaluation.statistics.comparison import Interval, Systems
+from limbeck.evaluation.statistics.families import all_pairs, by_holm, correct_family
 from limbeck.study.plan.audit import Configuration
-
-LEVEL = 0.05
 
 Values = Mapping[str, float]
 """Query id → value."""
+
+FIRST_STAGE = "first stage"
 
 
 @dataclass(frozen=True)
@@ -23,58 +24,31 @@ class Trained:
 
     Attributes:
         values: test collection → measure → seed → query id → value.
+        prefixes: seed → what stands for the beginning of its training, where other trainings went on from that too.
     """
 
     backbone: str
     recipe: str
     values: Mapping[str, Mapping[str, Mapping[int, Values]]]
+    prefixes: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def name(self) -> Configuration:
         return Configuration(self.backbone, self.recipe)
 
-    def seeds(self, collection: str, measure: str) -> list[Values]:
-        """Every finished seed's values, in the order of seeds."""
-        by_seed = self.values.get(collection, {}).get(measure, {})
-        return [by_seed[seed] for seed in sorted(by_seed)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """The statistics of two systems, as `limbeck.evaluation.Comparison` has them, corrected over their family.
-
-    Attributes:
-        measure: what was compared.
-        ci: 95 % interval of the difference, over queries and seeds.
-        queries: on which both were measured; wins + ties + losses.
-        corrected_p: the randomisation test's p-value, Holm-corrected.
-        corrected_seeds_p, corrected_equivalence_p: likewise; None where there are no several seeds, and no margin.
-        significant: see `decisive_p`.
-    """
-
-    measure: str
-    difference: float
-    ci: Interval
-    t_p: float
-    randomisation_p: float
-    seeds_p: float | None
-    equivalence_p: float | None
-    effect_size: float | None
-    detectable: float | None
-    queries: int
-    wins: int
-    ties: int
-    losses: int
-    corrected_p: float
-    corrected_seeds_p: float | None
-    corrected_equivalence_p: float | None
-    significant: bool
-
-    @property
-    def decisive_p(self) -> float:
-        """The corrected p-value that a mark rests on: over queries and seeds where there are several, else over
-        queries."""
-        return self.corrected_p if self.corrected_seeds_p is None else self.corrected_seeds_p
+    def trainings(self, collections: Sequence[str], measure: str) -> list[Training]:
+        """Every seed that is finished on all of the collections."""
+        found = [self.values.get(name, {}).get(measure, {}) for name in collections]
+        seeds = sorted(set.intersection(*map(set, found))) if found else []
+        return [
+            Training(
+                recipe=self.recipe,
+                backbone=self.backbone,
+                prefix=self.prefixes.get(seed),
+                values={name: of[seed] for name, of in zip(collections, found, strict=True)},
+            )
+            for seed in seeds
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,34 +98,41 @@ class MeanDifference(Difference):
     differs: tuple[str, ...]
 
 
-AnyDifference = TypeVar("AnyDifference", bound=Difference)
-Fact = tuple[Mapping[str, Any], Comparison]
-"""What a row says beside its statistics, and these before they are corrected."""
-
-
 def compare_with_first_stage(
-    trained: Sequence[Trained], first_stage: Mapping[str, Mapping[str, Values]], measures: Sequence[str]
-) -> tuple[FirstStageDifference, ...]:
-    """Every recipe on every test collection against the first stage: collection → measure → query id → value.
+    trained: Sequence[Trained],
+    first_stage: Mapping[str, Mapping[str, Values]],
+    measures: Sequence[str],
+    suites: Mapping[str, Sequence[str]] = {},
+) -> tuple[tuple[FirstStageDifference, ...], tuple[FirstStageDifference, ...]]:
+    """Every recipe against the first stage, on every test collection and on every suite.
 
-    Values are averaged over seeds, so that queries are what is drawn; the interval is drawn over queries and seeds. The
-    p-values are Holm-corrected over all recipes and collections of one measure.
+    A recipe's seeds on a suite are those that it has on every member; a mean is the mean of the members' means. The
+    p-values are Holm-corrected over all rows of one measure, collections and suites together, as its table marks them.
+
+    Args:
+        first_stage: collection → measure → query id → value.
+        suites: name → members.
     """
     rows: list[FirstStageDifference] = []
+    scopes = {**{name: [name] for name in first_stage}, **{name: list(members) for name, members in suites.items()}}
     for measure in measures:
-        found = {collection: [one for one in trained if one.seeds(collection, measure)] for collection in first_stage}
-        size = sum(map(len, found.values()))
+        data = {scope: _align(trained, members, measure, first_stage) for scope, members in scopes.items()}
         family: list[Fact] = []
-        for collection, some in found.items():
-            first = first_stage[collection][measure]
-            seeds = [one.seeds(collection, measure) for one in some]
-            compared = _compare(collection, [(of_one, [first]) for of_one in seeds], size)
-            family += [
-                ({**vars(one.name), "collection": collection, "measure": measure, **_means(of_one, first)}, result)
-                for one, of_one, result in zip(some, seeds, compared, strict=True)
+        systems = {scope: [one for one in trained if of.seeds(one.recipe, one.backbone)] for scope, of in data.items()}
+        level = LEVEL / max(1, sum(map(len, systems.values())))
+        for scope, of in data.items():
+            couples: list[tuple[Systems, Systems]] = [
+                ([(one.recipe, one.backbone)], [(FIRST_STAGE, "")]) for one in systems[scope]
             ]
-        rows += _corrected(FirstStageDifference, family)
-    return tuple(rows)
+            compared = compare_all(of, couples, level=level)
+            family += [
+                ({**vars(one.name), "collection": scope, "measure": measure, **_means(of, one)}, result)
+                for one, result in zip(systems[scope], compared, strict=True)
+            ]
+        rows += correct_family(FirstStageDifference, family, by_holm)
+    return tuple(row for row in rows if row.collection in first_stage), tuple(
+        row for row in rows if row.collection not in first_stage
+    )
 
 
 def compare_recipes(
@@ -161,63 +142,42 @@ def compare_recipes(
     differs: Mapping[tuple[str, str, str], Sequence[str]],
     margin: float | None = None,
 ) -> tuple[RecipeDifference, ...]:
-    """Every two recipes of a backbone, Holm-corrected over those of one collection.
+    """Every two recipes of a backbone on every collection, corrected over all of these (`tukey_holm`).
 
     Args:
         differs: (backbone, recipe a, recipe b) → the factors beside the objective in which they differ.
         margin: of equivalence, in the measure's unit.
     """
-    rows: list[RecipeDifference] = []
-    for collection in collections:
-        couples = [
+    data = {name: _align(trained, [name], measure) for name in collections}
+    couples = {
+        name: [
             (a, b)
             for a, b in combinations(trained, 2)
-            if a.backbone == b.backbone and a.seeds(collection, measure) and b.seeds(collection, measure)
+            if a.backbone == b.backbone and all(of.seeds(one.recipe, one.backbone) for one in (a, b))
         ]
-        sides = [(a.seeds(collection, measure), b.seeds(collection, measure)) for a, b in couples]
-        facts = [
-            {
-                "collection": collection,
-                "measure": measure,
-                "a": a.name,
-                "b": b.name,
-                "differs": tuple(differs.get((a.backbone, a.recipe, b.recipe), ())),
-            }
-            for a, b in couples
+        for name, of in data.items()
+    }
+    size = sum(map(len, couples.values()))
+    family: list[Fact] = []
+    for name, some in couples.items():
+        pairs: list[tuple[Systems, Systems]] = [([(a.recipe, a.backbone)], [(b.recipe, b.backbone)]) for a, b in some]
+        compared = compare_all(data[name], pairs, margin=margin, level=LEVEL / max(1, size))
+        family += [
+            (
+                {
+                    "collection": name,
+                    "measure": measure,
+                    "a": a.name,
+                    "b": b.name,
+                    "differs": tuple(differs.get((a.backbone, a.recipe, b.recipe), ())),
+                },
+                result,
+            )
+            for (a, b), result in zip(some, compared, strict=True)
         ]
-        compared = _compare(collection, sides, len(couples), margin)
-        rows += _corrected(RecipeDifference, list(zip(facts, compared, strict=True)))
-    return tuple(rows)
-
-
-def compare_on_suites(
-    trained: Sequence[Trained],
-    first_stage: Mapping[str, Mapping[str, Values]],
-    measures: Sequence[str],
-    suites: Mapping[str, Sequence[str]],
-) -> tuple[FirstStageDifference, ...]:
-    """Every recipe against the first stage on every suite (name → members), Holm-corrected over those of a measure.
-
-    A recipe's seeds are those that it has on every member; a mean is the mean of the members' means.
-    """
-    rows: list[FirstStageDifference] = []
-    for measure in measures:
-        found = {
-            suite: [one for one in trained if all(one.seeds(name, measure) for name in members)]
-            for suite, members in suites.items()
-        }
-        level = LEVEL / max(1, sum(map(len, found.values())))
-        family: list[Fact] = []
-        for suite, some in found.items():
-            first = {name: [first_stage[name][measure]] for name in suites[suite]}
-            sides = [{name: one.seeds(name, measure) for name in suites[suite]} for one in some]
-            compared = compare_all([pair(own, first) for own in sides], level=level)
-            family += [
-                ({**vars(one.name), "collection": suite, "measure": measure, **_suite_means(own, first)}, result)
-                for one, own, result in zip(some, sides, compared, strict=True)
-            ]
-        rows += _corrected(FirstStageDifference, family)
-    return tuple(rows)
+    sets = len({(name, a.backbone) for name, some in couples.items() for a, _ in some})
+    means = len({one.recipe for some in couples.values() for pair in some for one in pair})
+    return tuple(correct_family(RecipeDifference, family, all_pairs(means, sets)))
 
 
 def compare_over_backbones(
@@ -227,132 +187,78 @@ def compare_over_backbones(
     differs: Mapping[tuple[str, str, str], Sequence[str]],
     margin: float | None = None,
 ) -> tuple[MeanDifference, ...]:
-    """Every two recipes, averaged over the backbones and collections that both have, Holm-corrected over all pairs.
+    """Every two recipes, averaged over the backbones and collections that both have, corrected over all pairs.
 
-    A query's value is its mean over backbones, one seed of each at a time; backbones are those at hand. On the
-    backbones `ahead` a's mean is higher, on those `behind` b's. A backbone lacks a recipe that has no seed on some
-    collection.
+    Each backbone adds the variance of its own seeds, whatever these are called. Backbones are those at hand; on those
+    `ahead` a's mean is higher, on those `behind` b's. A backbone lacks a recipe that has no seed on some collection.
     """
+    data = _align(trained, collections, measure)
     recipes = list(dict.fromkeys(one.recipe for one in trained))
-    found = {
-        (one.recipe, one.backbone): {name: one.seeds(name, measure) for name in collections}
-        for one in trained
-        if collections and all(one.seeds(name, measure) for name in collections)
-    }
-    couples = []
+    found = []
     for a, b in combinations(recipes, 2):
-        backbones = [name for recipe, name in found if recipe == a and (b, name) in found]
-        if backbones:
-            couples.append(
-                (a, b, backbones, pair(*(_averaged([found[side, n] for n in backbones]) for side in (a, b))))
-            )
-    compared = compare_all([both for *_, both in couples], margin=margin, level=LEVEL / max(1, len(couples)))
-    facts = [
-        {
-            "a": a,
-            "b": b,
-            "measure": measure,
-            "backbones": tuple(backbones),
-            "ahead": tuple(name for name in backbones if _mean(found[a, name]) > _mean(found[b, name])),
-            "behind": tuple(name for name in backbones if _mean(found[a, name]) < _mean(found[b, name])),
-            "collections_ci": result.collections_interval,
-            "differs": tuple(dict.fromkeys(f for name in backbones for f in differs.get((name, a, b), ()))),
-        }
-        for (a, b, backbones, _), result in zip(couples, compared, strict=True)
-    ]
-    return tuple(_corrected(MeanDifference, list(zip(facts, compared, strict=True))))
-
-
-def _averaged(backbones: Sequence[Mapping[str, Sequence[Values]]]) -> dict[str, list[Values]]:
-    """Collection → one mapping per seed, means over backbones; as many seeds as every backbone has everywhere."""
-    seeds = min(len(values) for one in backbones for values in one.values())
-    return {
-        name: [
-            {
-                query: sum(one[name][seed][query] for one in backbones) / len(backbones)
-                for query in backbones[0][name][seed]
-            }
-            for seed in range(seeds)
+        backbones = [
+            one.backbone
+            for one in trained
+            if one.recipe == a and data.seeds(a, one.backbone) and data.seeds(b, one.backbone)
         ]
-        for name in backbones[0]
-    }
-
-
-def _mean(values: Mapping[str, Sequence[Values]]) -> float:
-    """Mean over collections of the mean over seeds and queries."""
-    return float(np.mean([np.mean([list(seed.values()) for seed in seeds]) for seeds in values.values()]))
-
-
-def _suite_means(own: Mapping[str, Sequence[Values]], first: Mapping[str, Sequence[Values]]) -> dict[str, Any]:
-    members = [_means(own[name], first[name][0]) for name in own]
-    means = np.mean([one["seeds"] for one in members], axis=0)
-    return {
-        "seeds": tuple(means.tolist()),
-        "mean": float(means.mean()),
-        "std": float(means.std(ddof=1)) if len(means) > 1 else 0.0,
-        "first_stage": float(np.mean([one["first_stage"] for one in members])),
-    }
-
-
-def _compare(
-    collection: str,
-    sides: Sequence[tuple[Sequence[Values], Sequence[Values]]],
-    family: int,
-    margin: float | None = None,
-) -> list[Comparison]:
-    """Pairs of systems, given by their seeds. `family`: how many are corrected together."""
-    pairs = [pair({collection: a}, {collection: b}) for a, b in sides]
-    return compare_all(pairs, margin=margin, level=LEVEL / max(1, family))
-
-
-def _statistics(found: Comparison) -> dict[str, Any]:
-    return {
-        "difference": found.difference,
-        "ci": (found.ci_low, found.ci_high),
-        "t_p": found.t_p,
-        "randomisation_p": found.randomisation_p,
-        "seeds_p": found.seeds_p,
-        "equivalence_p": found.equivalence_p,
-        "effect_size": found.effect_size,
-        "detectable": found.detectable,
-        "queries": found.n,
-        "wins": found.wins,
-        "ties": found.ties,
-        "losses": found.losses,
-    }
-
-
-def _means(seeds: Sequence[Values], first_stage: Values) -> dict[str, Any]:
-    means = [sum(seed.values()) / len(seed) for seed in seeds]
-    return {
-        "seeds": tuple(means),
-        "mean": float(np.mean(means)),
-        "std": float(np.std(means, ddof=1)) if len(means) > 1 else 0.0,
-        "first_stage": sum(first_stage.values()) / len(first_stage),
-    }
-
-
-def _corrected(kind: type[AnyDifference], family: Sequence[Fact]) -> list[AnyDifference]:
-    """A family's rows: p-values Holm-corrected, of tests over seeds and of equivalence over those that have one.
-
-    `significant` rests on `corrected_seeds_p` where there is one: over queries alone, simulated systems that differ in
-    nothing but their seeds differ significantly in 12 to 17 % of cases at a level of 5 % (benchmarks/error_rates.py).
-    """
-    results = [result for _, result in family]
-    corrected = holm([result.randomisation_p for result in results])
-    seeds = iter(holm([result.seeds_p for result in results if result.seeds_p is not None]))
-    equivalent = iter(holm([result.equivalence_p for result in results if result.equivalence_p is not None]))
-    rows = []
-    for (facts, result), p in zip(family, corrected, strict=True):
-        seeds_p = None if result.seeds_p is None else next(seeds)
-        rows.append(
-            kind(
-                **facts,
-                **_statistics(result),
-                corrected_p=p,
-                corrected_seeds_p=seeds_p,
-                corrected_equivalence_p=None if result.equivalence_p is None else next(equivalent),
-                significant=(p if seeds_p is None else seeds_p) < LEVEL,
+        if backbones:
+            found.append((a, b, backbones))
+    couples: list[tuple[Systems, Systems]] = [
+        ([(a, name) for name in backbones], [(b, name) for name in backbones]) for a, b, backbones in found
+    ]
+    compared = compare_all(data, couples, margin=margin, level=LEVEL / max(1, len(couples)))
+    family: list[Fact] = []
+    for (a, b, backbones), result in zip(found, compared, strict=True):
+        lead = {name: _mean(data, a, name) - _mean(data, b, name) for name in backbones}
+        family.append(
+            (
+                {
+                    "a": a,
+                    "b": b,
+                    "measure": measure,
+                    "backbones": tuple(backbones),
+                    "ahead": tuple(name for name in backbones if lead[name] > 0),
+                    "behind": tuple(name for name in backbones if lead[name] < 0),
+                    "collections_ci": result.collections_interval,
+                    "differs": tuple(dict.fromkeys(f for name in backbones for f in differs.get((name, a, b), ()))),
+                },
+                result,
             )
         )
-    return rows
+    means = len({recipe for a, b, _ in found for recipe in (a, b)})
+    return tuple(correct_family(MeanDifference, family, all_pairs(means, 1)))
+
+
+def _align(
+    trained: Sequence[Trained],
+    collections: Sequence[str],
+    measure: str,
+    first_stage: Mapping[str, Mapping[str, Values]] | None = None,
+) -> Trainings:
+    rankers = [one for each in trained for one in each.trainings(collections, measure)]
+    if first_stage is not None:
+        values = {name: first_stage[name][measure] for name in collections}
+        rankers.append(Training(recipe=FIRST_STAGE, trained=False, values=values))
+    if not rankers:
+        return Trainings(
+            (), tuple(collections), tuple(() for _ in collections), tuple(np.zeros((0, 0)) for _ in collections)
+        )
+    return Trainings.align(rankers, collections)
+
+
+def _mean(data: Trainings, recipe: str, backbone: str) -> float:
+    """Mean over collections of the mean over seeds and queries."""
+    return float(data.moments.means[:, data.seeds(recipe, backbone)].mean())
+
+
+def _means(data: Trainings, one: Trained) -> dict[str, Any]:
+    by_seed = {id(ranker): value for ranker, value in zip(data.rankers, data.moments.means.mean(0), strict=True)}
+    places = data.seeds(one.recipe, one.backbone)
+    means = [by_seed[id(data.rankers[place])] for place in places]
+    [first] = data.seeds(FIRST_STAGE)
+    return {
+        "seeds": tuple(map(float, means)),
+        "mean": float(np.mean(means)),
+        "std": float(np.std(means, ddof=1)) if len(means) > 1 else 0.0,
+        "first_stage": float(data.moments.means[:, first].mean()),
+    }

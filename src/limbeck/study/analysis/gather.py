@@ -10,7 +10,6 @@ from limbeck.collections import suites
 from limbeck.evaluation import suite_means
 from limbeck.study.analysis.comparisons import (
     Trained,
-    compare_on_suites,
     compare_over_backbones,
     compare_recipes,
     compare_with_first_stage,
@@ -84,6 +83,7 @@ class _Gathering:
         }
         recipes = tuple(self._recipe(recipe) for recipe in index["recipes"])
         primary = self.measures[0]
+        comparisons, suite_comparisons = compare_with_first_stage(self.trained, values, self.measures, complete)
         return StudyResults(
             name=index["name"],
             limbeck_version=index["limbeck_version"],
@@ -105,8 +105,8 @@ class _Gathering:
             backbones=tuple(self._backbone(backbone) for backbone in index["backbones"]),
             recipes=recipes,
             cells=self.cells,
-            comparisons=compare_with_first_stage(self.trained, values, self.measures),
-            suite_comparisons=compare_on_suites(self.trained, values, self.measures, complete),
+            comparisons=comparisons,
+            suite_comparisons=suite_comparisons,
             pairwise=compare_recipes(self.trained, self.tests, primary, differs, margin),
             over_backbones=compare_over_backbones(self.trained, self.tests, primary, differs, margin),
             audit=audited,
@@ -135,7 +135,12 @@ class _Gathering:
     @cached_property
     def trained(self) -> list[Trained]:
         return [
-            Trained(backbone["name"], recipe["name"], self._values(backbone["name"], recipe["name"]))
+            Trained(
+                backbone["name"],
+                recipe["name"],
+                self._values(backbone["name"], recipe["name"]),
+                self._prefixes(backbone["name"], recipe["name"]),
+            )
             for backbone in self.index["backbones"]
             for recipe in self.index["recipes"]
         ]
@@ -169,6 +174,14 @@ class _Gathering:
                 measure: {cell.seed: kept[name]["values"][measure] for cell, kept in done} for measure in self.measures
             }
             for name in (self.tests if done else ())
+        }
+
+    def _prefixes(self, backbone: str, recipe: str) -> dict[int, str]:
+        """Seed → the beginning that its training shares with others; an older limbeck's index does not say."""
+        return {
+            entry["seed"]: entry["prefix"]
+            for entry in self.index["cells"]
+            if (entry["backbone"], entry["recipe"]) == (backbone, recipe) and entry.get("prefix")
         }
 
     def _kept(self, cell_id: str | None, key: str) -> Kept:

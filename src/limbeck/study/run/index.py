@@ -81,6 +81,7 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
                 "recipe": cell.recipe,
                 "seed": cell.seed,
                 "steps": recipe_steps(study, cell.backbone, cell.recipe),
+                "prefix": plan.prefixes(cell).get(1),
                 "evaluations": keys,
             }
             for cell in plan.cells
