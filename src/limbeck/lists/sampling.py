@@ -325,7 +325,7 @@ _REASONS = 3
 
 def _look_through(labels: Column[np.ndarray], sample: Sample) -> np.ndarray:
     """Bytes of three counts (usable lists, ones without a positive, others without a negative), and a bit a list."""
-    reasons, done = np.zeros(len(labels), np.uint8), 0
+    usable, counts, done = np.zeros(len(labels), bool), np.zeros(_REASONS, np.int64), 0
     for chunk in labels.chunks():
         if not len(chunk):
             continue
@@ -334,10 +334,11 @@ def _look_through(labels: Column[np.ndarray], sample: Sample) -> np.ndarray:
         positive = chunk.flatten().to_numpy() >= sample.positive_from
         within = np.arange(len(positive)) - np.repeat(starts, lengths) < (sample.depth or len(positive))
         positives, negatives = (np.logical_or.reduceat(values, starts) for values in (positive, ~positive & within))
-        reasons[done : done + len(chunk)] = np.where(~positives, 1, np.where(~negatives, 2, 0))
+        reasons = np.where(~positives, 1, np.where(~negatives, 2, 0))
+        counts += np.bincount(reasons, minlength=_REASONS)
+        usable[done : done + len(chunk)] = reasons == 0
         done += len(chunk)
-    counts = np.bincount(reasons, minlength=_REASONS).astype(np.int64)
-    return np.concatenate([counts.view(np.uint8), np.packbits(reasons == 0)])
+    return np.concatenate([counts.view(np.uint8), np.packbits(usable)])
 
 
 DRAWN_WHOLE = 1 << 22
