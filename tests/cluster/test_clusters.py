@@ -189,19 +189,24 @@ def test_two_local_processes_give_the_same_bytes_and_kills_change_nothing(
     expect_same(tmp_path / "out", reference)
 
 
-def test_a_driver_that_is_killed_and_started_again_takes_up_its_workers(
+def test_a_driver_that_is_killed_and_started_again_takes_up_its_workers_though_nothing_can_be_locked(
     study: Path, environment: dict[str, str], reference: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    driver = Driver(study, output, environment, "local:2")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import errno, fcntl\n"
+        "def flock(*_):\n"
+        "    raise OSError(errno.ENOLCK, 'No locks available')\n"
+        "fcntl.flock = flock\n"
+    )
+    without = {**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment['PYTHONPATH']}"}
+    without["LIMBECK_CACHE"] = str(tmp_path / "cache")
+    driver = Driver(study, output, without, "local:2")
     until(lambda: at_work(output), "a node at work")
     driver.kill()
-    assert Driver(study, output, environment, "local:2").wait() in (
-        0,
-        7,
-    )  # 7: the last cells are still with the old one
+    assert Driver(study, output, without, "local:2").wait() in (0, 7)  # 7: others hold the last cells
     until(lambda: not at_work(output), "the end of the workers")
-    assert Driver(study, output, environment, "local:2").wait() == 0
+    assert Driver(study, output, without, "local:2").wait() == 0
     expect_same(output, reference)
 
 
@@ -243,21 +248,6 @@ def test_what_is_damaged_is_made_again_and_nothing_else(
     again = [record.get("node", "report") for _, record in attempts(output) if record.get("attempt") == 2]
     assert sorted(name.partition("/")[0] for name in again) == ["cell", "evaluate", "report"], again
     assert before == {key for key, _ in attempts(output)}
-
-
-def test_a_file_system_without_flock_is_no_hindrance(
-    study: Path, environment: dict[str, str], reference: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import errno, fcntl\n"
-        "def flock(*_):\n"
-        "    raise OSError(errno.ENOLCK, 'No locks available')\n"
-        "fcntl.flock = flock\n"
-    )
-    without = {**environment, "PYTHONPATH": f"{tmp_path}{os.pathsep}{environment['PYTHONPATH']}"}
-    without["LIMBECK_CACHE"] = str(tmp_path / "cache")
-    assert Driver(study, tmp_path / "out", without, "local:2").wait() == 0
-    expect_same(tmp_path / "out", reference)
 
 
 def test_a_full_disk_fails_nodes_and_with_room_the_same_command_ends_with_the_same_bytes(
