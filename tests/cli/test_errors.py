@@ -170,3 +170,16 @@ def test_a_locale_without_utf_8_gives_whole_output(tmp_path: Path) -> None:
         assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
     assert json.loads(done.stdout)["runs"][0]["queries"] == 1
     assert "ü" in (tmp_path / "v.csv").read_text(encoding="utf-8")
+
+
+def test_a_first_stage_that_finds_nothing_for_any_query_is_no_success(here: Path, limbeck: Limbeck) -> None:
+    folder = here / "zh"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text('{"_id": "d", "text": "面粉太多会使面包变得又硬又密。"}\n', encoding="utf-8")
+    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "面包"}\n', encoding="utf-8")
+    words = ("retrieve", "bm25", "--collection", "zh", "--output", "zh.run")
+    assert "1 candidate of 1 query" in limbeck(*words).stdout
+    (here / "zh.run").unlink()
+    told = limbeck(*words, "--tokenizer", "words", code=5).stderr
+    assert "no query of zh found a document, so zh.run is not written" in told
+    assert not (here / "zh.run").exists()

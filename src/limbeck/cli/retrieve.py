@@ -1,19 +1,20 @@
 """Verbs that find candidates: retrieve bm25, splade, dense, and fuse."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from limbeck.cli.output import CollectionName, Json, load, print_json
+from limbeck.cli.output import CollectionName, Json, load, print_json, say
 from limbeck.cli.runs import report_run
+from limbeck.core.errors import DataError
 
 if TYPE_CHECKING:
     from limbeck.retrieval import BM25, Dense, Splade
 
-Output = Annotated[Path, typer.Option(help="Run file to write; .gz compresses it.")]
+Output = Annotated[Path, typer.Option(help="TREC run to write; .gz compresses it.")]
 Depth = Annotated[int, typer.Option(min=1, help="Candidates per query.")]
-MaxLength = Annotated[int | None, typer.Option(min=1, help="Longest text in tokens; default the model's own.")]
+MaxLength = Annotated[int | None, typer.Option(min=1, help="Maximum tokens of a text; default the model's own.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,16 +29,24 @@ def bm25(
     collection: CollectionName,
     output: Output,
     depth: Depth = 100,
-    k1: Annotated[float, typer.Option(help="Saturation of term frequency.")] = 0.9,
-    b: Annotated[float, typer.Option(help="Strength of length normalisation.")] = 0.4,
-    stemmer: Annotated[str, typer.Option(help="Snowball stemmer's language, or none.")] = "english",
-    stopwords: Annotated[str, typer.Option(help="Stop word list's language, or none.")] = "english",
+    k1: Annotated[float, typer.Option(help="Term frequency saturation.")] = 0.9,
+    b: Annotated[float, typer.Option(help="Document length normalisation.")] = 0.4,
+    stemmer: Annotated[str, typer.Option(help="Language of the Snowball stemmer, or none.")] = "english",
+    stopwords: Annotated[str, typer.Option(help="Language of the stopword list, or none.")] = "english",
+    tokenizer: Annotated[
+        Literal["script", "words", "whitespace"],
+        typer.Option(help="script: words, and n-grams for scripts without spaces; whitespace: segmented beforehand."),
+    ] = "script",
     json: Json = False,
 ) -> None:
-    """Rank a collection's documents with BM25."""
+    """Rank a collection's documents with BM25.
+
+    Unicode is normalised (NFKC, case folding). Chinese, Japanese and Korean are searched by one and two characters,
+    Thai, Lao, Khmer and Burmese by two and three; texts from a segmenter of your own go with --tokenizer whitespace.
+    """
     from limbeck.retrieval import BM25
 
-    _retrieve(BM25(k1, b, _or_none(stemmer), _or_none(stopwords)), collection, depth, output, json)
+    _retrieve(BM25(k1, b, _or_none(stemmer), _or_none(stopwords), tokenizer), collection, depth, output, json)
 
 
 def splade(
@@ -63,7 +72,7 @@ def dense(
     output: Output,
     depth: Depth = 100,
     similarity: Annotated[
-        str | None, typer.Option(help="cosine or dot; default what the model names, else cosine.")
+        Literal["cosine", "dot"] | None, typer.Option(help="Default: what the model names, else cosine.")
     ] = None,
     max_length: MaxLength = None,
     json: Json = False,
@@ -78,19 +87,20 @@ def dense(
 
 
 def fuse(
-    run: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run files of the same queries.")],
+    run: Annotated[list[Path], typer.Argument(metavar="RUN...", help="TREC runs of the same queries.")],
     output: Output,
     method: Annotated[
-        str, typer.Option(help="rrf: reciprocal ranks, or interpolate: scores scaled to 0 to 1 for each query.")
+        Literal["rrf", "interpolate"],
+        typer.Option(help="Reciprocal rank fusion, or a weighted sum of min-max normalised scores."),
     ] = "rrf",
-    k: Annotated[float, typer.Option(help="Of rrf: what is added to a rank.")] = 60,
+    k: Annotated[float, typer.Option(help="RRF k.")] = 60,
     weight: Annotated[
-        list[float] | None, typer.Option(help="Of interpolate: a run's weight; give it once for each run.")
+        list[float] | None, typer.Option(help="Interpolation weight of a run; give it once for each run.")
     ] = None,
     depth: Annotated[int | None, typer.Option(min=1, help="Candidates per query; default all.")] = None,
     json: Json = False,
 ) -> None:
-    """Fuse runs into one."""
+    """Fuse runs into one, by ranks or by scores."""
     from limbeck.runs import Fusion, read_run, write_run
 
     fusion = Fusion(method, k, tuple(weight or ()))
@@ -107,7 +117,7 @@ def fuse(
         )
     else:
         note = f"; {partial} queries are not in all runs" if partial else ""
-        typer.echo(f"{output}: {candidates} candidates of {len(fused)} queries{note}")
+        say(f"{output}: {candidates} candidates of {len(fused)} queries{note}")
 
 
 def _retrieve(first_stage: "BM25 | Splade | Dense", name: str, depth: int, output: Path, json: bool) -> None:
@@ -115,6 +125,11 @@ def _retrieve(first_stage: "BM25 | Splade | Dense", name: str, depth: int, outpu
 
     collection = load(name)
     run = first_stage.retrieve(collection, depth)
+    if not run:
+        raise DataError(
+            f"no query of {name} found a document, so {output} is not written; do queries and documents share a "
+            f"language, and does the first stage suit it? (BM25: --stemmer, --stopwords, --tokenizer)"
+        )
     write_run(run, output)
     report_run(run, collection, output, json)
 

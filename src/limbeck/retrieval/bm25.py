@@ -14,6 +14,7 @@ from limbeck.collections import Collection
 from limbeck.core.errors import UsageError, nearest
 from limbeck.core.progress import with_progress, with_total_progress
 from limbeck.retrieval.search import best, require_depth
+from limbeck.retrieval.words import TOKENIZERS, Tokenizer, normal, splitter
 from limbeck.runs import Ranking, Run, rank
 
 STOPWORDS = (
@@ -37,7 +38,7 @@ STOPWORDS = (
 
 @dataclass(frozen=True)
 class BM25:
-    """BM25 with Lucene's non-negative idf, over lower-cased words of two letters or more (Kamphuis et al. 2020).
+    """BM25 with Lucene's non-negative idf (Kamphuis et al. 2020), over terms that `limbeck.retrieval.words` makes.
 
     The defaults of k1 and b are those with which MS MARCO and BEIR baselines are published.
 
@@ -46,6 +47,7 @@ class BM25:
         b: how far long documents are discounted, 0 to 1.
         stemmer: a language or algorithm of Snowball (`english`, `german`, `porter`, …), or None.
         stopwords: whose stopwords are left out of documents and queries (one of `STOPWORDS`), or None.
+        tokenizer: `script`, `words` or `whitespace`; see `limbeck.retrieval.words.splitter`.
 
     Raises UsageError for any other value.
     """
@@ -54,12 +56,18 @@ class BM25:
     b: float = 0.4
     stemmer: str | None = "english"
     stopwords: str | None = "english"
+    tokenizer: Tokenizer = "script"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.k1) and self.k1 >= 0):
             raise UsageError(f"BM25: k1 is {self.k1}; expected 0 or more")
         if not 0 <= self.b <= 1:
             raise UsageError(f"BM25: b is {self.b}; expected a number from 0 to 1")
+        if self.tokenizer not in TOKENIZERS:
+            raise UsageError(
+                f'BM25: no tokenizer "{self.tokenizer}"; expected {", ".join(TOKENIZERS)}'
+                f"{nearest(self.tokenizer, TOKENIZERS)}"
+            )
         for what, given, known in (
             ("stemmer", self.stemmer, Stemmer.algorithms()),
             ("stopwords", self.stopwords, STOPWORDS),
@@ -81,9 +89,7 @@ class BM25:
             progress: whether to show progress on stderr, where that is a terminal.
         """
         require_depth("BM25", depth)
-        tokenizer = bm25s.tokenization.Tokenizer(
-            stopwords=self.stopwords, stemmer=Stemmer.Stemmer(self.stemmer) if self.stemmer else None
-        )
+        tokenizer = self._tokenizer()
         docids: list[str] = []
         texts = _texts(collection, docids, progress)
         # An empty token would make empty documents the answer to queries of stopwords alone.
@@ -105,6 +111,16 @@ class BM25:
                 scores[positions[query_id]] = 0
             rankings[query_id] = _best(docids, scores, depth)
         return Run("bm25", rankings, tag="bm25")
+
+    def _tokenizer(self) -> Any:
+        tokenizer = bm25s.tokenization.Tokenizer(
+            lower=False,  # `splitter` folds case
+            splitter=splitter(self.tokenizer),
+            stopwords=self.stopwords,
+            stemmer=Stemmer.Stemmer(self.stemmer) if self.stemmer else None,
+        )
+        tokenizer.stopwords = [normal(word) for word in tokenizer.stopwords]
+        return tokenizer
 
 
 def _best(docids: list[str], scores: NDArray[Any], depth: int) -> Ranking:

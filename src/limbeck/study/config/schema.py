@@ -39,6 +39,7 @@ class BM25Parameters(Section):
     b: float = 0.4
     stemmer: Annotated[str | None, BeforeValidator(_or_none)] = "english"
     stopwords: Annotated[str | None, BeforeValidator(_or_none)] = "english"
+    tokenizer: Literal["script", "words", "whitespace"] = "script"
 
 
 class SpladeParameters(Section):
