@@ -11,7 +11,7 @@ from limbeck.retrieval import BM25
 from limbeck.retrieval.words import splitter
 
 SCRIPTS = {
-    "chinese": ({"a": "港口的船只在暴风雨前被移到内陆", "b": "会使面包变得又硬又密"}, {"a": "暴风雨 港口", "b": "面包"}),
+    "chinese": ({"a": "港口的船只在暴风雨前被移走", "b": "会使面包变得又硬又密"}, {"a": "暴风雨 港口", "b": "面包"}),
     "japanese": ({"a": "猫が静かに眠っている。", "b": "ﾊﾟﾝを焼くオーブンの温度"}, {"a": "猫", "b": "パン"}),
     "korean": ({"a": "학교에서는 점심을 먹는다", "b": "자전거가 고장났다"}, {"a": "학교", "b": "자전거"}),
     "thai": ({"a": "แมวนอนหลับอยู่บนเตียง", "b": "เรือจอดอยู่ที่ท่าเรือ"}, {"a": "แมว", "b": "ท่าเรือ"}),
@@ -59,5 +59,5 @@ def test_layout_inside_a_word_does_not_part_it() -> None:
 
 
 def test_another_tokenizer_is_refused() -> None:
-    with pytest.raises(UsageError, match='no tokenizer "script5".*did you mean "script"'):
+    with pytest.raises(UsageError, match=r'no tokenizer "script5".*did you mean "script"'):
         BM25(tokenizer="script5")  # type: ignore[arg-type]

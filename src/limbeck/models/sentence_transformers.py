@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from limbeck.core.errors import DataError, UsageError
+from limbeck.core.json_files import Schema, fault_of
 from limbeck.models.sources import ModelSource
 
 _TRANSFORMER_FILES = tuple(
@@ -118,6 +119,9 @@ def read_mapping(source: ModelSource, file: str) -> dict[str, Any]:
 
 def _prompts(config: Mapping[str, Any]) -> dict[str, str]:
     """The prompts of `encode_query` and `encode_document`: by their names, else the default one."""
+    schema: Schema = {"prompts?": (None, {...: str}), "default_prompt_name?": (None, str)}
+    if fault := fault_of(config, schema):
+        raise DataError(f"config_sentence_transformers.json: {fault}")
     named: Mapping[str, str] = config.get("prompts") or {}
     default = named.get(config.get("default_prompt_name") or "", "")
     document = next((named[name] for name in ("document", "passage", "corpus") if name in named), default)

@@ -16,6 +16,7 @@ from limbeck.collections import Collection
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
 from limbeck.core.hashing import key_of
+from limbeck.core.json_files import read_json
 from limbeck.core.progress import with_total_progress
 from limbeck.tokens.store import cache_folder
 
@@ -118,7 +119,7 @@ def _encoded(
         if shard:
             return Encoded((), form)
         _write(about, _save_json, {"texts": count, "of": what, **described})
-    count = json.loads(about.read_text())["texts"]
+    count = read_json(about, {"texts": int}, "remove the folder it is in, its texts are then encoded again")["texts"]
     return Encoded(tuple(folder / f"{number:06d}.{form.ending}" for number in range(-(-count // PART))), form)
 
 

@@ -1,11 +1,11 @@
 """Whether backbones and teachers are there, and are what the study says they are."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from limbeck.core.errors import LimbeckError, nearest
+from limbeck.core.json_files import read_json
 from limbeck.core.yaml_file import Key, Problem
 from limbeck.study.config.backbones import known_backbones
 from limbeck.study.config.resolver import Sources
@@ -120,8 +120,8 @@ def _check(key: Key, field: str, model: str, sha256: str | None, sources: Source
 
 def _architecture(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: dict[str, Any] = read_json(folder / "config.json", dict, "")
+    except LimbeckError:
         # Said better by the loader itself, when the model is loaded.
         return {}
-    return found if isinstance(found, dict) else {}
+    return found

@@ -1,11 +1,11 @@
 """What a backbone is built like, without its weights: enough to count its arithmetic and to build a small one."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from limbeck.core.json_files import Schema, read_json
 from limbeck.study.config.backbones import known_backbones
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Backbone
@@ -46,9 +46,10 @@ def architecture_of(backbone: Backbone, sources: Sources) -> Architecture | None
 
 def _described(folder: Path) -> Architecture:
     """From config.json and tokenizer.json; an absent or unknown tokeniser is taken for WordPiece."""
-    shape = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    shape = read_json(folder / "config.json", {"model_type": str}, "fetch the model anew")
     file = folder / "tokenizer.json"
-    model = json.loads(file.read_text(encoding="utf-8"))["model"].get("type") if file.is_file() else None
+    schema: Schema = {"model": {"type?": (str, None)}}
+    model = read_json(file, schema, "fetch the model anew")["model"].get("type") if file.is_file() else None
     kind = shape.pop("model_type")
     shape.pop("architectures", None)
     return Architecture(kind, {"BPE": "bpe", "Unigram": "unigram"}.get(str(model), "wordpiece"), shape)

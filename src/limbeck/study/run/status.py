@@ -1,7 +1,6 @@
 """How far each node and each cell of an output folder is, read from its files alone."""
 
 import hashlib
-import json
 import os
 import time
 from collections import Counter
@@ -12,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
+from limbeck.core.json_files import Schema, parse_json
 from limbeck.core.lease import Attempt, is_alive, last_attempt, read_record, server_time
 from limbeck.study.run.graph import Graph, Node, read_graph
 from limbeck.study.run.store import Store, read_json
@@ -227,7 +227,8 @@ def last_step(log: Path) -> int:
         lines = stream.read().split(b"\n")
     # The first line may begin, and the last one end, in the middle of a record.
     complete = lines[int(size > _TAIL) : -1]
-    return max((int(json.loads(line)["step"]) for line in complete[-2:]), default=0)
+    schema: Schema = {"step": int}
+    return max((parse_json(line, str(log), schema, one_line=True)["step"] for line in complete[-2:]), default=0)
 
 
 def _cell(store: Store, entry: Mapping[str, Any], nodes: list[Node], states: Mapping[str, NodeState]) -> dict[str, Any]:
