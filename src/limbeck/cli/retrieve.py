@@ -1,16 +1,13 @@
 """Verbs that find candidates: retrieve bm25, splade, dense, and fuse."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from limbeck.cli.output import CollectionName, Json, load, print_json, say
 from limbeck.cli.runs import report_run
 from limbeck.core.errors import DataError
-
-if TYPE_CHECKING:
-    from limbeck.retrieval import BM25, Dense, Splade
 
 Output = Annotated[Path, typer.Option(help="TREC run to write; .gz compresses it.")]
 Depth = Annotated[int, typer.Option(min=1, help="Candidates per query.")]
@@ -44,9 +41,8 @@ def bm25(
     Unicode is normalised (NFKC, case folding). Chinese, Japanese and Korean are searched by one and two characters,
     Thai, Lao, Khmer and Burmese by two and three; texts from a segmenter of your own go with --tokenizer whitespace.
     """
-    from limbeck.retrieval import BM25
-
-    _retrieve(BM25(k1, b, _or_none(stemmer), _or_none(stopwords), tokenizer), collection, depth, output, json)
+    words = {"stemmer": _or_none(stemmer), "stopwords": _or_none(stopwords), "tokenizer": tokenizer}
+    _retrieve("bm25", {"k1": k1, "b": b, **words}, collection, depth, output, json)
 
 
 def splade(
@@ -61,9 +57,7 @@ def splade(
 
     Weights are kept in limbeck's cache ($LIMBECK_CACHE); encoding that was interrupted goes on.
     """
-    from limbeck.retrieval import Splade
-
-    _retrieve(Splade(model, max_length), collection, depth, output, json)
+    _retrieve("splade", {"model": model, "max_length": max_length}, collection, depth, output, json)
 
 
 def dense(
@@ -81,9 +75,8 @@ def dense(
 
     Embeddings are kept in limbeck's cache ($LIMBECK_CACHE); encoding that was interrupted goes on.
     """
-    from limbeck.retrieval import Dense
-
-    _retrieve(Dense(model, similarity, max_length), collection, depth, output, json)
+    settings = {"model": model, "similarity": similarity, "max_length": max_length}
+    _retrieve("dense", settings, collection, depth, output, json)
 
 
 def fuse(
@@ -120,9 +113,11 @@ def fuse(
         say(f"{output}: {candidates} candidates of {len(fused)} queries{note}")
 
 
-def _retrieve(first_stage: "BM25 | Splade | Dense", name: str, depth: int, output: Path, json: bool) -> None:
+def _retrieve(kind: str, settings: dict[str, Any], name: str, depth: int, output: Path, json: bool) -> None:
+    from limbeck.retrieval import make_retriever
     from limbeck.runs import write_run
 
+    first_stage = make_retriever(kind, settings)
     collection = load(name)
     run = first_stage.retrieve(collection, depth)
     if not run:

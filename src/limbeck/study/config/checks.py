@@ -9,13 +9,13 @@ from limbeck.collections.load import without_suffixes
 from limbeck.collections.suites import require_licensed_corpus
 from limbeck.core.yaml_file import Key, Problem
 from limbeck.evaluation import canonical
-from limbeck.retrieval import BM25
+from limbeck.retrieval import KINDS, make_retriever
 from limbeck.runs import Fusion
 from limbeck.study.config.check_lists import check_lists
 from limbeck.study.config.check_models import check_models
 from limbeck.study.config.check_recipes import check_recipes
 from limbeck.study.config.resolver import BM25_NAME, Sources
-from limbeck.study.config.schema import BM25Parameters, FirstStage, FusionParameters, StudyConfig
+from limbeck.study.config.schema import FirstStage, FusionParameters, StudyConfig
 from limbeck.study.config.schema_errors import attempt, unknown
 
 
@@ -103,10 +103,6 @@ def _may_come(name: str, sources: Sources) -> bool:
     }
 
 
-def _build(parameters: BM25Parameters) -> None:
-    BM25(**parameters.model_dump())
-
-
 def _build_fusion(parameters: FusionParameters) -> None:
     Fusion(parameters.method, parameters.k, tuple(parameters.weights)).expect(len(parameters.stages))
 
@@ -120,8 +116,9 @@ def _check_first_stages(config: StudyConfig, known: set[str], broken: set[Key], 
             yield Problem(
                 key, f"is {' and '.join(given) or 'nothing'}; expected one of {kinds}, as in {{bm25: {{k1: 0.9}}}}"
             )
-        if stage.bm25 is not None:
-            yield from attempt((*key, "bm25"), _build, stage.bm25)
+        for kind in KINDS:
+            if (section := getattr(stage, kind)) is not None:
+                yield from attempt((*key, kind), make_retriever, kind, section.model_dump(exclude={"sha256"}))
         if stage.fuse is not None:
             yield from attempt((*key, "fuse"), _build_fusion, stage.fuse)
             for part in stage.fuse.stages:

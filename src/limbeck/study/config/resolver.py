@@ -6,7 +6,7 @@ import os.path
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from limbeck.collections import Collection, load_collection
 from limbeck.collections.beir import is_collection_folder
@@ -15,7 +15,7 @@ from limbeck.collections.merge import merge
 from limbeck.core.errors import LimbeckError, UsageError
 from limbeck.lists import Conversion, Sample, find_format
 from limbeck.models.sources import ModelSource, resolve
-from limbeck.retrieval import BM25, Dense, Splade
+from limbeck.retrieval import KINDS, Retriever, make_retriever
 from limbeck.runs import Fusion
 from limbeck.study.config.schema import BM25Parameters, FirstStage, StudyConfig
 
@@ -101,16 +101,16 @@ class Sources:
             return self.config.first_stages[name]
         return FirstStage(bm25=BM25Parameters())
 
-    def retriever(self, name: str) -> BM25 | Splade | Dense | None:
+    def retriever(self, name: str) -> Retriever | None:
         """What finds a first stage's candidates, or None for one of given runs or fused ones."""
         stage = self.first_stage(name)
-        if stage.bm25:
-            return BM25(**stage.bm25.model_dump())
-        if stage.splade:
-            return Splade(self.model_name(stage.splade.model), stage.splade.max_length)
-        if stage.dense:
-            return Dense(self.model_name(stage.dense.model), stage.dense.similarity, stage.dense.max_length)
-        return None
+        kind = next((kind for kind in KINDS if getattr(stage, kind, None) is not None), None)
+        if kind is None:
+            return None
+        settings = getattr(stage, kind).model_dump(exclude={"sha256"})
+        if "model" in settings:
+            settings["model"] = self.model_name(settings["model"])
+        return make_retriever(kind, settings)
 
     def fusion(self, name: str) -> Fusion | None:
         """How a first stage fuses the ones that its `fuse` names, or None for one that fuses nothing."""
@@ -162,9 +162,9 @@ class Sources:
             parts = [self.candidates(part, collection) for part in self.fused(first_stage)]
             return {"fusion": dataclasses.asdict(fusion), "of": parts}
         if retriever:
-            described = dataclasses.asdict(retriever)
-            if not isinstance(retriever, BM25):
-                described["model"] = self.weights(retriever.model)
+            described = dataclasses.asdict(cast(Any, retriever))
+            if "model" in described:
+                described["model"] = self.weights(described["model"])
             return {type(retriever).__name__.lower(): described}
         return {"run": self.digest(self.run_file(first_stage, collection))}
 
