@@ -67,7 +67,18 @@ SUMMARY = json.dumps(
     }
 )  # fmt: skip
 LOG = '{"kind": "step", "step": 1, "loss": 0.5}\n{"kind": "validation", "step": 1, "values": {"a": 0.25}}\n'
-INDEX = '{"name": "tiny", "measures": ["AP"], "cells": [{"id": "ab", "evaluations": {"t": "k"}}], "teachers": []}'
+COLLECTION = {"name": "t", "place": "demo/test", "fingerprint": "0f", "documents": 3, "queries": 2}
+INDEX = json.dumps(
+    {
+        "name": "tiny", "created": "2026", "limbeck_version": "0.1.0", "measures": ["AP"], "collections": [COLLECTION],
+        "training": [COLLECTION], "validation": {"collections": [COLLECTION]}, "facts": {}, "leaks": [], "teachers": [],
+        "first_stage": {"name": "bm25", "description": "BM25", "depth": 10, "evaluations": {"t": "k"}},
+        "backbones": [{"name": "bert", "model": "bert", "layers": None}],
+        "recipes": [{"name": "BCE", "stages": [{"objective": "BCE", "lists": "judged", "steps": 2}]}],
+        "cells": [{"id": "ab", "backbone": "bert", "recipe": "BCE", "seed": 1, "steps": 2, "evaluations": {"t": "k"}}],
+        "warnings": [],
+    }
+)  # fmt: skip
 HITS = {"query": {"qid": 1, "text": "w"}, "candidates": [{"docid": "2", "score": 1.5, "doc": {"segment": "x"}}]}
 TEXTS = {"query": "what boils", "pos": ["Water boils."], "neg": ["Iron melts."], "pos_scores": [1.5], "neg_scores": [1]}
 HARD = {"qid": 1, "pos": [2], "neg": {"bm25": [3, 4], "msmarco-MiniLM": [5]}}

@@ -138,7 +138,7 @@ def test_a_query_without_candidates_counts_as_zero_and_is_said(runs: Path, limbe
         (2, "--given x.run; expected one of the runs", ("--collection", "mini/test", "--given", "x.run",
                                                         "runs/mini/test/bm25.run", "runs/mini/test/shuffle1.run")),
         (2, "write {} where the collection's name", (*TWO, "runs/{}/bm25.run", "runs/mini/test/shuffle1.run")),
-        (3, "runs/mini/test/absent.run", (*TWO, "runs/{}/bm25.run", "runs/{}/absent.run")),
+        (3, "runs/mini/test/absent.run: no such file; {} in", (*TWO, "runs/{}/bm25.run", "runs/{}/absent.run")),
         (5, "ranks none of the 4 judged queries", ("--collection", "mini/test", "runs/mini/test/bm25.run",
                                                    "runs/mini/valid/bm25.run")),
         (2, "margin", ("--collection", "mini/test", "--margin", 0, "runs/mini/test/bm25.run",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from limbeck.cli.output import COLLECTION_HELP, load, short_names
-from limbeck.core.errors import UsageError
+from limbeck.core.errors import MissingError, UsageError
 from limbeck.core.text import plural
 
 if TYPE_CHECKING:
@@ -81,8 +81,11 @@ class System:
     label: str
 
     def files(self, place: str) -> list[Path]:
-        """The run files on a collection, one per seed."""
-        return [Path(word.replace(PLACE, place)) for word in seeds(self.word)]
+        """The run files on a collection, one per seed. MissingError for an absent one whose name was a template."""
+        files = [Path(word.replace(PLACE, place)) for word in seeds(self.word)]
+        if PLACE in self.word and (absent := next((file for file in files if not file.is_file()), None)):
+            raise MissingError(f"{absent}: no such file; {PLACE} in {self.word} stands for the collection, {place}")
+        return files
 
 
 def seeds(word: str) -> list[str]:

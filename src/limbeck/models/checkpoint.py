@@ -397,4 +397,7 @@ def _explained(error: Exception, source: ModelSource) -> LimbeckError:
 
 
 def _first_line(error: Exception) -> str:
+    if "weights_only" in str(error):
+        # torch advises to switch its guard off, which would run whatever the file says.
+        return "its weights hold code besides tensors, which is never run; expected model.safetensors"
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
