@@ -180,7 +180,7 @@ def lock_holder(path: Path) -> str:
 
 def remove_leftovers(place: Path) -> None:
     """Remove what killed processes left beside `place`. Only for who knows that no other process writes there now."""
-    for path in list(place.parent.iterdir()):
+    for path in list(place.parent.glob(".*")):  # none where there is no such folder yet
         if path.name.startswith(f".{place.name}.") and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
 

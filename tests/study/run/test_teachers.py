@@ -129,3 +129,15 @@ def test_a_teacher_that_cannot_be_is_said_before_anything_runs(tiny, study_file,
 def test_an_llm_gives_no_scores_to_learn_from(tiny, llm, study_file):
     with pytest.raises(LimbeckError, match=r"MarginMSE reads teacher_scores, but lists\.taught provides teacher_order"):
         load_study(study_file(taught_by(tiny, llm, "MarginMSE")))
+
+
+def test_a_judge_gives_the_labels_that_a_student_learns_from(tiny, llm, study_file, tmp_path, server):
+    server.reply = lambda body, n: f"##final score: {n % 4}"
+    judge = {"judge": llm["llm"], "endpoint": llm["endpoint"], "retries": 0, "timeout": 30, "budget_money": 1}
+    study = taught_by(tiny, judge | {"price_in": 0.1, "price_out": 0.1}, "BCE")
+    study["lists"]["taught"].pop("labels", None)
+    assert run_study(load_study(study_file(study)), tmp_path / "out")["done"] == 1
+    [lists] = [read_lists(path) for path in (tmp_path / "out" / "shared" / "lists").iterdir()]
+    assert lists.signals == {"labels"}
+    assert {grade for grades in lists.labels for grade in grades.tolist()} == {0, 1, 2, 3}
+    assert lists.metadata["labels_from"] == "wise-7b"

@@ -185,7 +185,7 @@ def test_without_a_count_of_tokens_the_most_is_charged(make_job, server, tmp_pat
     job = make_job()
     job.rank(ZEPHYR)
     records = [record for record in read_journal(tmp_path / "calls.jsonl") if record["kind"] == "call"]
-    assert sum(job.work.client.store.spent()) == sum(record["token_bound"] for record in records) > 1000
+    assert sum(job.session.client.store.spent()) == sum(record["token_bound"] for record in records) > 1000
     assert read_status(tmp_path / "calls.jsonl").guessed == 10
 
 
@@ -195,9 +195,12 @@ def test_a_try_whose_answer_was_lost_is_charged_for(make_job, server, tmp_path):
     job.rank(ZEPHYR)
     first = next(record for record in read_journal(tmp_path / "calls.jsonl") if record["kind"] == "call")
     assert (first["tries"], first["lost_tries"]) == (2, 1)
-    assert sum(job.work.client.store.spent()) == 10 * 15 + first["token_bound"]
+    assert sum(job.session.client.store.spent()) == 10 * 15 + first["token_bound"]
     status = read_status(tmp_path / "calls.jsonl")
-    assert (status.guessed, status.prompt_tokens + status.completion_tokens) == (1, sum(job.work.client.store.spent()))
+    assert (status.guessed, status.prompt_tokens + status.completion_tokens) == (
+        1,
+        sum(job.session.client.store.spent()),
+    )
 
 
 def test_every_call_is_kept_whole_and_no_key_is(make_job, server, tmp_path, monkeypatch):
@@ -294,9 +297,9 @@ def test_killed_and_started_again_it_goes_on_and_pays_for_nothing_twice(make_job
     path.write_bytes(path.read_bytes() + b'{"kind":"call","key":"12')
     server.reply = server.by_number
     job = make_job()
-    assert job.work.client.store.journal.repaired
+    assert job.session.client.store.journal.repaired
     assert order_of(job.rank(settings).orders["q1"]) == BEST_FIRST
     asked = [json.dumps(body) for body in server.requests]
     # The call under way at the kill is the only one that was made twice.
     assert asked[7] == asked[8]
-    assert len(set(asked)) == len(asked) - 1 == 7 + job.work.client.store.made
+    assert len(set(asked)) == len(asked) - 1 == 7 + job.session.client.store.made

@@ -15,17 +15,8 @@ if TYPE_CHECKING:
     from limbeck.teachers.llm.pointwise import Pointwise
     from limbeck.teachers.llm.prompts import Template, known_templates, read_template
     from limbeck.teachers.llm.query_generation import Queries, QueryWriting, sample_documents, write_queries
-    from limbeck.teachers.llm.rerank import Listwise
-    from limbeck.teachers.llm.session import (
-        Grades,
-        LLMSession,
-        Orders,
-        Outcome,
-        Reranker,
-        Service,
-        described,
-        session_facts,
-    )
+    from limbeck.teachers.llm.rerank import Grades, Listwise, Orders, Reranker
+    from limbeck.teachers.llm.session import LLMSession, Outcome, Service, described, session_facts
     from limbeck.teachers.llm.status import JobStatus, Spent, StoreStatus, read_spent, read_status
 
 __all__ = [
@@ -82,8 +73,8 @@ _ROOMS = {
     "pointwise": ("Pointwise",),
     "prompts": ("Template", "known_templates", "read_template"),
     "query_generation": ("Queries", "QueryWriting", "sample_documents", "write_queries"),
-    "rerank": ("Listwise",),
-    "session": ("Grades", "LLMSession", "Orders", "Outcome", "Reranker", "Service", "described", "session_facts"),
+    "rerank": ("Grades", "Listwise", "Orders", "Reranker"),
+    "session": ("LLMSession", "Outcome", "Service", "described", "session_facts"),
     "status": ("JobStatus", "Spent", "StoreStatus", "read_spent", "read_status"),
 }
 

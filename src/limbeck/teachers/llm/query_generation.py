@@ -50,12 +50,14 @@ class Queries(Outcome):
     queries: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def write_queries(work: LLMSession, collection: Collection, docids: Sequence[str], settings: QueryWriting) -> Queries:
+def write_queries(
+    session: LLMSession, collection: Collection, docids: Sequence[str], settings: QueryWriting
+) -> Queries:
     """Have queries written for documents. A document for which no answer held one is excluded.
 
     UsageError for several queries of a document at temperature 0: they would all be one.
     """
-    client, outcome = work.client, Queries()
+    client, outcome = session.client, Queries()
     if settings.queries > 1 and client.engine.parameters.get("temperature") == 0:  # None: as the endpoint sees fit
         raise UsageError(
             f"{settings.queries} queries for each document at temperature 0 would all be one; expected a temperature, "
@@ -77,7 +79,7 @@ def write_queries(work: LLMSession, collection: Collection, docids: Sequence[str
         "collection_fingerprint": collection.documents_fingerprint,
         "run": f"of {len(docids)} documents",
     }
-    work.run(described, docids, outcome, tasks, finish)
+    session.run(described, docids, outcome, tasks, finish)
     outcome.queries = in_order(outcome.queries, docids)
     return outcome
 

@@ -7,19 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
-from limbeck.collections import Collection
 from limbeck.core.hashing import key_of
 from limbeck.core.progress import bar
-from limbeck.runs import Run
 from limbeck.teachers.llm.address import Address, Key, check_parameters
 from limbeck.teachers.llm.budget import Budget, Cap
 from limbeck.teachers.llm.cache import CallStore
@@ -27,9 +22,6 @@ from limbeck.teachers.llm.client import LLMClient, RetryResult
 from limbeck.teachers.llm.endpoint import Endpoint
 from limbeck.teachers.llm.engine import Stopped
 from limbeck.teachers.llm.in_process import InProcess, LanguageModel
-from limbeck.teachers.llm.judge import Judging, judge_once
-from limbeck.teachers.llm.prompts import as_data
-from limbeck.teachers.llm.rerank import Listwise, merge_orders, rank_once
 
 Result = TypeVar("Result")
 Task = Callable[[], Result]
@@ -192,14 +184,14 @@ class LLMSession:
 
 
 def described(
-    work: LLMSession, outcome: Outcome, settings: Mapping[str, Any], units: str = "queries"
+    session: LLMSession, outcome: Outcome, settings: Mapping[str, Any], units: str = "queries"
 ) -> dict[str, str]:
     """What is kept of how something was made, beside it: the lists' metadata."""
-    engine = work.client.engine
+    engine = session.client.engine
     return {
         "teacher_version": engine.revision or "not known: an endpoint's",
         "teacher_place": engine.place,
-        "calls": str(work.client.store.journal.path),
+        "calls": str(session.client.store.journal.path),
         "teacher_parameters": json.dumps(dict(engine.parameters), sort_keys=True),
         "teacher_settings": json.dumps(dict(settings), sort_keys=True),
         f"{units}_excluded": str(len(outcome.excluded)),
@@ -259,7 +251,7 @@ class Service:
             _ = Address(self.endpoint), Key(self.key_variable)
 
     @contextmanager
-    def work(self, calls: Path, console: Console | None, warn: Callable[[str], None]) -> Iterator[LLMSession]:
+    def session(self, calls: Path, console: Console | None, warn: Callable[[str], None]) -> Iterator[LLMSession]:
         """The engine, with the store of calls in the file `calls` open; what a user should know goes to `warn`.
 
         Raises what the engine and the store raise that cannot be had.
@@ -283,86 +275,3 @@ class Service:
                 warn(f"{calls}: the last record was half written and has been removed")
             concurrency = 1 if self.endpoint is None else self.concurrency
             yield LLMSession(LLMClient(engine, store, Budget(self.cap), stopping), concurrency, stopping, console)
-
-
-@dataclass
-class Orders(Outcome):
-    """What came of a listwise job.
-
-    orders  query id → mean places from the end, float64 [candidates], higher is better
-    """
-
-    orders: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-
-
-@dataclass
-class Grades(Outcome):
-    """What came of a judging job.
-
-    grades  query id → docid → grade, without the passages that got none
-    """
-
-    grades: dict[str, dict[str, int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Reranker:
-    """Puts the queries of a run before an LLM."""
-
-    work: LLMSession
-    collection: Collection
-    run: Run
-
-    def rank(self, settings: Listwise) -> Orders:
-        """Order every query's candidates. A query of which no order was completed is excluded."""
-        outcome = Orders()
-
-        def tasks(query_id: str) -> list[Task[RetryResult[tuple[int, ...]]]]:
-            query, passages = self._query(query_id), self._passages(query_id, settings.words, outcome)
-            ask = partial(rank_once, query_id, query, passages, settings, self.work.client)
-            return [partial(ask, number) for number in range(settings.orders)]
-
-        def finish(query_id: str, orders: list[tuple[int, ...] | None]) -> None:
-            outcome.orders[query_id] = merge_orders([order for order in orders if order is not None])
-
-        self.work.run(self._described("rank", settings.describe()), list(self.run), outcome, tasks, finish)
-        outcome.orders = in_order(outcome.orders, list(self.run))
-        return outcome
-
-    def judge(self, settings: Judging) -> Grades:
-        """Grade every query's candidates. A query of which no passage got a grade is excluded."""
-        outcome = Grades()
-
-        def tasks(query_id: str) -> list[Task[RetryResult[int]]]:
-            query, passages = self._query(query_id), self._passages(query_id, settings.words, outcome)
-            return [
-                partial(judge_once, query_id, docid, query, passage, settings, self.work.client)
-                for docid, passage in zip(self.run[query_id].docids, passages, strict=True)
-            ]
-
-        def finish(query_id: str, grades: list[int | None]) -> None:
-            judged = zip(self.run[query_id].docids, grades, strict=True)
-            outcome.grades[query_id] = {docid: grade for docid, grade in judged if grade is not None}
-
-        self.work.run(self._described("judge", settings.describe()), list(self.run), outcome, tasks, finish)
-        outcome.grades = in_order(outcome.grades, list(self.run))
-        return outcome
-
-    def _described(self, task: str, settings: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "task": task,
-            **settings,
-            "collection": self.collection.name,
-            "collection_fingerprint": self.collection.fingerprint,
-            "run": self.run.name,
-            "run_fingerprint": self.run.fingerprint,
-        }
-
-    def _query(self, query_id: str) -> str:
-        return as_data(self.collection.queries[query_id], markers=self.work.client.engine.markers)[0]
-
-    def _passages(self, query_id: str, words: int, outcome: Outcome) -> list[str]:
-        markers = self.work.client.engine.markers
-        found = [as_data(self.collection.documents[docid], words, markers) for docid in self.run[query_id].docids]
-        outcome.cut += sum(cut for _, cut in found)
-        return [text for text, _ in found]

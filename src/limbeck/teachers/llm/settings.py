@@ -94,7 +94,7 @@ class LLMSettings:
         self, calls: Path, console: "Console | None", warn: "Callable[[str], None]", name: str | None = None
     ) -> AbstractContextManager["LLMSession"]:
         """The engine, with its store of calls open."""
-        return self.service(name).work(calls, console, warn)
+        return self.service(name).session(calls, console, warn)
 
     def described(self, weights: "Callable[[str], str]", settings: "Mapping[str, Any]") -> dict[str, Any]:
         """What decides its answers. Where an endpoint is says nothing of what answers there: its revision does."""
