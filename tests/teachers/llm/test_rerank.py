@@ -148,7 +148,8 @@ def test_a_call_that_failed_is_made_again_the_next_time(make_job, server):
 def test_after_ten_failures_in_a_row_no_further_call_is_made(make_job, server):
     server.reply = lambda body, n: server.fault(500)
     outcome = make_job(retries=0, concurrency=2).rank(Listwise(ZEPHYR.template, 4, 2, orders=20))
-    assert "10 calls in a row were not answered" in str(outcome.stopped)
+    # The other call under way may have failed before this one was heard of.
+    assert str(outcome.stopped).startswith(("10 calls in a row were not answered", "11 calls in a row"))
     assert len(server.requests) <= 11
     assert outcome.unfinished == ["q1", "q2"]
 
