@@ -1,10 +1,10 @@
 """The audit as a matrix: what each recipe had, for every factor in which any two recipes differ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from limbeck.report.formats import ABSENT, enumerate_words
-from limbeck.study.plan.audit import AuditedPair
+from limbeck.study.plan.audit import AuditedPair, audit_backbones
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ def audit_sentences(audit: Sequence[AuditedPair]) -> list[str]:
         f"{enumerate_words(found[sentence])}: {sentence}" if several else sentence
         for sentence in sorted(found, key=lambda sentence: not alone[sentence])
     ]
+
+
+def backbone_sentences(facts: Mapping[str, Mapping[str, Mapping[str, str]]]) -> list[str]:
+    """In what backbones differ beside the model, which tables, scaling and factors compare."""
+    return list(audit_backbones(facts))
 
 
 def audit_matrices(audit: Sequence[AuditedPair]) -> list[AuditMatrix]:

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from limbeck.report.audit import audit_sentences
+from limbeck.report.audit import audit_sentences, backbone_sentences
 from limbeck.report.claims import claims_note, state_claims
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import duration, interval, moment, one_line, p_value, plural, signed
@@ -45,7 +45,7 @@ def to_markdown(results: StudyResults) -> str:
         _bullets(table.notes),
         _recipes(results),
         _pairs(results),
-        _section("Audit", audit_sentences(results.audit)),
+        _section("Audit", [*audit_sentences(results.audit), *backbone_sentences(results.facts)]),
         _leaks(results),
         _section("Unfinished cells", [_cell(cell) for cell in unfinished_cells(results)]),
         _section("Warnings", other_warnings(results)),

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from limbeck.core.text import printable
 from limbeck.report import formats
-from limbeck.report.audit import audit_matrices, audit_sentences
+from limbeck.report.audit import audit_matrices, audit_sentences, backbone_sentences
 from limbeck.report.charts import Chart, cost, differences, heat_map, scaling
 from limbeck.report.claims import claims_note, state_claims
 from limbeck.report.curves import loss, validation
@@ -88,7 +88,7 @@ def to_html(results: StudyResults, queries: Mapping[str, Any] | None = None) -> 
         "charts": charts,
         "ranks": ranks,
         "audit": audit_matrices(results.audit),
-        "audit_sentences": audit_sentences(results.audit),
+        "audit_sentences": [*audit_sentences(results.audit), *backbone_sentences(results.facts)],
         "leaks": leak_rows(results),
         "leak_note": LEAK_NOTE,
         "queries": shown,

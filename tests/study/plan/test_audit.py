@@ -55,6 +55,20 @@ def other_signal(study: dict[str, Any]) -> None:
     study["recipes"]["InfoNCE"][0]["objective"] = "RankNet"
 
 
+def other_k1(study: dict[str, Any]) -> None:
+    """Two first stages that no name tells apart: the facts in words name neither k1."""
+    study["first_stages"] = {"one": {"bm25": {"k1": 0.9}}, "two": {"bm25": {"k1": 0.4}}}
+    study["lists"]["judged"]["first_stage"], study["lists"]["other"]["first_stage"] = "one", "two"
+
+
+def other_scale(study: dict[str, Any]) -> None:
+    [teacher] = study["teachers"]
+    study["teachers"]["scaled"] = {**study["teachers"][teacher], "scale": 7}
+    for name, of in (("judged", teacher), ("other", "scaled")):
+        study["lists"][name] = {**study["lists"]["taught"], "teacher": of}
+    study["recipes"]["BCE"][0]["objective"], study["recipes"]["InfoNCE"][0]["objective"] = "MSE", "RankNet"
+
+
 def test_recipes_on_equal_terms_differ_in_nothing_but_the_objective(
     tiny: dict[str, Any], study_file: Callable[..., Path]
 ) -> None:
@@ -70,6 +84,9 @@ def test_recipes_on_equal_terms_differ_in_nothing_but_the_objective(
         ("stages", two_stages),
         ("data", other_data),
         ("negatives", other_first_stage),
+        ("negatives: bm25 k1", lambda study: other_k1(study)),
+        ("lists: add positives", lists(add_positives=False)),
+        ("signal: scale", lambda study: other_scale(study)),
         ("negatives", lists(depth=7)),
         ("sample", lists(sample={"positives": 1, "negatives": 2})),
         ("passages per list", lists(sample={"positives": 1, "negatives": 2})),

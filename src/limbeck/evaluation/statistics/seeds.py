@@ -24,7 +24,7 @@ from limbeck.evaluation.statistics.trainings import Floats, Integers, Layout, Mo
 UNEVEN = 0.05
 """Bartlett's p-value below which recipes' seed variances are taken to differ."""
 
-CAUTION = 0.7
+CAUTION = 0.8
 """Confidence of the upper limit of the seeds' variance that degrees of freedom are reckoned with."""
 
 
@@ -87,7 +87,7 @@ def _cautious_sum(parts: Sequence[Part]) -> Part:
 
 
 def _degrees(of_queries: Part, of_seeds: Part, interaction: Floats) -> Floats:
-    """Satterthwaite's degrees of freedom, with the seeds' share of the variance taken at its upper limit of 70 %.
+    """Satterthwaite's degrees of freedom, with the seeds' share of the variance taken at its upper limit of 80 %.
 
     With the share as estimated they are too many just where a few seeds happen to lie close: where the seeds' true
     variance is ten times the queries', two degrees of freedom would reject .077 of true null hypotheses at .05, and at

@@ -1,5 +1,6 @@
 """The audit: in what two recipes differ beside their objectives, said before a training and measured after it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,6 +14,11 @@ __all__ = ["audit", "audit_study", "differences", "facts_of", "measured_facts", 
 OBJECTIVE = "objective"
 PLANNED = " (planned)"
 UNKNOWN = "unknown"
+MODEL = ("backbone: weights", "backbone: layers")
+"""What a backbone is."""
+MEASURED = ("tokens seen", "passages cut")
+"""What follows from a backbone's own tokeniser."""
+_DIGEST = re.compile(r"[0-9a-f]{12,64}(, then [0-9a-f]{12,64})*")
 _SIGNS = "†‡§¶"
 
 Facts = Mapping[str, str]
@@ -90,11 +96,48 @@ def audit(facts: Mapping[str, Mapping[str, Facts]]) -> tuple[AuditedPair, ...]:
 def differences(a: Facts, b: Facts) -> tuple[FactorDifference, ...]:
     """The factors beside the objective in which two recipes differ."""
     factors = [factor for factor in dict.fromkeys([*a, *b]) if factor != OBJECTIVE]
+    found = [factor for factor in factors if _settled(a.get(factor)) != _settled(b.get(factor))]
     return tuple(
         FactorDifference(factor, a.get(factor, UNKNOWN), b.get(factor, UNKNOWN))
-        for factor in factors
-        if _settled(a.get(factor)) != _settled(b.get(factor))
+        for factor in found
+        if factor.partition(": ")[0] == factor
+        or factor.partition(": ")[0] not in found
+        or _tells(a.get(factor), b.get(factor))
     )
+
+
+def _tells(a: str | None, b: str | None) -> bool:
+    """Whether a detail of what differs anyway tells more: as "negatives: bm25 k1" does beside the first stages' names,
+    and what only one side has, or a digest of a file, does not."""
+    return a is not None and b is not None and not (_DIGEST.fullmatch(a) or _DIGEST.fullmatch(b))
+
+
+def audit_backbones(facts: Mapping[str, Mapping[str, Facts]]) -> tuple[str, ...]:
+    """In what every two backbones differ beside the model itself, a sentence for each two; recipes alike share one.
+
+    Raises nothing: a recipe that one of the two lacks is left out.
+    """
+    found: dict[tuple[str, str, tuple[FactorDifference, ...]], list[str]] = {}
+    for a, b in combinations(facts, 2):
+        for recipe in facts[a]:
+            if recipe in facts[b]:
+                factors = tuple(
+                    each
+                    for each in differences(facts[a][recipe], facts[b][recipe])
+                    if each.factor not in MODEL and not each.factor.startswith(MEASURED)
+                )
+                found.setdefault((a, b, factors), []).append(recipe)
+    return tuple(
+        f"{a} and {b}, under {', '.join(recipes)}, differ beside the model in {_listed(factors)}: the difference "
+        "between them cannot be put down to the model alone."
+        if factors
+        else f"{a} and {b}, under {', '.join(recipes)}, differ in nothing but the model."
+        for (a, b, factors), recipes in found.items()
+    )
+
+
+def _listed(factors: Sequence[FactorDifference]) -> str:
+    return ", ".join(f"{each.factor} ({each.a} / {each.b})" for each in factors)
 
 
 def terms(recipes: Mapping[str, Facts]) -> dict[str, str]:
@@ -138,7 +181,7 @@ def _objectives(a: Facts, b: Facts) -> tuple[str, str] | None:
 
 
 def _sentence(a: str, b: str, objectives: tuple[str, str] | None, factors: Sequence[FactorDifference]) -> str:
-    found = ", ".join(f"{each.factor} ({each.a} / {each.b})" for each in factors)
+    found = _listed(factors)
     if objectives is None:
         return f"{a} and {b} have the same objective, and differ in {found or 'nothing'}."
     if not factors:

@@ -1,17 +1,74 @@
 """The terms on which a recipe is trained, factor by factor, as its study file states them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from limbeck.lists import find_format
 from limbeck.objectives import parse
 from limbeck.study.config.resolver import BM25_NAME
 from limbeck.study.config.schema import Stage
 from limbeck.study.config.study import Study
-from limbeck.study.plan.plan import learning_rate, lists_per_step, stated_steps
+from limbeck.study.plan.plan import describe_cell, learning_rate, lists_per_step, stated_steps
+
+TOLD = frozenset(
+    {
+        "format", "collections", "seed", "stages.objective", "stages.sample", "stages.steps", "stages.epochs",
+        "stages.lists_per_step", "stages.learning_rate", "stages.lists.depth", "stages.lists.parts.collection",
+        "backbone.max_length", "backbone.query_tokens", "optimizer.precision", "optimizer.clip",
+        "optimizer.weight_decay", "optimizer.warmup", "optimizer.schedule", "validation.depth", "validation.measure",
+        "validation.every", "validation.best_so_far", "validation.sets.collection",
+    }
+)  # fmt: skip
+"""What of a cell's description a factor in words tells in full. All else stands under its own name, so that nothing
+that decides a result can be forgotten here."""
+
+PARTS = {
+    "stages.lists.parts.candidates": "negatives",
+    "stages.lists.corpus_negatives": "negatives",
+    "stages.lists.teacher": "signal",
+    "stages.lists.labels": "signal",
+    "stages.lists.signal": "signal",
+    "stages.lists": "lists",
+    "validation": "checkpoint",
+}
+"""Beginnings of names in the description → the factor in words that they are a detail of, or a shorter name."""
+
+
+def described_facts(description: Mapping[str, Any]) -> dict[str, str]:
+    """What of a cell's description no factor in words tells in full: name → value.
+
+    A name is `factor: detail`, as in "negatives: bm25 k1" or "signal: scale". Values of stages that differ are joined.
+    """
+    found: dict[str, list[str]] = {}
+    for path, value in _leaves(description):
+        if path in TOLD or value is None:
+            continue
+        start = next((start for start in PARTS if path == start or path.startswith(f"{start}.")), None)
+        factor, rest = (PARTS[start], path[len(start) + 1 :]) if start else path.partition(".")[::2]
+        detail = (rest or path.rpartition(".")[2]).replace(".", " ").replace("_", " ")
+        values = found.setdefault(f"{factor}: {detail}", [])
+        if str(value) not in values:
+            values.append(str(value))
+    return {name: ", then ".join(values) for name, values in found.items()}
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a description, with the names that lead to each; the places of a list have none."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item, path)
+    else:
+        yield path, value
 
 
 def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
-    """The factors that the study file decides, the objective first: factor → how it stands, in words."""
+    """The factors that the study file decides, the objective first: factor → how it stands, in words.
+
+    They are the cell's description, from which its key is made too: most in words, the rest by `described_facts`.
+    """
     stages, config = study.config.recipes[recipe], study.config
     model = config.backbones[backbone]
 
@@ -35,6 +92,7 @@ def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
         "precision": config.optimizer.precision,
         "max length": f"{model.max_length}, of which the query up to {model.query_tokens}",
         "checkpoint": _checkpoint(study),
+        **described_facts(describe_cell(study, backbone, recipe, 0).description),
     }
 
 
@@ -100,13 +158,15 @@ def _negatives(study: Study, stage: Stage) -> str:
 
 
 def _signals(study: Study, stage: Stage) -> Iterator[str]:
+    """Where signals come from. A teacher's scores and the order that they make are one source: which of the two is
+    read is the objective's own."""
     source = study.config.lists[stage.lists]
-    for signal in sorted(parse(stage.objective).signals):
-        if signal == "labels" and source.labels:
-            origin = "judgments"
-        else:
-            origin = source.teacher or ", ".join((source.path or {}).values())
-        yield f"{signal.replace('_', ' ')} of {origin}"
+    found = [
+        "judgments" if signal == "labels" and source.labels
+        else source.teacher or ", ".join((source.path or {}).values())
+        for signal in sorted(parse(stage.objective).signals)
+    ]  # fmt: skip
+    yield from dict.fromkeys(found)
 
 
 def _passages(study: Study, backbone: str, stage: Stage) -> tuple[str, str]:
