@@ -162,7 +162,7 @@ def test_every_two_recipes_are_compared_and_told_apart(results: StudyResults) ->
     factors = {factor.factor: (factor.a, factor.b) for factor in audit.factors}
     assert pair.differs == tuple(factors)
     assert factors["stages"] == ("1", "2")
-    assert factors["signal"] == ("labels of judgments", "labels of judgments, then teacher order of bert")
+    assert factors["signal"] == ("judgments", "judgments, then bert")
     assert factors["learning rate"] == ("0.001", "0.001, then 0.0005")
     assert factors["steps"] == ("4", "2 + 1 epochs")
     assert factors["pairs trained on"] == ("32", "40")
