@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from limbeck.evaluation import Paired, compare_all, holm
+from limbeck.evaluation import Training, Trainings, compare_all, holm
 
 QUERIES = (
     6980, 43, 54, 1406, 1535, 400, 6666, 648, 7405, 323, 3452, 10000, 1000, 300, 49, 50, 1071, 924, 617, 596, 661, 249,
@@ -32,10 +32,18 @@ def main() -> None:
     for queries in QUERIES:
         first, cells = drawn(random, options.cells, options.measures, queries)
         begun = time.perf_counter()
-        pairs = [Paired((one[None],), (base[None],)) for cell in cells for one, base in zip(cell, first, strict=True)]
-        found = compare_all(pairs, samples=options.samples, bootstrap_samples=options.samples)
+        rankers = (
+            *(Training(recipe=str(cell), values={}) for cell in range(options.cells)),
+            Training(recipe="first", trained=False, values={}),
+        )
+        couples = [([(str(cell), "")], [("first", "")]) for cell in range(options.cells)]
+        ids = tuple(map(str, range(queries)))
+        found = []
+        for measure, base in enumerate(first):
+            values = np.concatenate([cells[:, measure], base[None]])
+            found += compare_all(Trainings(rankers, ("",), (ids,), (values,)), couples, samples=options.samples)
         p_values += [one.randomisation_p for one in found]
-        print(f"{queries:6d} queries, {len(pairs)} comparisons: {time.perf_counter() - begun:6.1f} s", flush=True)
+        print(f"{queries:6d} queries, {len(found)} comparisons: {time.perf_counter() - begun:6.1f} s", flush=True)
     holm(p_values)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{len(p_values)} comparisons in {time.perf_counter() - started:.0f} s, at most {peak:.1f} GiB")
