@@ -18,7 +18,7 @@ def print_plan(facts: Mapping[str, Any]) -> None:
         ("backbone", "recipe", "done", "steps", "pairs", "tokens", "FLOPs", "validation", "tests", "hours"),
         _recipes(facts["cells"]),
         "Of one cell; pairs, tokens and FLOPs of training, pairs of all validations and of the tests. ≤: at most, "
-        "where lists may be shorter or lengths were not measured.",
+        "where lists may be shorter or lengths are not known; ≈: where lengths are estimated.",
         title="Cells",
     )
     if facts["downloads"]:
@@ -29,6 +29,14 @@ def print_plan(facts: Mapping[str, Any]) -> None:
         f"Disk: {_size(disk['models'])} of models, {_size(disk['checkpoints'])} of checkpoints while the largest "
         f"trains, {_size(disk['runs'])} of runs; beside them token stores, encoded documents and downloads"
     )
+    memory = [f"{name} {_size(size)}" for name, size in facts["memory"].items()]
+    typer.echo(f"Memory on the device in training, estimated: {', '.join(memory)}; lists are mapped from the disk")
+    encoding = facts["first_stages"]
+    if encoding["pairs"] != 0:
+        hours = "" if encoding["hours"] is None else f", {encoding['hours']:,.2f} hours"
+        typer.echo(
+            f"First stages: {_amount(encoding, 'pairs')} documents to encode, {_amount(encoding, 'flops')} FLOPs{hours}"
+        )
     totals = facts["totals"]
     training, scoring = totals["training"], [totals["validation"], totals["evaluation"]]
     typer.echo(
@@ -36,6 +44,10 @@ def print_plan(facts: Mapping[str, Any]) -> None:
         f"{_amount(training, 'flops')} FLOPs; score {' + '.join(_amount(part, 'pairs') for part in scoring)} pairs to "
         f"validate and test, {' + '.join(_amount(part, 'flops') for part in scoring)} FLOPs" + _hours(totals)
     )
+    from limbeck.study.plan.speed import STATED
+
+    if facts["rates"] == "stated" and totals["hours"] is not None:
+        typer.echo(f"Hours are of {STATED}: assumed, not measured; --measure measures this machine")
     typer.echo(facts["summary"])
     warn(facts["warnings"])
 
@@ -90,8 +102,13 @@ def _hours(totals: Mapping[str, Any]) -> str:
     if totals["hours"] is None:
         return ""
     works = [totals[part] for part in ("training", "validation", "evaluation")]
-    exact = all(work["exact"] and work["measured"] for work in works)
-    return f"; {'' if exact else '≤ '}{totals['hours']:,.2f} hours"
+    sign = "" if all(work["exact"] for work in works) else "≤ "
+    sign = "≤ " if any(work["bounded"] for work in works) else sign
+    bf16 = totals["hours_bf16"]
+    also = (
+        f" ({bf16:,.0f} if all were in bf16)" if bf16 is not None and f"{bf16:.2f}" != f"{totals['hours']:.2f}" else ""
+    )
+    return f"; {sign}{totals['hours']:,.2f} hours{also}"
 
 
 def _recipes(cells: list[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -121,9 +138,12 @@ def _fetching(downloads: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _amount(work: Mapping[str, Any], key: str) -> str:
-    expected = work["exact"] and (key == "pairs" or work["measured"])
     text = _number(work[key])
-    return text if expected or work[key] is None else f"≤ {text}"
+    if work[key] is None:
+        return text
+    if not work["exact"] or (key != "pairs" and work["bounded"]):
+        return f"≤ {text}"
+    return text if key == "pairs" or work["measured"] else f"≈ {text}"
 
 
 def _number(value: float | None) -> str:

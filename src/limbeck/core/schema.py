@@ -56,7 +56,7 @@ def schema_of(declaration: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
 
 def _plain(values: Any, info: core_schema.SerializationInfo) -> dict[str, Any]:
     """A declaration's values; without those at their default where only what was given is asked for."""
-    plain = dataclasses.asdict(values)
+    plain = {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(values).items()}
     if not (info.exclude_unset or info.exclude_defaults):
         return plain
     defaults = {setting.name: setting.default for setting in settings_of(type(values))}

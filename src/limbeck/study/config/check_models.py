@@ -9,7 +9,7 @@ from limbeck.core.json_files import read_json
 from limbeck.core.yaml_file import Key, Problem
 from limbeck.study.config.backbones import known_backbones
 from limbeck.study.config.resolver import Sources
-from limbeck.study.config.schema import Backbone, StudyConfig, Teacher, keys_of
+from limbeck.study.config.schema import Backbone, StudyConfig, Teacher, keys_of, longest_pair
 from limbeck.study.config.schema_errors import attempt, unknown
 from limbeck.teachers.kinds import teacher_kinds
 
@@ -78,10 +78,8 @@ def check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Ite
                 (*key, "layers"), f"is {backbone.layers}; {backbone.model} has {layers}, expected 1 to {layers}"
             )
         positions = architecture.get("max_position_embeddings")
-        meant = key not in broken or "max_length" in backbone.model_fields_set
-        if meant and positions and backbone.max_length > positions:
-            text = f"is {backbone.max_length}; {backbone.model} takes {positions} tokens, expected at most that"
-            yield Problem((*key, "max_length"), text)
+        meant = key not in broken or backbone.max_length is not None
+        yield from _check_length(key, backbone, positions if meant else None)
 
 
 def _check_precision(name: str, backbone: Backbone, config: StudyConfig) -> Iterator[Problem]:
@@ -96,8 +94,18 @@ def _check_positions(key: Key, backbone: Backbone) -> Iterator[Problem]:
     """A length beyond what a known model of the Hub takes."""
     model = backbone.model.partition("@")[0]
     positions = next((k.positions for k in known_backbones().values() if k.model == model), None)
-    if positions is not None and backbone.max_length > positions:
-        text = f"is {backbone.max_length}; {backbone.model} takes {positions} tokens, expected at most that"
+    yield from _check_length(key, backbone, positions)
+
+
+def _check_length(key: Key, backbone: Backbone, positions: int | None) -> Iterator[Problem]:
+    longest = longest_pair(backbone)
+    if positions is None or longest <= positions:
+        return
+    text = f"is {longest}; {backbone.model} takes {positions} tokens, expected at most that"
+    if backbone.pair_tokens is None:
+        text = f"makes with query_tokens a pair that {text}"
+        yield Problem((*key, "passage_tokens"), text)
+    else:
         yield Problem((*key, "max_length"), text)
 
 

@@ -1,6 +1,6 @@
 """What a study's parts refer to, and whether it is there: all that a schema cannot see."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,7 +46,7 @@ def _names(values: Any, section: str) -> set[str]:
 
 
 def _check_collections(config: StudyConfig, values: Any, sources: Sources) -> Iterator[Problem]:
-    places: list[tuple[Key, list[str]]] = [
+    places: list[tuple[Key, Sequence[str]]] = [
         (("collections", "train"), config.collections.train),
         (("collections", "test"), config.collections.test),
     ]
@@ -131,7 +131,7 @@ def _check_first_stages(config: StudyConfig, known: set[str], broken: set[Key], 
             if not sources.file(path).is_file():
                 text = f'"{path}": no such file in {sources.folder}'
                 yield Problem((*key, "runs", collection), text, absent=True)
-    uses: list[tuple[Key, str, list[str]]] = [
+    uses: list[tuple[Key, str, Sequence[str]]] = [
         (("evaluation", "first_stage"), config.evaluation.first_stage, config.collections.test)
     ]
     if config.validation:

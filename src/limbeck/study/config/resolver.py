@@ -58,7 +58,13 @@ class Sources:
     def collection(self, name: str) -> Collection:
         """A collection, under the name that the study gives it. Raises what `load_collection` raises."""
         if name not in self._collections:
-            self._collections[name] = replace(load_collection(self.place(name)), name=name)
+            found, terms = load_collection(self.place(name)), self.config.collections
+            self._collections[name] = replace(
+                found,
+                name=name,
+                drop_query_document=found.drop_query_document and terms.own_document == "remove",
+                relevance_level=terms.relevance or found.relevance_level,
+            )
         return self._collections[name]
 
     @cached_property

@@ -1,18 +1,19 @@
 """The study file's sections, keys and types. What refers to what is checked in `checks`."""
 
 import dataclasses
-from dataclasses import MISSING
+from dataclasses import MISSING, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BeforeValidator, Field, create_model
 
 from limbeck.collections import expand_suites
-from limbeck.core.options import Declared
+from limbeck.core.options import Amount, Count, Declared, Doc, Rate, settings_of
 from limbeck.core.schema import Section
 from limbeck.study.config.backbones import with_known
+from limbeck.study.config.known_downloads import SPECIAL
 from limbeck.teachers.kinds import Teacher as DeclaredTeacher
 from limbeck.teachers.kinds import teacher_kinds
-from limbeck.training.config import Settings
+from limbeck.training import config as training
 
 
 def listed(value: Any) -> Any:
@@ -21,9 +22,6 @@ def listed(value: Any) -> Any:
 
 
 Names = Annotated[list[str], BeforeValidator(listed), Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Precision = Literal["fp32", "bf16"]
 
 
@@ -136,8 +134,12 @@ else:
 
 def _expanded(value: Any) -> Any:
     """Suites stand for their members."""
-    names = listed(value)
+    names = list(value) if isinstance(value, tuple) else listed(value)
     return expand_suites(names) if isinstance(names, list) and all(isinstance(n, str) for n in names) else names
+
+
+def _all_of(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _counted(value: Any) -> Any:
@@ -151,39 +153,55 @@ def _by_collection(value: Any) -> Any:
 
 
 TestNames = Annotated[list[str], BeforeValidator(_expanded), Field(min_length=1)]
+ValidationNames = Annotated[
+    tuple[str, ...], BeforeValidator(lambda value: _all_of(_expanded(value))), Field(min_length=1)
+]
 
 
 class Collections(Section):
-    """What is trained on, and what is tested on; suites of `limbeck.collections.suites` stand for their members."""
+    """What is trained on, and what is tested on; suites of `limbeck.collections.suites` stand for their members.
+
+    Attributes:
+        own_document: of collections whose queries are documents too (ArguAna, Quora): `remove` a query's own document
+            from its ranking, or `keep` it, as arXiv 2603.03010 does. In candidates, validation and tests alike.
+        relevance: the smallest grade that counts as relevant in binary measures, for all collections; None: as each
+            one's publishers say (2 for TREC-DL, else 1).
+    """
 
     train: Names
     test: TestNames
+    own_document: Literal["remove", "keep"] = "remove"
+    relevance: Count | None = None
 
 
-class Backbone(Section):
-    """A model to train, and the learning rate of stages that state none.
+@dataclass(frozen=True, kw_only=True)
+class Backbone(training.Backbone):
+    """A model to train. Where `model` is left out, the key is the name of a known backbone (`config/backbones.yaml`).
 
-    Where `model` is left out, the key is the name of a known backbone (`limbeck.study.config.backbones`), which gives
-    `model`, `learning_rate`, `batch` and `precisions`.
-
-    Attributes:
-        like: the known backbone that it is built like, for plans and rehearsals of a model that is not on this machine.
-        batch: triples of a step, from which stages with a `batch_divisor` take their lists per step.
-        precisions: those in which the model may be trained and run; None: any.
-        single_separator: put one separator between query and passage where the tokeniser would put two (RoBERTa).
+    A known backbone gives `model`, `learning_rate`, `batch` and `precisions`.
     """
 
-    model: str = ""
-    like: str | None = None
-    layers: Count | None = None
-    max_length: Count = 256
-    query_tokens: Count = 64
-    learning_rate: Rate | None = None
-    batch: Count | None = None
-    precisions: list[str] | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
-    single_separator: bool = False
-    sha256: str | None = None
+    model: Annotated[str, Doc("Folder, Hub id or package:NAME/PATH.")] = ""
+    like: Annotated[
+        str | None, Doc("Known backbone that it is built like, to plan and rehearse a model that is not here.")
+    ] = None
+    learning_rate: Annotated[Rate | None, Doc("Peak learning rate of stages that state none.")] = None
+    batch: Annotated[Count | None, Doc("Triples of a step, from which batch_divisor makes lists per step.")] = None
+    precisions: Annotated[
+        tuple[str, ...] | None, Doc("Precisions in which it may be trained and run (default: any).")
+    ] = None
+
+    def trained_from(self, model: str) -> training.Backbone:
+        """What a training is told of it; `model` is where it was found."""
+        settings = {setting.name: getattr(self, setting.name) for setting in settings_of(training.Backbone)}
+        return training.Backbone(**{**settings, "model": model})
+
+
+def longest_pair(backbone: Backbone) -> int:
+    """The longest pair that a backbone is given, in tokens, special ones included."""
+    if backbone.pair_tokens is not None:
+        return backbone.pair_tokens
+    return backbone.query_tokens + (backbone.passage_tokens or 0) + SPECIAL
 
 
 class ListSource(Section):
@@ -217,38 +235,24 @@ class ListSource(Section):
     sample: dict[str, Any] | str = Field(default_factory=dict)
 
 
-class Stage(Section):
-    """One objective on one list source.
+@dataclass(frozen=True, kw_only=True)
+class Stage(training.StageSettings):
+    """One objective on one list source, for as long as `steps`, `epochs` or `pairs` say."""
 
-    `lists_per_step` is a number, or `batch_divisor` divides the backbone's batch: 8 where a list stands for 8 triples.
-    Its length is given in `steps`, in `epochs`, or in `pairs` of query and passage, for stages that are to see equally
-    many whatever a step holds.
-    """
-
-    objective: str
-    lists: str
-    lists_per_step: Count | None = None
-    batch_divisor: Count | None = None
-    steps: Count | None = None
-    epochs: Rate | None = None
-    pairs: Count | None = None
-    learning_rate: Rate | None = None
+    batch_divisor: Annotated[
+        Count | None, Doc("Instead of lists_per_step: the backbone's batch divided by this; 8 for a list of 8 triples.")
+    ] = None
 
 
-class Validation(Section):
-    """What chooses the checkpoint.
+@dataclass(frozen=True, kw_only=True)
+class Validation(training.ValidationSettings):
+    """What chooses the checkpoint."""
 
-    `allow_test_queries` lets it choose by test queries, as arXiv 2603.03010 does (NanoBEIR is a part of BEIR's tests);
-    the study warns then. `best_so_far`: as of `limbeck.training.Validation`.
-    """
-
-    collections: TestNames
-    first_stage: str | None = None
-    depth: Count = 100
-    measure: str = "nDCG@10"
-    every: Count = 500
-    allow_test_queries: bool = False
-    best_so_far: bool = False
+    collections: Annotated[ValidationNames, Doc("Collections with held-out queries, or suites of them.")]
+    first_stage: Annotated[str | None, Doc("First stage of the candidates (default: the evaluation's).")] = None
+    allow_test_queries: Annotated[
+        bool, Doc("Let test queries choose, with a warning: arXiv 2603.03010 does, NanoBEIR being a part of BEIR.")
+    ] = False
 
 
 class Evaluation(Section):
@@ -319,13 +323,13 @@ class StudyConfig(Section):
     collections: Collections
     first_stages: dict[str, FirstStage] = Field(default_factory=dict)
     teachers: dict[str, Teacher] = Field(default_factory=dict)
-    backbones: Annotated[dict[str, Backbone], BeforeValidator(with_known), Field(min_length=1)]
+    backbones: Annotated[dict[str, Declared[Backbone]], BeforeValidator(with_known), Field(min_length=1)]
     lists: Annotated[dict[str, ListSource], Field(min_length=1)]
-    recipes: Annotated[dict[str, Annotated[list[Stage], Field(min_length=1)]], Field(min_length=1)]
+    recipes: Annotated[dict[str, Annotated[list[Declared[Stage]], Field(min_length=1)]], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], BeforeValidator(_counted), Field(min_length=1)] = (
         Field(default_factory=lambda: [1])
     )
-    optimizer: Declared[Settings] = Settings()
-    validation: Validation | None = None
+    optimizer: Declared[training.Settings] = training.Settings()
+    validation: Declared[Validation] | None = None
     evaluation: Evaluation = Evaluation()
     compute: Compute = Compute()

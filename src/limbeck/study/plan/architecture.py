@@ -7,6 +7,7 @@ from typing import Any
 
 from limbeck.core.json_files import Schema, read_json
 from limbeck.study.config.backbones import known_backbones
+from limbeck.study.config.known_downloads import known_downloads
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Backbone
 
@@ -42,6 +43,15 @@ def architecture_of(backbone: Backbone, sources: Sources) -> Architecture | None
     known = known_backbones()
     found = next((each for each in known.values() if each.model == source.path), known.get(backbone.like or ""))
     return None if found is None else Architecture(found.architecture, found.tokenizer, found.shape)
+
+
+def encoder_architecture(name: str, sources: Sources) -> Architecture | None:
+    """The same of an encoder of first stages; None for one of the Hub that `known_downloads.yaml` does not describe."""
+    source = sources.model(name)
+    if source.kind != "hub":
+        return _described(Path(source.path))
+    known = known_downloads()["models"].get(source.path, {})
+    return Architecture(known["architecture"], "wordpiece", known["shape"]) if "shape" in known else None
 
 
 def _described(folder: Path) -> Architecture:

@@ -43,12 +43,6 @@ def downloads(study: Study) -> list[Download]:
     return list({(each.kind, each.name): each for each in found}.values())
 
 
-def pair_tokens(collection: str) -> int | None:
-    """Tokens of a pair of this collection on average, where that was measured."""
-    values = known_downloads()["pair_tokens"].items()
-    return next((int(tokens) for ids, tokens in values if fnmatchcase(collection, ids)), None)
-
-
 @cache
 def _irds_downloads() -> Any:
     import json

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -140,8 +140,9 @@ def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
         "backbone": {
             "weights": sources.weights(backbone.model),
             "layers": backbone.layers,
-            "max_length": backbone.max_length,
+            "max_length": backbone.pair_tokens,
             "query_tokens": backbone.query_tokens,
+            **({} if backbone.passage_tokens is None else {"passage_tokens": backbone.passage_tokens}),
             "dropout": backbone.dropout,
             "single_separator": backbone.single_separator,
         },
@@ -154,6 +155,7 @@ def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
                 "steps" if stage.epochs is None else "epochs": stage.epochs or stated_steps(study, name, stage),
                 "lists_per_step": lists_per_step(study, name, stage),
                 "learning_rate": learning_rate(study, name, stage),
+                **({} if stage.order == "shuffled" else {"order": stage.order}),
             }
             for stage in stages
         ],
@@ -217,7 +219,7 @@ def _check_queries(study: Study) -> Iterator[str]:
             yield f"{len(shared)} of {len(tested)} queries of the test collection {name} are among the training queries"
 
 
-def _queries(sources: Sources, names: list[str]) -> set[tuple[str, str]]:
+def _queries(sources: Sources, names: Iterable[str]) -> set[tuple[str, str]]:
     """(id, text) of the splits' queries: collections may number theirs alike."""
     found = set()
     for name in names:

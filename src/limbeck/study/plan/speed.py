@@ -9,11 +9,24 @@ from rich.console import Console
 from limbeck.core.errors import UsageError
 from limbeck.models.cross_encoder import autocast
 from limbeck.models.flops import training_flops
+from limbeck.study.config.schema import longest_pair
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import architecture_of
 
 TOKENS = 96  # about an MS MARCO pair
 ROUNDS = 2
+BASE = 50e6
+"""Weights outside of embeddings from which on products are large enough to fill an H100."""
+STATED = (
+    "one H100 at 150 TFLOP/s in bf16 (50 for backbones of less than 50 M weights), half of it in tf32, a fifth in fp32"
+)
+"""The rates of `stated_rate` in words. They are assumptions, and no measurements: `--measure` measures."""
+_SHARES = {"bf16": 1.0, "tf32": 0.5, "fp32": 0.2}
+
+
+def stated_rate(weights: float, precision: str) -> float:
+    """Operations in a second that a plan assumes for a backbone of so many weights outside of embeddings."""
+    return (150e12 if weights >= BASE else 50e12) * _SHARES[precision]
 
 
 def flops_per_second(study: Study, console: Console) -> dict[str, float]:
@@ -34,7 +47,7 @@ def flops_per_second(study: Study, console: Console) -> dict[str, float]:
             model = architecture.model(backbone.layers, device)
             # On a CPU, so few that the largest backbones take seconds.
             pairs = max(1, study.config.optimizer.token_budget // TOKENS) if device == "cuda" else 4
-            rates[key] = _rate(model, pairs, min(TOKENS, backbone.max_length), study.config.optimizer.precision)
+            rates[key] = _rate(model, pairs, min(TOKENS, longest_pair(backbone)), study.config.optimizer.precision)
             console.print(f"{name}: {rates[key]:.2e} operations a second on {device}", highlight=False)
         found[name] = rates[key]
     return found

@@ -6,7 +6,7 @@ from typing import Any
 from limbeck.lists import find_format
 from limbeck.objectives import parse
 from limbeck.study.config.resolver import BM25_NAME
-from limbeck.study.config.schema import Stage
+from limbeck.study.config.schema import Backbone, Stage, longest_pair
 from limbeck.study.config.study import Study
 from limbeck.study.plan.plan import describe_cell, learning_rate, lists_per_step, stated_steps
 
@@ -90,7 +90,8 @@ def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
         "learning rate": each(lambda stage: f"{learning_rate(study, backbone, stage):g}"),
         "schedule": _schedule(study),
         "precision": config.optimizer.precision,
-        "max length": f"{model.max_length}, of which the query up to {model.query_tokens}",
+        "max length": _length_of_pairs(model),
+        "order of lists": each(lambda stage: "as in the file" if stage.order == "file" else "shuffled"),
         "checkpoint": _checkpoint(study),
         **described_facts(describe_cell(study, backbone, recipe, 0).description),
     }
@@ -99,7 +100,7 @@ def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
 def planned_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
     """The factors that a training will measure, as far as the study file tells them beforehand."""
     pairs, exact = _sum([pairs_trained_on(study, backbone, stage) for stage in study.config.recipes[recipe]])
-    most = pairs and pairs * study.config.backbones[backbone].max_length
+    most = pairs and pairs * longest_pair(study.config.backbones[backbone])
     return {
         "seeds": ", ".join(map(str, sorted(study.config.seeds))),
         "pairs trained on": f"{'' if exact else 'at most '}{pairs:,}" if pairs else "as many as the lists hold",
@@ -132,6 +133,11 @@ def _drawn(study: Study, stage: Stage) -> tuple[int | None, bool]:
         return 2, True
     limits = [limit for limit in (sample.depth, study.sources.depth(stage.lists)) if limit]
     return (min(limits), False) if limits else (None, False)
+
+
+def _length_of_pairs(model: Backbone) -> str:
+    passage = "" if model.passage_tokens is None else f", the passage up to {model.passage_tokens}"
+    return f"{longest_pair(model)}, of which the query up to {model.query_tokens}{passage}"
 
 
 def _length(study: Study, backbone: str, stage: Stage) -> str:

@@ -12,6 +12,7 @@ from limbeck.study.plan.audit import audit_study
 from limbeck.study.plan.cost import NONE, CostEstimate, CostModel
 from limbeck.study.plan.downloads import Download, downloads
 from limbeck.study.plan.plan import plan_study
+from limbeck.study.plan.speed import BASE, stated_rate
 from limbeck.study.run.index import describe_study, recipe_steps
 from limbeck.study.run.status import CellState, cell_state
 from limbeck.study.run.store import Store
@@ -30,26 +31,28 @@ def preview(
 
     Args:
         pairs_per_second: pairs that are trained on in a second; three are scored in the same time.
-        flops_per_second: the same as operations; of each backbone, or of all alike.
+        flops_per_second: the same as operations; of each backbone, or of all alike. Without either, hours are those of
+            `limbeck.study.plan.speed.stated_rate`.
 
     Returns:
         `name`; `cells`, each with `id` (None where collections must be fetched first), `backbone`, `recipe`, `seed`,
         `state` (None: not known yet), `steps`, `training`, `validation` and `evaluation` (see
         `limbeck.study.plan.cost.Work`) and `hours`; `totals` of the cells that are not done; `shared`, what is
-        computed once
-        (what → how many of different content); `downloads`; `disk` in bytes; `audit` (see
-        `limbeck.study.plan.audit`); `warnings`; and `summary`.
+        computed once (what → how many of different content); `first_stages`, the encoding for them, with its `hours`;
+        `memory`, backbone → bytes on the device in training; `rates`, whose hours they are: "stated" or "given";
+        `downloads`; `disk` in bytes; `audit` (see `limbeck.study.plan.audit`); `warnings`; and `summary`. `totals` has
+        `hours` of all cells left and of the encoding, and `hours_bf16`, the same if all were in bf16, at stated rates.
     """
     workload, fetched = CostModel(study), downloads(study)
     known, warnings = _known(study, output, fetched)
-    rates = _Rates(pairs_per_second, flops_per_second)
+    rates = _Rates(workload, pairs_per_second, flops_per_second)
     cells = []
     for backbone in study.config.backbones:
         evaluation = workload.evaluation(backbone)
         for recipe in study.config.recipes:
             steps = recipe_steps(study, backbone, recipe)
             training, validation = workload.training(backbone, recipe), workload.validation(backbone, recipe)
-            hours = rates.hours(backbone, training, validation + evaluation)
+            hours = rates.hours(backbone, training, validation, evaluation)
             for seed in study.config.seeds:
                 cell_id, state = known.get((backbone, recipe, seed), (None, None))
                 cells.append(
@@ -69,6 +72,9 @@ def preview(
         "name": study.name,
         "cells": cells,
         "totals": _totals(workload, left, rates),
+        "first_stages": {**asdict(encoding := workload.first_stages()), "hours": rates.encoding(encoding)},
+        "memory": {name: workload.memory(name) for name in study.config.backbones},
+        "rates": "stated" if rates.stated else "given",
         "shared": shared,
         "downloads": [asdict(each) for each in fetched],
         "disk": _disk(workload, left),
@@ -85,16 +91,49 @@ def preview(
 class _Rates:
     """How fast pairs are trained on; a pair is scored in a third of the time."""
 
+    workload: CostModel
     pairs: float | None
     flops: float | Mapping[str, float] | None
 
-    def hours(self, backbone: str, training: CostEstimate, scoring: CostEstimate) -> float | None:
-        flops = self.flops[backbone] if isinstance(self.flops, Mapping) else self.flops
-        if self.pairs is not None and training.pairs is not None and scoring.pairs is not None:
-            return (training.pairs + scoring.pairs / 3) / self.pairs / 3600
-        if flops is not None and training.flops is not None and scoring.flops is not None:
-            return (training.flops + scoring.flops) / flops / 3600
-        return None
+    @property
+    def stated(self) -> bool:
+        return self.pairs is None and self.flops is None
+
+    def hours(
+        self,
+        backbone: str,
+        training: CostEstimate,
+        validation: CostEstimate,
+        tests: CostEstimate,
+        in_bf16: bool = False,
+    ) -> float | None:
+        if self.pairs is not None:
+            parts = (training.pairs, validation.pairs, tests.pairs)
+            trained, validated, tested = parts
+            if trained is None or validated is None or tested is None:
+                return None
+            return (trained + (validated + tested) / 3) / self.pairs / 3600
+        config = self.workload.study.config
+        work = ((training, config.optimizer), (validation, config.optimizer), (tests, config.evaluation))
+        hours = [self._hours(backbone, part.flops, "bf16" if in_bf16 else of.precision) for part, of in work]
+        known = [each for each in hours if each is not None]
+        return sum(known) if len(known) == len(hours) else None
+
+    def encoding(self, work: CostEstimate) -> float | None:
+        """Of first stages, at the stated rate of a model of the base size where only pairs are timed."""
+        if work.flops is None:
+            return None
+        flops = self.flops if isinstance(self.flops, float | int) else stated_rate(BASE, "bf16")
+        return work.flops / flops / 3600
+
+    def _hours(self, backbone: str, flops: float | None, precision: str) -> float | None:
+        if flops is None:
+            return None
+        if self.stated:
+            weights = self.workload.weights(backbone)
+            return None if weights is None else flops / stated_rate(weights, precision) / 3600
+        rate = self.flops[backbone] if isinstance(self.flops, Mapping) else self.flops
+        return None if rate is None else flops / rate / 3600
 
 
 def _known(
@@ -127,20 +166,28 @@ def _known(
 def _totals(workload: CostModel, cells: list[dict[str, Any]], rates: _Rates) -> dict[str, Any]:
     """The work of some cells; what several begin with is trained once."""
     total = dict.fromkeys(("training", "validation", "evaluation"), NONE)
-    hours: list[float | None] = []
+    encoding = rates.encoding(workload.first_stages()) if cells else 0.0
+    hours, in_bf16 = [encoding], [encoding]
     begun = set()
     for cell in cells:
         stages = workload.study.config.recipes[cell["recipe"]]
         training = NONE
         for number, stage in enumerate(stages, 1):
-            prefix = key_of([cell["backbone"], cell["seed"], [each.model_dump() for each in stages[:number]]])
+            prefix = key_of([cell["backbone"], cell["seed"], [asdict(each) for each in stages[:number]]])
             if prefix not in begun:
                 begun.add(prefix)
                 training += workload.stage(cell["backbone"], stage)
         work = {part: CostEstimate(**cell[part]) for part in ("validation", "evaluation")} | {"training": training}
         total = {part: total[part] + work[part] for part in total}
-        hours.append(rates.hours(cell["backbone"], training, work["validation"] + work["evaluation"]))
-    return {"cells": len(cells), **{part: asdict(work) for part, work in total.items()}, "hours": _sum(hours)}
+        parts = (training, work["validation"], work["evaluation"])
+        hours.append(rates.hours(cell["backbone"], *parts))
+        in_bf16.append(rates.hours(cell["backbone"], *parts, in_bf16=True))
+    return {
+        "cells": len(cells),
+        **{part: asdict(work) for part, work in total.items()},
+        "hours": _sum(hours),
+        "hours_bf16": _sum(in_bf16) if rates.stated else None,
+    }
 
 
 def _sum(values: list[Any]) -> Any:

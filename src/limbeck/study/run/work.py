@@ -35,7 +35,7 @@ from limbeck.study.run.graph import Graph, Node, read_graph, read_study
 from limbeck.study.run.leaks import search_leaks
 from limbeck.study.run.status import NodeStates, State, damaged_files, file_digest
 from limbeck.study.run.store import Store
-from limbeck.training import Backbone, Stage, TrainingPlan, Validation, train
+from limbeck.training import Stage, TrainingPlan, Validation, train
 
 
 class Outcome(IntEnum):
@@ -299,15 +299,7 @@ def training_plan(cell: Cell, study: Study, materials: Materials) -> TrainingPla
             best_so_far=config.validation.best_so_far,
         )
     return TrainingPlan(
-        backbone=Backbone(
-            model=sources.model_name(backbone.model),
-            layers=backbone.layers,
-            max_length=backbone.max_length,
-            query_tokens=backbone.query_tokens,
-            dropout=backbone.dropout,
-            sha256=backbone.sha256,
-            single_separator=backbone.single_separator,
-        ),
+        backbone=backbone.trained_from(sources.model_name(backbone.model)),
         stages=tuple(
             _stage(cell, study, materials, stage, number) for number, stage in enumerate(config.recipes[cell.recipe])
         ),
@@ -331,6 +323,7 @@ def _stage(cell: Cell, study: Study, materials: Materials, stage: StageConfig, n
         steps=steps,
         lists_per_step=count,
         learning_rate=rate,
+        order=stage.order,
     )
 
 
@@ -365,7 +358,10 @@ def _loaded(shop: Workshop, cell_id: str) -> CrossEncoder:
         node = shop.graph.find(f"cell/{cell_id}")
         backbone = shop.study.config.backbones[node.task["backbone"]]
         _LOADED[key] = CrossEncoder.load(
-            folder / "model", max_length=backbone.max_length, query_tokens=backbone.query_tokens
+            folder / "model",
+            max_length=backbone.pair_tokens,
+            query_tokens=backbone.query_tokens,
+            passage_tokens=backbone.passage_tokens,
         )
     return _LOADED[key]
 
