@@ -119,18 +119,22 @@ class Workshop:
             text = str(error)
         # Whatever goes wrong in one node must not cost the others; its traceback is kept for whoever mends it.
         except Exception as error:
-            said.copy.print(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
+            with suppress(OSError):  # a full disk
+                said.copy.print(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
             log = self.store.log(node.key, lease.attempt.number)
             text = f"{type(error).__name__}: {error} (traceback in {log})"
         else:
             return Outcome.DONE
-        said.copy.print(text, markup=False, highlight=False, soft_wrap=True)
-        if node.kind in ("cell", "prefix") and node.cell:
-            set_state(self.store, node.cell, status="failed", error=text)
         try:
+            said.copy.print(text, markup=False, highlight=False, soft_wrap=True)
+            if node.kind in ("cell", "prefix") and node.cell:
+                set_state(self.store, node.cell, status="failed", error=text)
             end("failed", error=text)
         except LeaseLost:
             return Outcome.HELD
+        except (LimbeckError, OSError):
+            # A full disk takes no word of it either. The attempt counts as one whose process died, and is tried again.
+            said.shown.print(f"{node.label}: failed: {text}", markup=False, highlight=False, soft_wrap=True)
         return Outcome.FAILED
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from limbeck.core.errors import UsageError
+from limbeck.core.errors import LimbeckError, MissingError, UsageError
 from limbeck.study.config.schema import Resources
 from limbeck.study.run.graph import GPU_KINDS, Graph, Node
 from limbeck.study.run.store import Store
@@ -107,7 +107,13 @@ def run(output: str, name: str, variables: Mapping[str, str]) -> None:
 
     # Of Ctrl-C the driver tells; it reaches all processes of a terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os._exit(int(work(Path(output), name, Console(quiet=True))))
+    try:
+        code = int(work(Path(output), name, Console(quiet=True)))
+    except (LimbeckError, OSError) as error:
+        # Such as a disk that is full: nothing can be written down, so it is said here.
+        Console(stderr=True).print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)
+        code = MissingError.exit_code
+    os._exit(code)
 
 
 def visible_gpus() -> list[str]:
