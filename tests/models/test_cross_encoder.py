@@ -68,8 +68,20 @@ def test_scoring_is_without_dropout_and_leaves_the_mode_as_it_was(bert: Path, so
 
 
 def test_an_unknown_precision_is_refused(bert: Path) -> None:
-    with pytest.raises(UsageError, match="precision: 'fp8' is not known; expected one of fp32, bf16"):
+    with pytest.raises(UsageError, match="precision: 'fp8' is not known; expected one of auto, fp32, tf32, bf16, fp16"):
         CrossEncoder.load(bert).score([("q", "p")], precision="fp8")
+
+
+def test_scores_in_half_precision_do_not_tie(bert: Path) -> None:
+    encoder = CrossEncoder.load(bert, device="cpu")
+    words = ("glass", "worm", "copper", "flask")
+    passages = [" ".join(words[n // 4**place % 4] for place in range(4)) for n in range(128)]
+    pairs = [("ether drips", passage) for passage in passages]
+    scores = encoder.score(pairs, precision="bf16")
+    assert len(np.unique(encoder.score(pairs))) == 128
+    assert len(np.unique(scores)) >= 126  # of bfloat16's own numbers, less than half would be left
+    assert len(np.unique(torch.from_numpy(scores).bfloat16().float())) < 100
+    np.testing.assert_allclose(scores, encoder.score(pairs), atol=0.1)
 
 
 def test_a_new_head_depends_on_the_seed_alone(backbone: Path) -> None:

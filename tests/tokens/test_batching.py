@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limbeck.tokens.batching import MICRO_BATCH_TOKENS, micro_batches, padding_share
+from limbeck.tokens.batching import MICRO_BATCH_TOKENS, filled_batches, micro_batches, padding_share
 
 
 @given(st.lists(st.integers(0, 600), max_size=80), st.integers(1, 5000))
@@ -58,6 +58,20 @@ def test_a_sequence_longer_than_the_budget_stands_alone() -> None:
 def test_nothing_gives_no_micro_batch() -> None:
     assert micro_batches([], 100) == []
     assert padding_share([], []) == 0.0
+
+
+def test_packed_micro_batches_are_filled_with_real_tokens_and_are_as_few_as_can_be() -> None:
+    lengths = np.random.default_rng(3).integers(5, 256, 1024)
+    for budget in (256, 2048, 16384, 10**6):
+        batches = filled_batches(lengths, budget)
+        assert sorted(i for batch in batches for i in batch) == list(range(1024))
+        sums = [int(lengths[batch].sum()) for batch in batches]
+        assert max(sums) <= budget
+        for full, after in pairwise(batches):
+            assert lengths[full].sum() + lengths[after[0]] > budget
+    assert len(filled_batches(lengths, 16384)) <= -(-int(lengths.sum()) // 16384) + 1
+    assert [batch.tolist() for batch in filled_batches([3, 50, 3], 10)] == [[1], [0, 2]]
+    assert filled_batches([], 10) == []
 
 
 def test_padding_share_is_the_part_of_the_computed_tokens_that_is_padding() -> None:

@@ -150,3 +150,24 @@ def test_the_order_in_which_passages_are_drawn_changes_no_gradient(
         return {name: weight.grad.clone() for name, weight in encoder.model.named_parameters()}
 
     assert_close(gradient(True), gradient(False))
+
+
+def test_small_gradients_are_not_lost_in_fp16(encoder: CrossEncoder, pairs: Pairs, lists: Lists) -> None:
+    def gradient(precision: str, weight: float) -> Gradients:
+        drawn = [(n, np.arange(len(lists.passage_ids[n]))) for n in range(len(lists))]
+        batch = assemble_batch(pairs, lists, drawn, frozenset({"teacher_scores"}))
+        encoder.model.eval()
+        encoder.model.zero_grad()
+        backward(
+            encoder, pairs, batch.query_rows, batch.passage_rows,
+            lambda scores: weight * parse("MarginMSE")(batch.matrix(scores), batch.targets, batch.mask), (0,),
+            precision=precision, token_budget=60,
+        )  # fmt: skip
+        return {name: weight.grad.clone() for name, weight in encoder.model.named_parameters()}
+
+    full, half = gradient("fp32", 1e-7), gradient("fp16", 1e-7)
+    for name, expected in full.items():
+        if expected.abs().max() > 0:
+            torch.testing.assert_close(
+                half[name], expected, rtol=0.1, atol=0.03 * float(expected.abs().max()), msg=name
+            )

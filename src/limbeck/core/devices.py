@@ -1,13 +1,27 @@
-"""Arrays on their way to a device."""
+"""Devices: what they compute fast and in what precision, and how arrays get there."""
 
 import ctypes
+import os
 import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from limbeck.core.errors import UsageError
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
+"""Number formats of products; weights are float32 in all of them. `auto` is the fastest that is safe on the device."""
 
 
 def to_device(array: NDArray[Any] | torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -36,3 +50,109 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, 1 << 30) and mallopt(_M_TRIM_THRESHOLD, _LARGEST))
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A precision that was decided on, and what is to be said about it; None where nothing is."""
+
+    name: str
+    note: str | None = None
+
+
+def choose_precision(precision: str, device: torch.device, fp16: bool = True) -> Precision:
+    """What a precision comes to on a device.
+
+    Args:
+        precision: one of `PRECISIONS`.
+        fp16: whether the model's activations stay within what float16 holds.
+
+    Raises:
+        UsageError: an unknown one; float16 for a model that overflows in it; tf32 without a CUDA device.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision: {precision!r} is not known; expected one of {', '.join(PRECISIONS)}")
+    if precision == "fp16" and not fp16:
+        raise UsageError(
+            "precision: this architecture overflows in fp16; expected bf16, or fp32 where there is no bf16"
+        )
+    if device.type != "cuda":
+        if precision == "tf32":
+            raise UsageError("precision: tf32 is what CUDA devices have; expected fp32 or auto")
+        if precision == "auto":
+            return Precision("bf16" if _fast_bf16_cpu() else "fp32")
+        slow = (precision == "bf16" and not _fast_bf16_cpu()) or precision == "fp16"
+        note = f"{precision} is emulated on this CPU and slower than fp32, which precision auto takes here"
+        return Precision(precision, note if slow else None)
+    capability = torch.cuda.get_device_capability(device)
+    if precision == "auto":
+        return Precision("bf16" if capability >= (8, 0) else "fp16" if fp16 and capability >= (7, 0) else "fp32")
+    slow = precision in ("bf16", "tf32") and capability < (8, 0)
+    note = (
+        f"{precision} is not in this GPU's hardware (compute capability {capability[0]}.{capability[1]}, before Ampere)"
+    )
+    return Precision(precision, f"{note}; precision auto takes what is" if slow else None)
+
+
+@cache
+def _fast_bf16_cpu() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware, and oneDNN is let."""
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE"):
+        return False
+    if sys.platform.startswith("linux") and os.uname().machine == "aarch64":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """The context in which products are computed in a precision that `choose_precision` gave."""
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    if dtype is not None:
+        return torch.autocast(device.type, dtype=dtype)
+    return _tf32() if precision == "tf32" else nullcontext()
+
+
+@contextmanager
+def _tf32() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def deterministic(asked: bool = True) -> Iterator[None]:
+    """Compute so that the same numbers come out each time, also on CUDA: flash attention's backward pass, `index_add_`.
+
+    An operation that cannot raises. cuBLAS reads its setting when it is first used, so this comes before any product.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    if asked:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def fork_rng(device: torch.device) -> AbstractContextManager[Any]:
+    """Give the random states of the CPU and of this device back at the end; of all GPUs, torch would warn."""
+    index = torch.cuda.current_device() if device.type == "cuda" and device.index is None else device.index
+    return torch.random.fork_rng(devices=[index] if device.type == "cuda" else [])
+
+
+def ahead(make: Callable[[Item], Made], items: Iterable[Item], device: torch.device) -> Iterator[Made]:
+    """`make` of each item, in order; for CUDA two items ahead in a thread, while the device computes."""
+    if device.type != "cuda":
+        yield from map(make, items)
+        return
+    with ThreadPoolExecutor(1, "limbeck-ahead") as pool:
+        rest = iter(items)
+        pending: deque[Future[Made]] = deque(pool.submit(make, item) for item in islice(rest, 2))
+        while pending:
+            found = pending.popleft().result()
+            pending.extend(pool.submit(make, item) for item in islice(rest, 1))
+            yield found

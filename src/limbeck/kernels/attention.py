@@ -1,9 +1,10 @@
 """Attention: the one part of a backbone that has to know where a sequence ends.
 
-Packed rows attend on CUDA in half precision through `torch.nn.attention.varlen` (flash attention: Dao 2023, arXiv
-2307.08691); elsewhere their sequences are laid side by side for attention alone, and packed again.
+Packed rows attend on CUDA in half precision by torch's flash attention (Dao 2023, arXiv 2307.08691); elsewhere their
+sequences are laid side by side for attention alone, and packed again.
 """
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from limbeck.models.families import family_of
 
 PADDED, PACKED = "limbeck_padded", "limbeck_packed"
 """Under which the attention function is registered in transformers, for padded batches and for packed rows."""
+
+MOST_FLASH_WIDTH = 256
+"""Widest head of torch's flash attention."""
 
 MOST_PLAIN_TOKENS = 1024
 """Longest sequence whose attention weights are held whole."""
@@ -30,11 +34,21 @@ def attention_path(model: Any, packed: bool, precision: str, pads: bool = True) 
             "" if family_of(model).packs else f": the attention of a {name} cannot be told where a packed sequence ends"
         )
         return f"padded batches of nearly equal length on {device}{why}"
-    share = getattr(model.config, family_of(model).attention_dropout, 0) or 0
-    if device == "cuda" and precision != "fp32" and not share:
-        return "packed rows without padding, flash attention (torch.nn.attention.varlen)"
-    why = "no CUDA device" if device != "cuda" else "precision fp32" if precision == "fp32" else f"dropout {share}"
+    why = "no CUDA device" if device != "cuda" else f"precision {precision}" if precision in ("fp32", "tf32") else ""
+    if not why and not has_flash(model.device):
+        why = "this GPU has none, it is from before Ampere"
+    width = model.config.hidden_size // model.config.num_attention_heads
+    if not why and width > MOST_FLASH_WIDTH:
+        why = f"heads of {width} values"
+    if not why:
+        return "packed rows without padding, flash attention"
     return f"packed rows without padding, laid side by side for attention alone ({why}: no flash attention)"
+
+
+@cache
+def has_flash(device: torch.device) -> bool:
+    """Whether a device computes flash attention: torch's kernels begin with Ampere."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def use_our_attention(model: Any, packed: bool) -> None:
@@ -95,8 +109,10 @@ def attend(
     if sequences is None:
         return _attended(query, key, value, attention_mask, scaling, dropout, module.training).transpose(1, 2), None
     firsts_only = sliding_window is None and query.shape[2] == len(sequences.lengths)
-    if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and not dropout:
-        return _flash(query, key, value, scaling, sequences, sliding_window, firsts_only), None
+    half = query.dtype in (torch.float16, torch.bfloat16)
+    if query.is_cuda and half and query.shape[-1] <= MOST_FLASH_WIDTH and has_flash(query.device):
+        share = dropout if module.training else 0.0
+        return flash(query, key, value, scaling, share, sequences, sliding_window, firsts_only), None
     mask = sequences.mask if sliding_window is None else _window(sequences, sliding_window)
     queries = query[0].transpose(0, 1)[:, :, None] if firsts_only else sequences.padded(query)
     context = _attended(
@@ -131,37 +147,47 @@ def _attended(
     return torch.matmul(dropped(weights, share) if share else weights, value)
 
 
-def _flash(
+def flash(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     scaling: float | None,
+    share: float,
     sequences: Sequences,
     sliding_window: int | None,
     firsts_only: bool,
 ) -> torch.Tensor:
-    from torch.nn.attention.varlen import varlen_attn
+    """[1, tokens, heads, width] by torch's flash attention over packed rows, with dropout of a `share` of the weights.
 
+    Not `torch.nn.attention.varlen`, which calls the same kernel without dropout. Its backward pass takes the share and
+    the random state that the forward pass drew from, so what was dropped stays dropped. Heads whose width is no
+    multiple of 8 are widened by zeros, which changes no product.
+    """
+    width = query.shape[-1]
+    scale = width**-0.5 if scaling is None else scaling
+    wider = -width % 8
+    query, key, value = (
+        (torch.nn.functional.pad(each, (0, wider)) if wider else each)[0].transpose(0, 1)
+        for each in (query, key, value)
+    )
     bounds, longest = sequences.bounds, sequences.longest
     reach = -1 if sliding_window is None else sliding_window - 1
-    result = varlen_attn(
-        _by_token(query),
-        _by_token(key),
-        _by_token(value),
+    result: torch.Tensor = torch.ops.aten._flash_attention_forward(
+        query,
+        key,
+        value,
         torch.arange(len(bounds), dtype=torch.int32, device=bounds.device) if firsts_only else bounds,
         bounds,
         1 if firsts_only else longest,
         longest,
-        scale=scaling,
-        window_size=(reach, reach),
-    )
-    assert isinstance(result, torch.Tensor)  # a pair only where more is asked for
-    return result[None]
-
-
-def _by_token(tensor: torch.Tensor) -> torch.Tensor:
-    """[tokens, heads, width] from [1, heads, tokens, width]."""
-    return tensor[0].transpose(0, 1).contiguous()
+        share,
+        False,
+        False,
+        scale=scale,
+        window_size_left=reach,
+        window_size_right=reach,
+    )[0]
+    return result[None, ..., :width]
 
 
 def _window(sequences: Sequences, width: int) -> torch.Tensor:

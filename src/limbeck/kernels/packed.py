@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from limbeck.core.devices import to_device
+from limbeck.tokens.store import ranges
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,13 @@ class Sequences:
 
     lengths: NDArray[np.int64]
     device: torch.device
+
+    def prepared(self, flash: bool) -> "Sequences":
+        """Itself, with all that attention will ask for at hand: compiled layers would break where it is made."""
+        names = ("longest", "bounds", "first", "positions")
+        for name in names if flash else (*names, "owners", "counts", "places", "mask"):
+            getattr(self, name)
+        return self
 
     @cached_property
     def longest(self) -> int:
@@ -56,7 +64,7 @@ class Sequences:
     @cached_property
     def positions(self) -> torch.Tensor:
         """Position of each token in its sequence, from 0, int64 [tokens]."""
-        return self._moved(np.concatenate([np.arange(length) for length in self.lengths]))
+        return self._moved(ranges(np.zeros_like(self.lengths), self.lengths))
 
     @cached_property
     def places(self) -> torch.Tensor:

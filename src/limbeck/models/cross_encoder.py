@@ -11,25 +11,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from limbeck.core.devices import keep_freed_memory, to_device
+from limbeck.core.devices import Precision, ahead, autocast, choose_precision, keep_freed_memory, to_device
 from limbeck.core.distributed import ALONE, Processes
 from limbeck.core.errors import UsageError
-from limbeck.kernels.attention import attention_path, use_our_attention
+from limbeck.kernels.attention import attention_path, has_flash, use_our_attention
 from limbeck.kernels.dropout import use_fast_dropout
 from limbeck.kernels.embedding import touch_used_rows_only
-from limbeck.kernels.layers import compile_layers, first_token_only, project_together
+from limbeck.kernels.layers import compile_layers, compute_head_in_float32, first_token_only, project_together
 from limbeck.kernels.packed import Sequences
 from limbeck.models.checkpoint import Checkpoint, first_position, longest_input, read_checkpoint, write_checkpoint
 from limbeck.models.families import family_of
 from limbeck.models.modular import ModularModel
 from limbeck.models.sharding import shard
 from limbeck.models.sources import ModelSource, resolve
-from limbeck.tokens.batching import micro_batches, shares
+from limbeck.tokens.batching import filled_batches, micro_batches, shares
 from limbeck.tokens.pairs import Pairs, Rows
 from limbeck.tokens.store import TokenStore
 from limbeck.tokens.template import UNCHANGED, PairTemplate, Wording
 
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 LONGEST = 512  # default maximum pair length where the backbone allows more (ModernBERT: 8,192)
 QUERY_TOKENS = 64  # default maximum query length
 TOKEN_BUDGET = 4096  # tokens of one micro-batch, padding included
@@ -121,6 +120,7 @@ class CrossEncoder:
         if not isinstance(model, ModularModel) or model.layout.pooling == "cls":
             first_token_only(model)
         project_together(model)
+        compute_head_in_float32(model)
         use_fast_dropout(model)
         lengths = _lengths(found, source, max_length, query_tokens, passage_tokens)
         max_length, query_tokens, passage_tokens = lengths
@@ -155,7 +155,7 @@ class CrossEncoder:
 
     def attention(self, precision: str = "fp32") -> str:
         """How this encoder computes, in words, when it trains with that precision."""
-        return attention_path(self.model, self.packed, precision, self.pads)
+        return attention_path(self.model, self.packed, self.precision(precision).name, self.pads)
 
     @property
     def parameters(self) -> int:
@@ -168,18 +168,29 @@ class CrossEncoder:
         longest = min(self.query_tokens + len(prompt), self.max_length - self.template.special_tokens - 1)
         return Pairs(queries, passages, self.template, self.max_length, longest, self.passage_tokens)
 
-    def logits(self, pairs: Pairs, query_rows: Rows, passage_rows: Rows) -> torch.Tensor:
-        """Raw scores of one micro-batch, [pairs]: float32, or float64 for weights in float64."""
+    def precision(self, asked: str) -> Precision:
+        """What a precision comes to for this model on its device, and what is to be said about it."""
+        return choose_precision(asked, self.device, family_of(self.model).fp16)
+
+    def read(self, pairs: Pairs, query_rows: Rows, passage_rows: Rows) -> dict[str, Any]:
+        """One micro-batch as the model takes it, on its device."""
         device = self.device
         options: dict[str, Any] = {}
         if self.packed:
             batch, lengths = pairs.packed(query_rows, passage_rows)
-            options["sequences"] = Sequences(lengths, device)
+            options["sequences"] = Sequences(lengths, device).prepared(has_flash(device))
             options["position_ids"] = options["sequences"].positions[None] + first_position(self.model)
         else:
             batch = pairs.batch(query_rows, passage_rows)
-        tensors = {name: to_device(tensor, device) for name, tensor in batch.items()}
-        scores = self.model(**tensors, **options).logits[:, 0]
+        return {name: to_device(tensor, device) for name, tensor in batch.items()} | options
+
+    def logits(self, pairs: Pairs, query_rows: Rows, passage_rows: Rows) -> torch.Tensor:
+        """Raw scores of one micro-batch, [pairs]: float32, or float64 for weights in float64."""
+        return self.forward(self.read(pairs, query_rows, passage_rows))
+
+    def forward(self, batch: dict[str, Any]) -> torch.Tensor:
+        """Raw scores [pairs] of a micro-batch that was read."""
+        scores = self.model(**batch).logits[:, 0]
         return scores.to(torch.promote_types(scores.dtype, torch.float32))  # type: ignore[no-any-return]
 
     def score(self, pairs: Sequence[tuple[str, str]], precision: str = "fp32") -> NDArray[np.float32]:
@@ -215,13 +226,20 @@ class CrossEncoder:
         scores = np.zeros(len(query_rows), np.float32)
         was_training = self.model.training
         self.model.eval()
+        rounds = self.rounds(pairs.lengths(query_rows, passage_rows), token_budget)
+        batches = ahead(lambda part: self.read(pairs, query_rows[part[0]], passage_rows[part[0]]), rounds, self.device)
+        found = []
         try:
-            with torch.inference_mode(), autocast(self.device, precision):
-                for index, idle in self.rounds(pairs.lengths(query_rows, passage_rows), token_budget):
-                    found = self.logits(pairs, query_rows[index], passage_rows[index]).cpu().numpy()
-                    scores[index] = 0 if idle else found
+            with torch.inference_mode(), autocast(self.device, self.precision(precision).name):
+                for (index, _), batch in zip(rounds, batches, strict=True):
+                    found.append(self.forward(batch))  # left on the device: asking for it would be waiting
                     if advance:
                         advance(len(index) * self.processes.count)
+            if rounds:
+                places = np.concatenate([index for index, _ in rounds])
+                together = torch.cat(found).float().cpu().numpy()
+                real = np.repeat([not idle for _, idle in rounds], [len(index) for index, _ in rounds])
+                scores[places[real]] = together[real]
         finally:
             self.model.train(was_training)
         self.processes.add_up([torch.from_numpy(scores)])
@@ -234,7 +252,11 @@ class CrossEncoder:
         computes a pair again, for nothing.
         """
         own = shares(lengths, self.processes.count)[self.processes.rank]
-        rounds = [(own[part], False) for part in micro_batches(lengths[own], token_budget, self.pads or self.packed)]
+        if self.packed:
+            parts = filled_batches(lengths[own], token_budget)
+        else:
+            parts = micro_batches(lengths[own], token_budget, self.pads)
+        rounds = [(own[part], False) for part in parts]
         idle = max(self.processes.gather(len(rounds))) - len(rounds)
         return rounds + [(np.zeros(1, np.intp), True)] * idle
 
@@ -256,14 +278,6 @@ class CrossEncoder:
         lengths = {"query_tokens": self.query_tokens, "passage_tokens": self.passage_tokens}
         own = {name: value for name, value in lengths.items() if value is not None}
         write_checkpoint(self.model, self.tokenizer, self.max_length, own, Path(path), weights, self.wording)
-
-
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The autocast context of a precision: `fp32` leaves everything as it is, `bf16` computes products in bfloat16."""
-    if precision not in PRECISIONS:
-        raise UsageError(f"precision: {precision!r} is not known; expected one of {', '.join(PRECISIONS)}")
-    dtype = PRECISIONS[precision]
-    return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
 
 def _template(found: Checkpoint) -> PairTemplate:

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from limbeck.core.devices import autocast
 from limbeck.kernels.layers import layers_of
 from limbeck.models.families import family_of
 
 ROWS = 2048  # of the measured product: about a micro-batch of tokens
+LARGE = 8192  # rows and columns of the product that a GPU is measured by
 ROUNDS = 5
 
 
@@ -33,24 +35,35 @@ def training_flops(model: Any, lengths: ArrayLike) -> float:
 
 
 def product_rate(model: Any, precision: str) -> float:
-    """Operations per second of one product in the shape of the backbone's feed-forward part, the best of a few."""
-    config, dtype = model.config, torch.bfloat16 if precision == "bf16" else torch.float32
+    """Operations per second of one product, the best of a few.
+
+    On the CPU in the shape of the backbone's feed-forward part; on a GPU a large one, timed by the device itself, for a
+    small one measures launches.
+    """
+    config, dtype = model.config, {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
+    if model.device.type == "cuda":
+        square = torch.ones(LARGE, LARGE, device=model.device, dtype=dtype)
+        with autocast(model.device, "tf32" if precision == "tf32" else "fp32"):
+            return 2.0 * LARGE**3 / min(_device_seconds(square) for _ in range(ROUNDS))
     inner = getattr(config, "intermediate_size", 4 * config.hidden_size)
     left = torch.ones(ROWS, config.hidden_size, device=model.device, dtype=dtype)
     right = torch.ones(config.hidden_size, inner, device=model.device, dtype=dtype)
     return 2.0 * left.numel() * float(inner) / min(_seconds(left, right) for _ in range(ROUNDS))
 
 
+def _device_seconds(square: torch.Tensor) -> float:
+    began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    began.record()
+    torch.mm(square, square)
+    ended.record()
+    ended.synchronize()
+    return float(began.elapsed_time(ended)) / 1e3
+
+
 def _seconds(left: torch.Tensor, right: torch.Tensor) -> float:
-    _finished(left)
     began = time.perf_counter()
-    _finished(torch.mm(left, right))
+    torch.mm(left, right)
     return time.perf_counter() - began
-
-
-def _finished(tensor: torch.Tensor) -> None:
-    if tensor.is_cuda:
-        torch.cuda.synchronize(tensor.device)
 
 
 def _weights(layer: torch.nn.Module) -> int:

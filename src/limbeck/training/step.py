@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from limbeck.core.devices import to_device
+from limbeck.core.devices import autocast, to_device
 from limbeck.lists import Lists
-from limbeck.models.cross_encoder import CrossEncoder, autocast
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.tokens.pairs import Pairs, Rows
 
 
@@ -118,7 +118,10 @@ def backward(
     lengths, device, processes = pairs.lengths(query_rows, passage_rows), encoder.device, encoder.processes
     rounds = encoder.rounds(lengths, token_budget)
     places = [to_device(index, device) for index, _ in rounds]
-    computed = processes.gather(sum(int(lengths[index].max()) * len(index) for index, _ in rounds))
+    precision = encoder.precision(precision).name
+    # Packed rows hold no padding.
+    sizes = (lengths[index].sum() if encoder.packed else lengths[index].max() * len(index) for index, _ in rounds)
+    computed = processes.gather(int(sum(sizes)))
     single = len(rounds) == 1 or max(computed) <= max_tokens_without_grad_cache
 
     def score(number: int) -> torch.Tensor:
@@ -139,6 +142,11 @@ def backward(
     (gradient,) = torch.autograd.grad(loss, scores)
     if encoder.sharded:
         gradient *= processes.count  # for its backward pass takes the mean over the processes
+    scale = gradient.new_ones(())
+    if precision == "fp16":
+        # A power of two that brings the largest to 2⁸: what float16 can hold below it is never lost, whatever the loss.
+        scale = torch.exp2(8 - gradient.abs().max().clamp(min=2.0**-100).log2().ceil())
+        gradient = gradient * scale
     score_gradients = [gradient[place] * (not idle) for (_, idle), place in zip(rounds, places, strict=True)]
     if single:
         torch.autograd.backward(parts, score_gradients)
@@ -146,6 +154,10 @@ def backward(
         with autocast(device, precision):  # one for all: it keeps the weights' copies in half precision
             for number, part_slope in enumerate(score_gradients):
                 score(number).backward(part_slope)  # type: ignore[no-untyped-call]
+    if precision == "fp16":
+        for weight in encoder.model.parameters():
+            if weight.grad is not None:
+                weight.grad /= scale
     if not encoder.sharded:
         processes.add_up(weight.grad for weight in encoder.model.parameters() if weight.grad is not None)
     return StepResult(

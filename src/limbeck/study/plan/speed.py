@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from limbeck.core.devices import autocast
 from limbeck.core.errors import UsageError
-from limbeck.models.cross_encoder import autocast
 from limbeck.models.flops import training_flops
 from limbeck.study.config.schema import longest_pair
 from limbeck.study.config.study import Study
