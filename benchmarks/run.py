@@ -53,7 +53,7 @@ def main() -> None:
     pythons = {"limbeck": Path(sys.executable)} | {peer: environment(peer) for peer in options.peers}
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
-        CrossEncoder.load(MODEL).save(model)
+        CrossEncoder.load(MODEL, new_head=True).save(model)
         print(machine(), flush=True)
         for table in options.tables:
             TABLES[table](Bench(Path(folder), str(model), pythons, options.turns, options.steps))

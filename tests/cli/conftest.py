@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizerFast
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 from typer.testing import CliRunner, Result
 
 from limbeck.cli import app
@@ -62,11 +62,11 @@ def write_model(folder: Path) -> None:
     BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=24).save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(vocabulary), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=24, initializer_range=0.5, pad_token_id=0,
+        max_position_embeddings=24, initializer_range=0.5, pad_token_id=0, num_labels=1,
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+        BertForSequenceClassification(config).save_pretrained(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -231,7 +231,7 @@ def warm(plan: TrainingPlan) -> None:
     """Import what is only imported when it is used. Nothing is trained here: autograd does not survive a fork."""
     torch.set_num_threads(1)
     assert plan.validation is not None
-    encoder = CrossEncoder.load(plan.backbone.model, max_length=plan.backbone.max_length)
+    encoder = CrossEncoder.load(plan.backbone.model, new_head=True, max_length=plan.backbone.max_length)
     for collection, run in plan.validation.sets:
         ranked = rerank(encoder, collection, run, plan.validation.depth)
         measure_run(collection, ranked, [plan.validation.measure])

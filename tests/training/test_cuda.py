@@ -34,8 +34,8 @@ def test_readings_come_through_pinned_memory() -> None:
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_scores_in_bf16_by_flash_attention_are_those_of_padded_fp32(compiled: bool, model: Path) -> None:
-    flash = CrossEncoder.load(model, max_length=28, device="cuda", dropout=0.0, compiled=compiled)
-    padded = CrossEncoder.load(model, max_length=28, device="cuda", dropout=0.0, packed=False)
+    flash = CrossEncoder.load(model, new_head=True, max_length=28, device="cuda", dropout=0.0, compiled=compiled)
+    padded = CrossEncoder.load(model, new_head=True, max_length=28, device="cuda", dropout=0.0, packed=False)
     assert "flash attention" in flash.attention("bf16")
     pairs = [("alembic boils", " ".join(["copper", "drips"] * n)) for n in (1, 9, 3, 5)]
     np.testing.assert_allclose(flash.score(pairs, "bf16"), padded.score(pairs), atol=0.05)
@@ -48,7 +48,7 @@ def test_a_step_waits_for_nothing(
     plan: Callable[..., TrainingPlan],
     no_waiting: Callable[[], None],
 ) -> None:
-    encoder = CrossEncoder.load(model, max_length=28, device="cuda", dropout=0.0)
+    encoder = CrossEncoder.load(model, new_head=True, max_length=28, device="cuda", dropout=0.0)
     encoder.model.train()
     pairs, student, objective = collection_pairs(encoder, collection), Student(plan(), encoder), parse("RankNet")
     drawn = [(n, np.arange(len(ids))) for n, ids in enumerate(lists.passage_ids)]

@@ -46,7 +46,9 @@ class Listening(TorchDispatchMode):
 def test_a_step_asks_its_device_for_nothing(
     objective: str, model: Path, collection: Collection, lists: Lists, plan: Callable[..., TrainingPlan]
 ) -> None:
-    encoder = CrossEncoder.load(model, max_length=28, device="cpu", packed=True, dropout=0.0)  # the CPU draws its own
+    encoder = CrossEncoder.load(
+        model, new_head=True, max_length=28, device="cpu", packed=True, dropout=0.0
+    )  # the CPU draws its own
     encoder.model.train()
     pairs, student, parsed = collection_pairs(encoder, collection), Student(plan(), encoder), parse(objective)
     drawn = [(n, np.arange(len(ids))) for n, ids in enumerate(lists.passage_ids)]

@@ -21,7 +21,7 @@ Step = Callable[..., tuple[Gradients, StepResult]]
 
 @pytest.fixture
 def encoder(model: Path) -> CrossEncoder:
-    loaded = CrossEncoder.load(model, max_length=28, seed=1, device="cpu")
+    loaded = CrossEncoder.load(model, new_head=True, max_length=28, seed=1, device="cpu")
     loaded.model.double()
     return loaded
 

@@ -36,7 +36,14 @@ def gradients(
 ) -> dict[str, torch.Tensor]:
     """Gradients in float64 where weights are whole, of all the small lists."""
     encoder = CrossEncoder.load(
-        sys.argv[1], max_length=28, seed=1, device="cpu", dropout=0.0, processes=processes, sharded=sharded
+        sys.argv[1],
+        new_head=True,
+        max_length=28,
+        seed=1,
+        device="cpu",
+        dropout=0.0,
+        processes=processes,
+        sharded=sharded,
     )
     if not sharded:
         encoder.model.double()
