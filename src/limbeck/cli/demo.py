@@ -29,4 +29,4 @@ def demo(
     folder = output or Path("demo-out")
     study = demo_study(collection, folder)
     errors().print(f"study: {study}", highlight=False, markup=False)
-    run_and_report(load_study(study), folder, json)
+    run_and_report(load_study(study), folder, json, on="local")
