@@ -9,7 +9,8 @@ from limbeck.training.summary import TrainingSummary
 
 _STUDY = {
     "name": "study", "limbeck_version": "0.1.0", "created": "2026-03-14T09:26:53+00:00", "rehearsal": False,
-    "margin": None, "output": "runs/study", "facts": {}, "terms": {}, "leaks": [], "seconds": 1.0, "teachers": [],
+    "margin": None, "output": "runs/study", "own_document": "remove", "facts": {}, "terms": {},
+    "leaks": [], "seconds": 1.0, "teachers": [],
     "comparisons": [], "suite_comparisons": [], "pairwise": [], "over_backbones": [], "audit": [],
     "factors": {"absent": "no factor varies"}, "warnings": [],
 }  # fmt: skip

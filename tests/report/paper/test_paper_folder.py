@@ -91,6 +91,17 @@ def test_another_budget_than_the_published_is_said_beside_the_recipe(paper: Resu
     assert any("| Hinge |" in row for row in rows)
 
 
+def test_figures_are_marked_where_own_documents_are_treated_otherwise(paper: Results) -> None:
+    def marked(own_document: str) -> set[str]:
+        pairs, _ = beside_published(Scores(typed({**paper, "own_document": own_document})))
+        text = beside_markdown(pairs, [], "paper")
+        assert ("own document is removed here" in text) == (own_document == "remove")
+        return {pair.column.key for pair in pairs if pair.own_documents}
+
+    assert marked("remove") == {"beir/arguana", "beir13"}
+    assert marked("keep") == set()
+
+
 def test_electra_under_an_llms_order_stands_beside_rank_distillm(written: tuple[Path, list[str]]) -> None:
     lines = (written[0] / "tables" / "rank-distillm.tex").read_text().splitlines()
     assert [line.split(" &")[0] for line in lines if line.startswith(("DistillRankNET &", "ADR-MSE &"))] == [

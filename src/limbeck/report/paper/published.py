@@ -5,7 +5,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,6 +21,8 @@ from limbeck.study.analysis.results import Recipe
 
 TABLES = ("2603.03010", "2405.07920")  # Morand et al. 2026; Schlatt et al. 2025 (Rank-DistiLLM)
 _AVERAGES = ("In Domain", "BEIR13", "LoTTE-Search", "OOD (LoTTE x5 + Robust04)")
+OWN_DOCUMENTS = {"beir/arguana", "beir/quora/test"}
+"""Collections whose queries are documents too. The published figures of arXiv 2603.03010 keep these in the ranking."""
 SEEDS = 3  # behind every published mean of arXiv 2603.03010
 STEPS = 200_000  # of every training of arXiv 2603.03010
 
@@ -47,7 +49,8 @@ class Published:
 class Beside:
     """A measured score and its published counterpart; `backbone` is empty for the first stage alone.
 
-    `steps` are those of the recipe where they are others than published.
+    `steps` are those of the recipe where they are others than published; `own_documents` is whether queries' own
+    documents are removed here and were kept there.
     """
 
     backbone: str
@@ -56,6 +59,7 @@ class Beside:
     ours: Score
     theirs: Published
     steps: int | None = None
+    own_documents: bool = False
 
     @property
     def difference(self) -> float:
@@ -121,6 +125,13 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
                 else "trained on other lists" if not trained
                 else "the collection or measure was not measured here"
             ] += 1  # fmt: skip
+    removed = scores.results.own_document == "remove"
+    found = [
+        replace(pair, own_documents=True)
+        if removed and pair.theirs.vintage in ("v1", "v2") and OWN_DOCUMENTS.intersection(pair.column.members)
+        else pair
+        for pair in found
+    ]
     left = [f"{name} · {recipe}" for name, recipe in configurations if (name, recipe) not in matched]
     notes = [
         f"{plural(count, 'published figure')} without a counterpart: {reason}" for reason, count in reasons.items()

@@ -92,6 +92,7 @@ class _Gathering:
             measures=self.measures,
             margin=margin,
             output=str(self.store.folder),
+            own_document=index.get("own_document", "remove"),
             facts=self.facts,
             terms={backbone: terms(recipes) for backbone, recipes in self.facts.items()},
             leaks=tuple(self.leaks),

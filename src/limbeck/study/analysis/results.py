@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from limbeck.study.analysis.comparisons import FirstStageDifference, MeanDifference, RecipeDifference
 from limbeck.study.analysis.factors import FactorsOfStudy, NoFactors
@@ -124,6 +125,7 @@ class StudyResults:
         created: when the study was first run, ISO 8601.
         margin: of equivalence, in the first measure's unit; None where the study file names none.
         output: the study's folder.
+        own_document: what became of queries' own documents, where queries are documents too (ArguAna, Quora).
         facts: backbone → recipe → factor → how it stands: measured where a cell is finished, else as planned.
         terms: backbone → recipe → the sign of its terms; see `limbeck.study.plan.audit.terms`.
         seconds: spent on all cells together.
@@ -140,6 +142,7 @@ class StudyResults:
     measures: tuple[str, ...]
     margin: float | None
     output: str
+    own_document: Literal["remove", "keep"]
     facts: Mapping[str, Mapping[str, Mapping[str, str]]]
     terms: Mapping[str, Mapping[str, str]]
     leaks: tuple[LeakSearch, ...]
