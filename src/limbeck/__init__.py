@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from limbeck.lists import read_lists, write_lists
     from limbeck.models.cross_encoder import CrossEncoder
     from limbeck.runs import read_run, write_run
-    from limbeck.workflow import Study, evaluate, rerank, retrieve, teach, train
+    from limbeck.workflow import Study, compare, evaluate, rerank, retrieve, teach, train
 
 __version__ = "0.1.0"
 
 _DOORS = {
     "CrossEncoder": "limbeck.models.cross_encoder",
     "Study": "limbeck.workflow",
+    "compare": "limbeck.workflow",
     "evaluate": "limbeck.workflow",
     "load_collection": "limbeck.collections",
     "read_lists": "limbeck.lists",
@@ -35,6 +36,7 @@ _DOORS = {
 __all__ = [
     "CrossEncoder",
     "Study",
+    "compare",
     "evaluate",
     "load_collection",
     "read_lists",

@@ -6,6 +6,7 @@ docs/python.md has all of it in one piece.
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,7 @@ from limbeck.core.errors import UsageError, nearest
 from limbeck.core.options import settings_of
 from limbeck.evaluation import Evaluation, measure_run
 from limbeck.evaluation import rerank as rerank_run
+from limbeck.evaluation.run_comparison import Correction, RunDifference, compare_runs
 from limbeck.lists import Lists, Sample, Sampler, candidates_to_teach, lists_from_scores, read_lists
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import Objective, parse
@@ -150,6 +152,45 @@ def evaluate(
     if isinstance(measures, str):
         measures = [measures]
     return measure_run(_collection(collection), _run(run), measures)
+
+
+def compare(
+    collection: Collection | Name,
+    systems: Mapping[str, Run | Name | Sequence[Run | Name]],
+    measures: Sequence[str] = ("nDCG@10",),
+    *,
+    all_pairs: bool = False,
+    given: Sequence[str] = (),
+    margin: float | None = None,
+    correction: Correction = "holm",
+) -> list[RunDifference]:
+    """Compare systems on a collection, paired by query: do these models differ, and do these recipes?
+
+    Args:
+        systems: name → run, or the runs of its seeds. The first is what the others are compared with.
+        all_pairs: every two systems instead.
+        given: systems that no seed changes, such as BM25; else a single run is one training of several.
+        margin: of equivalence, in the measure's unit.
+
+    Raises:
+        UsageError: fewer than two systems; a name in `given` that is none of them.
+    """
+    if len(systems) < 2:
+        raise UsageError(f"compare needs two systems or more, {len(systems)} given")
+    for name in given:
+        _one_of("given", name, systems)
+    texts = _collection(collection)
+    names = [measures] if isinstance(measures, str) else measures
+    measured = {
+        system: [
+            measure_run(texts, _run(run), names)
+            for run in ([runs] if isinstance(runs, Run | str | os.PathLike) else runs)
+        ]
+        for system, runs in systems.items()
+    }
+    first, *others = systems
+    couples = [(a, b) for b, a in combinations(systems, 2)] if all_pairs else [(other, first) for other in others]
+    return compare_runs({texts.name: measured}, couples, given=frozenset(given), margin=margin, correction=correction)
 
 
 class Study:

@@ -8,20 +8,16 @@ import typer
 
 from limbeck.cli.output import Json, print_json, warn
 from limbeck.cli.runs import Measures, as_json, split_words
-from limbeck.cli.systems import OwnDocument, Qrels, Relevance, System, doubts, load_judged, name_systems
+from limbeck.cli.systems import OwnDocument, Qrels, Relevance, System, doubts, load_judged, name_systems, seeds
 from limbeck.core.errors import UsageError, nearest
 from limbeck.core.files import plain
 
 if TYPE_CHECKING:
-    from limbeck.cli.compare_table import RunDifference
     from limbeck.collections import Collection
-    from limbeck.evaluation import Answer, Evaluation, Fact, Trainings
+    from limbeck.evaluation import Evaluation
 
 Correction = Literal["holm", "bh", "none"]
-ALL = "all collections"
 NAMES: dict[Correction, str] = {"holm": "Holm", "bh": "Benjamini–Hochberg", "none": "none"}
-Measured = dict[str, dict[System, list["Evaluation"]]]
-"""Collection → system → one evaluation per seed."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -65,6 +61,7 @@ def compare(
 ) -> None:
     """Compare runs per query: do these models differ, do these recipes, and what could the runs at hand have shown?"""
     from limbeck.cli.compare_table import print_comparisons
+    from limbeck.evaluation.run_comparison import compare_runs
 
     words, names = split_words(ctx, run, measures)
     places: list[str | None] = list(collection) if collection else [None]
@@ -78,7 +75,9 @@ def compare(
     fixed = frozenset(given or ())
     if unknown := sorted(fixed - set(words)):
         raise UsageError(f"--given {unknown[0]}{nearest(unknown[0], words)}; expected one of the runs compared")
-    rows = _rows(measured, _couples(systems, all_pairs), fixed, margin, correction, all_pairs)
+    by_word = {place: {one.word: seeds for one, seeds in found.items()} for place, found in measured.items()}
+    couples = [(a.word, b.word) for a, b in _couples(systems, all_pairs)]
+    rows = compare_runs(by_word, couples, given=fixed, margin=margin, correction=correction)
     if json:
         print_json(
             {
@@ -101,7 +100,7 @@ def compare(
         )
         return
     labels = {system.word: system.label for system in systems}
-    single = [one.label for one in systems if one.word not in fixed and len(one.files("")) == 1]
+    single = [one.label for one in systems if one.word not in fixed and len(seeds(one.word)) == 1]
     print_comparisons(rows, labels, all_pairs, margin, correction, single)
 
 
@@ -129,70 +128,3 @@ def _measure(
                      f"they count as 0"]
                 )  # fmt: skip
     return found
-
-
-def _rows(
-    measured: Measured,
-    couples: Sequence[tuple[System, System]],
-    fixed: frozenset[str],
-    margin: float | None,
-    correction: Correction,
-    pairs: bool,
-) -> "list[RunDifference]":
-    """One row per scope (each collection, then all of them), measure and couple; all corrected as one family."""
-    from limbeck.cli.compare_table import RunDifference
-    from limbeck.evaluation import CORRECTIONS, LEVEL, compare_all
-    from limbeck.evaluation.statistics.families import all_pairs, correct_family
-
-    places = list(measured)
-    scopes = {place: [place] for place in places} | ({ALL: places} if len(places) > 1 else {})
-    systems = list(measured[places[0]])
-    measures = next(iter(measured[places[0]].values()))[0].measures
-    size = len(scopes) * len(measures) * len(couples)
-    # What must survive the correction is found at the level of its hardest step.
-    level = LEVEL if correction == "none" else LEVEL / size
-    family: list[Fact] = []
-    for scope, within in scopes.items():
-        for measure in measures:
-            data = _align(measured, within, measure, fixed)
-            means = {one.word: data.mean([(one.word, "")]) @ data.moments.means.mean(0) for one in systems}
-            compared = compare_all(
-                data, [([(a.word, "")], [(b.word, "")]) for a, b in couples], margin=margin, level=level
-            )
-            family += [
-                (
-                    {
-                        "collection": scope,
-                        "measure": measure,
-                        "run": a.word,
-                        "against": b.word,
-                        "mean": float(means[a.word]),
-                        "baseline": float(means[b.word]),
-                        "seeds": one.seeds,
-                        "collections_interval": one.collections_interval,
-                    },
-                    one,
-                )
-                for (a, b), one in zip(couples, compared, strict=True)
-            ]
-
-    def correct(answers: Sequence["Answer"]) -> list[float]:
-        if correction == "holm" and pairs:
-            return all_pairs(len(systems), len(scopes) * len(measures))(answers)
-        return CORRECTIONS[correction]([one.p for one in answers])
-
-    return correct_family(RunDifference, family, correct, CORRECTIONS[correction])
-
-
-def _align(measured: Measured, places: Sequence[str], measure: str, fixed: frozenset[str]) -> "Trainings":
-    from limbeck.evaluation import Training, Trainings
-
-    return Trainings.align(
-        Training(
-            recipe=system.word,
-            trained=system.word not in fixed,
-            values={place: measured[place][system][seed].values[measure] for place in places},
-        )
-        for system, seeds in measured[places[0]].items()
-        for seed in range(len(seeds))
-    )

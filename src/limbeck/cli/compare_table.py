@@ -1,33 +1,19 @@
 """The tables that `limbeck compare` prints, and their legend."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
 
-from limbeck.cli.compare import ALL, NAMES, Correction
+from limbeck.cli.compare import NAMES, Correction
 from limbeck.cli.output import print_table
-from limbeck.evaluation import LEVEL, Difference
+from limbeck.evaluation import LEVEL
+from limbeck.evaluation.run_comparison import ALL, RunDifference
 from limbeck.report.formats import interval, p_value, plural
 from limbeck.report.phrases import MODELS_TEST, carried
 
 if TYPE_CHECKING:
     from limbeck.evaluation import Corrected
-    from limbeck.evaluation.statistics.comparison import Interval
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunDifference(Difference):
-    """`run` less `against` on a collection, or over all; `mean` and `baseline` are theirs, `seeds` how many of each."""
-
-    collection: str
-    run: str
-    against: str
-    mean: float
-    baseline: float
-    seeds: tuple[int, int]
-    collections_interval: "Interval | None"
 
 
 def print_comparisons(
