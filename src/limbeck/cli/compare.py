@@ -75,7 +75,7 @@ def compare(
     fixed = frozenset(given or ())
     if unknown := sorted(fixed - set(words)):
         raise UsageError(f"--given {unknown[0]}{nearest(unknown[0], words)}; expected one of the runs compared")
-    by_word = {place: {one.word: seeds for one, seeds in found.items()} for place, found in measured.items()}
+    by_word = {place: {one.word: each for one, each in found.items()} for place, found in measured.items()}
     couples = [(a.word, b.word) for a, b in _couples(systems, all_pairs)]
     rows = compare_runs(by_word, couples, given=fixed, margin=margin, correction=correction)
     if json:
@@ -86,8 +86,8 @@ def compare(
                         "collection": place,
                         "runs": [
                             {"system": system.label, **as_json(str(path), found)}
-                            for system, seeds in of_systems.items()
-                            for path, found in zip(system.files(place), seeds, strict=True)
+                            for system, of_seeds in of_systems.items()
+                            for path, found in zip(system.files(place), of_seeds, strict=True)
                         ],
                     }
                     for place, of_systems in measured.items()
@@ -119,8 +119,8 @@ def _measure(
 
     files = {system: system.files(data.name) for system in systems}
     found = {system: [measure_run(data, read_run(path), measures) for path in paths] for system, paths in files.items()}
-    for system, seeds in found.items():
-        for path, one in zip(files[system], seeds, strict=True):
+    for system, of_seeds in found.items():
+        for path, one in zip(files[system], of_seeds, strict=True):
             warn(doubts(str(path), one))
             if 0 < 2 * len(one.missing) <= one.queries:
                 warn(
