@@ -174,11 +174,11 @@ class Sources:
             return {type(retriever).__name__.lower(): described}
         return {"run": self.digest(self.run_file(first_stage, collection))}
 
-    def lists(self, name: str) -> dict[str, Any]:
-        """What decides the content of a list source."""
+    def lists(self, name: str, contents: bool = True) -> dict[str, Any]:
+        """What decides the content of a list source; without `contents`, as far as the study file says it."""
         source = self.config.lists[name]
         if source.format == "limbeck":
-            return {"lists": self.digest(self.list_file(name, ""))}
+            return {"lists": self.digest(self.list_file(name, ""))} if contents else {}
         described: dict[str, Any] = {
             "parts": [
                 {
@@ -188,6 +188,7 @@ class Sources:
                     else self.candidates(source.first_stage or BM25_NAME, collection),
                 }
                 for collection in self.listed(name)
+                if contents
             ],
             "depth": self.depth(name),
             "labels": source.labels,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from limbeck.study.config.study import Study
+from limbeck.study.plan.downloads import downloads
 from limbeck.study.plan.training_conditions import planned_facts, stated_facts
 from limbeck.training.summary import TrainingSummary
 
@@ -65,11 +66,12 @@ def audit_study(study: Study) -> tuple[AuditedPair, ...]:
 
 
 def facts_of(study: Study) -> dict[str, dict[str, dict[str, str]]]:
-    """Backbone → recipe → facts, as far as the study file decides them."""
+    """Backbone → recipe → facts, as far as the study file decides them. Fetches nothing."""
+    here = all(each.here for each in downloads(study) if each.kind != "model")
     return {
         backbone: {
             recipe: {
-                **stated_facts(study, backbone, recipe),
+                **stated_facts(study, backbone, recipe, here),
                 **{factor: f"{text}{PLANNED}" for factor, text in planned_facts(study, backbone, recipe).items()},
             }
             for recipe in study.config.recipes

@@ -91,9 +91,14 @@ def plan_study(study: Study) -> StudyPlan:
     return StudyPlan(study, tuple(cells), tuple(dict.fromkeys(warnings)))
 
 
-def describe_cell(study: Study, backbone: str, recipe: str, seed: int) -> Cell:
-    """One cell of a study."""
-    described = _describe(study, backbone, study.config.recipes[recipe])
+def describe_cell(study: Study, backbone: str, recipe: str, seed: int, contents: bool = True) -> Cell:
+    """One cell of a study.
+
+    Args:
+        contents: whether collections and files are there to be read; without, what they hold is no part of the
+            description, which then says what the study file says, and is no cell's key.
+    """
+    described = _describe(study, backbone, study.config.recipes[recipe], contents)
     return Cell(backbone, recipe, seed, {**described, "seed": seed})
 
 
@@ -130,7 +135,7 @@ def settings(study: Study) -> Settings:
     return study.config.optimizer
 
 
-def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
+def _describe(study: Study, name: str, stages: list[Stage], contents: bool = True) -> dict[str, Any]:
     config, sources = study.config, study.sources
     backbone = config.backbones[name]
     # How often a training is saved changes nothing that comes out of it.
@@ -146,11 +151,11 @@ def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
             "dropout": backbone.dropout,
             "single_separator": backbone.single_separator,
         },
-        "collections": [sources.collection(collection).fingerprint for collection in config.collections.train],
+        "collections": [sources.collection(each).fingerprint for each in config.collections.train if contents],
         "stages": [
             {
                 "objective": str(parse(stage.objective)),
-                "lists": sources.lists(stage.lists),
+                "lists": sources.lists(stage.lists, contents),
                 "sample": str(sources.sample(stage.lists)),
                 "steps" if stage.epochs is None else "epochs": stage.epochs or stated_steps(study, name, stage),
                 "lists_per_step": lists_per_step(study, name, stage),
@@ -160,11 +165,11 @@ def _describe(study: Study, name: str, stages: list[Stage]) -> dict[str, Any]:
             for stage in stages
         ],
         "optimizer": optimizer,
-        "validation": _describe_validation(study),
+        "validation": _describe_validation(study, contents),
     }
 
 
-def _describe_validation(study: Study) -> dict[str, Any] | None:
+def _describe_validation(study: Study, contents: bool) -> dict[str, Any] | None:
     validation, sources = study.config.validation, study.sources
     if validation is None:
         return None
@@ -176,6 +181,7 @@ def _describe_validation(study: Study) -> dict[str, Any] | None:
                 "candidates": sources.candidates(first_stage, name),
             }
             for name in validation.collections
+            if contents
         ],
         "depth": validation.depth,
         "measure": validation.measure,

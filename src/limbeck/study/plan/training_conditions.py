@@ -13,7 +13,8 @@ from limbeck.study.plan.plan import describe_cell, learning_rate, lists_per_step
 TOLD = frozenset(
     {
         "format", "collections", "seed", "stages.objective", "stages.sample", "stages.steps", "stages.epochs",
-        "stages.lists_per_step", "stages.learning_rate", "stages.lists.depth", "stages.lists.parts.collection",
+        "stages.lists_per_step", "stages.learning_rate", "stages.order", "stages.lists.depth",
+        "stages.lists.parts.collection", "backbone.passage_tokens",
         "backbone.max_length", "backbone.query_tokens", "optimizer.precision", "optimizer.clip",
         "optimizer.weight_decay", "optimizer.warmup", "optimizer.schedule", "validation.depth", "validation.measure",
         "validation.every", "validation.best_so_far", "validation.sets.collection",
@@ -64,10 +65,11 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
+def stated_facts(study: Study, backbone: str, recipe: str, contents: bool = True) -> dict[str, str]:
     """The factors that the study file decides, the objective first: factor → how it stands, in words.
 
     They are the cell's description, from which its key is made too: most in words, the rest by `described_facts`.
+    Without `contents`, what collections and files hold is left out: they are not here.
     """
     stages, config = study.config.recipes[recipe], study.config
     model = config.backbones[backbone]
@@ -93,7 +95,7 @@ def stated_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
         "max length": _length_of_pairs(model),
         "order of lists": each(lambda stage: "as in the file" if stage.order == "file" else "shuffled"),
         "checkpoint": _checkpoint(study),
-        **described_facts(describe_cell(study, backbone, recipe, 0).description),
+        **described_facts(describe_cell(study, backbone, recipe, 0, contents).description),
     }
 
 
