@@ -11,6 +11,7 @@ import typer
 from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table, say, short_names, warn
 from limbeck.cli.systems import OptionalCollection, OwnDocument, Qrels, Relevance, doubts, load_judged, terms
 from limbeck.core.files import write_text
+from limbeck.core.options import Precision
 from limbeck.core.text import csv_cell, plural
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ Measures = Annotated[
     ),
 ]
 DEFAULT_MEASURES = ("nDCG@10", "RR@10")
-Precision = Annotated[Literal["fp32", "bf16"], typer.Option(help="Arithmetic of the forward pass.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,7 +39,7 @@ def rerank(
     run: Annotated[Path, typer.Option("--run", "--candidates", help="TREC run with the candidates.")],
     output: Annotated[Path, typer.Option(help="TREC run to write; .gz compresses it.")],
     depth: Annotated[int, typer.Option(min=1, help="Candidates re-ranked per query.")] = 100,
-    precision: Precision = "fp32",
+    precision: Annotated[Precision, typer.Option(help="Number format of matrix products.")] = "fp32",
     max_length: Annotated[
         int | None, typer.Option(min=1, help="Maximum tokens of a query-passage pair; default the model's own.")
     ] = None,
@@ -77,6 +77,7 @@ def rerank(
     encoder = CrossEncoder.load(
         model, max_length=max_length, query_tokens=query_tokens, passage_tokens=passage_tokens, processes=processes
     )
+    warn([note] if processes.is_first and (note := encoder.precision(precision).note) else [])
     cuts: list[Cuts] = []
     ranked = rerank_run(
         encoder, data, candidates, depth, precision, output.name, aggregate=aggregate, on_cuts=cuts.append,

@@ -29,13 +29,15 @@ from typing_extensions import Doc
 from limbeck.core.errors import UsageError
 
 __all__ = [
-    "Amount", "Count", "Declared", "Doc", "Options", "Rate", "Setting", "Was", "check_settings", "settings_of",
-    "with_options",
+    "Amount", "Count", "Declared", "Doc", "Options", "Precision", "Rate", "Setting", "Was", "check_settings",
+    "settings_of", "with_options",
 ]  # fmt: skip
 
 Count = Annotated[int, Ge(1)]
 Amount = Annotated[float, Ge(0), Lt(math.inf)]
 Rate = Annotated[float, Gt(0), Lt(math.inf)]
+Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
+"""Number format of a cross-encoder's matrix products; `auto`: the fastest that is safe on the device."""
 
 T = TypeVar("T")
 

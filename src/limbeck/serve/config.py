@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from limbeck.core.options import Count, Doc, check_settings
+from limbeck.core.options import Count, Doc, Precision, check_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class ServeSettings:
         Literal["truncate", "max-passage"],
         Doc("Passages longer than the model reads: cut, or scored in windows of which the best counts."),
     ] = "truncate"
-    precision: Annotated[Literal["fp32", "bf16"], Doc("Number format of matrix products.")] = "fp32"
+    precision: Annotated[Precision, Doc("Number format of matrix products.")] = "fp32"
     token_budget: Annotated[Count, Doc("Most tokens scored in one turn, across requests.")] = 16384
     queue_pairs: Annotated[Count, Doc("Most pairs that wait; beyond it a request is answered by 429.")] = 20_000
     max_body: Annotated[int, Ge(1024), Doc("Largest request in bytes; a larger one is answered by 413.")] = 32_000_000

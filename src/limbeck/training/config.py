@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Lt
 
 from limbeck.core.errors import UsageError
-from limbeck.core.options import Amount, Count, Declared, Doc, Rate, Was, check_settings
+from limbeck.core.options import Amount, Count, Declared, Doc, Precision, Rate, Was, check_settings
 
 MAX_LENGTH = 256
 LISTS_PER_STEP = 8
@@ -74,7 +74,7 @@ class Settings:
     schedule: Annotated[Literal["linear", "constant"], Doc("Decay to zero at a stage's end, or none.")] = "linear"
     clip: Annotated[Amount, Doc("Maximum gradient norm (0 = no clipping).")] = 1.0
     weight_decay: Annotated[Amount, Doc("AdamW's weight decay.")] = 0.0
-    precision: Annotated[Literal["fp32", "bf16"], Doc("Number format of matrix products; weights stay fp32.")] = "fp32"
+    precision: Annotated[Precision, Doc("Number format of matrix products; weights stay fp32.")] = "fp32"
     token_budget: Annotated[Count, Doc("Most tokens of one micro-batch, padding included.")] = 2048
     max_tokens_without_grad_cache: Annotated[
         Count,

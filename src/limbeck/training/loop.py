@@ -128,7 +128,7 @@ class _Training:
         self.samplers = [stage.sampler(plan.seed, number) for number, stage in enumerate(plan.stages)]
         self.student = Student(plan, self.encoder)
         self.state = State.started(len(plan.stages))
-        self.product_rate = product_rate(self.encoder.model, plan.settings.precision)
+        self.product_rate = product_rate(self.encoder.model, self.encoder.precision(plan.settings.precision).name)
         self.taken: StepMetrics | None = None
 
     def run(self) -> dict[str, Any]:
@@ -140,7 +140,11 @@ class _Training:
 
     def _run(self) -> dict[str, Any]:
         self._resume()
-        self.console.print(f"  {self.encoder.attention(self.plan.settings.precision)}", highlight=False)
+        precision = self.encoder.precision(self.plan.settings.precision)
+        path = self.encoder.attention(precision.name)
+        self.console.print(f"  {path}, {precision.name}", highlight=False)
+        if precision.note:
+            self.console.print(f"  [yellow]{precision.note}[/]", highlight=False)
         if self.processes.is_first:
             log = TrainingLog(self.output / "log.jsonl", self.state.step, self.state.validation_due)
             self.sinks = (log, *self.sinks)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 from pydantic import BeforeValidator, Field, create_model
 
 from limbeck.collections import expand_suites
-from limbeck.core.options import Amount, Count, Declared, Doc, Rate, settings_of
+from limbeck.core.options import Amount, Count, Declared, Doc, Precision, Rate, settings_of
 from limbeck.core.schema import Section
 from limbeck.study.config.backbones import with_known
 from limbeck.study.config.known_downloads import SPECIAL
@@ -22,7 +22,6 @@ def listed(value: Any) -> Any:
 
 
 Names = Annotated[list[str], BeforeValidator(listed), Field(min_length=1)]
-Precision = Literal["fp32", "bf16"]
 
 
 def _or_none(value: Any) -> Any:

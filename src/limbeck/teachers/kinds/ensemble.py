@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from limbeck.core.errors import UsageError
-from limbeck.core.options import Count, Doc, check_settings
+from limbeck.core.options import Count, Doc, Precision, check_settings
 from limbeck.teachers.kinds import Names, Taught, Workplace
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class EnsembleTeacher:
         Literal["mean", "standardised"], Doc("Mean of the scores as they are, or standardised per query first.")
     ] = "mean"
     max_length: Annotated[Count | None, Doc("Longest pair in tokens; default each model's own.")] = None
-    precision: Annotated[Literal["fp32", "bf16"], Doc("Number format of matrix products.")] = "fp32"
+    precision: Annotated[Precision, Doc("Number format of matrix products.")] = "fp32"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", tuple(self.model))
