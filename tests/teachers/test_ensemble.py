@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+from transformers import AutoModel, BertConfig, BertForSequenceClassification, BertTokenizerFast
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError, UsageError
@@ -117,8 +117,7 @@ def test_combined_by_hand():
 
 
 def test_a_backbone_without_a_scoring_head_is_no_member(models, tmp_path):
-    config = json.loads((tmp_path / "model0" / "config.json").read_text())
-    (tmp_path / "model0" / "config.json").write_text(json.dumps(config | {"architectures": ["BertModel"]}))
+    AutoModel.from_pretrained(tmp_path / "model0").save_pretrained(tmp_path / "model0")
     with pytest.raises(UsageError, match="without a scoring head"):
         ensemble_scores(models, COLLECTION, RUN, tmp_path / "scores")
 

@@ -103,7 +103,9 @@ def read_checkpoint(
     if not pads:
         model.config.pad_token_id = -1  # no token is taken for padding
     texts = read_text_settings(source)
-    return Checkpoint(model, tokenizer, template, _wording(source, texts.lower_case), texts.max_length, pads)
+    # An embedding model's limit is of one text, not of a pair; whoever trains says how long pairs are.
+    max_length = None if new_head else texts.max_length
+    return Checkpoint(model, tokenizer, template, _wording(source, texts.lower_case), max_length, pads)
 
 
 def write_checkpoint(
