@@ -169,7 +169,8 @@ def test_train_rerank_evaluate_and_compare(runs: Path, limbeck: Limbeck, as_json
     means = [run["measures"]["nDCG@10"] for run in found["runs"]]
     assert row["wins"] + row["ties"] + row["losses"] == 4
     assert (row["baseline"], row["mean"] - row["baseline"]) == pytest.approx((means[0], row["difference"]))
-    assert 0 < row["corrected_randomisation_p"] <= 1
+    assert 0 < row["randomisation_p"] <= 1
+    assert row["models"]["corrected_p"] == row["models"]["p"]  # a family of one
     assert "Holm" in limbeck("compare", "--collection", "mini/test", "test.run", "new.run").stdout
 
 
@@ -277,7 +278,7 @@ def test_runs_are_fused(runs: Path, limbeck: Limbeck, as_json: AsJson) -> None:
     assert "; 3 queries are not in all runs" in limbeck(*words, "--weight", 1, "--weight", 4).stdout
     assert read_run(runs / "other.run")["q8"].docids[0] == "d1"
     assert "1 weights for 2 runs" in limbeck(*words, "--weight", 1, code=2).stderr
-    assert 'did you mean "rrf"' in limbeck(*words[:-1], "rfr", code=2).stderr
+    assert "'rrf', 'interpolate'" in limbeck(*words[:-1], "rfr", code=2).stderr
 
 
 def test_first_stages_with_a_model_write_runs(here: Path, limbeck: Limbeck, as_json: AsJson) -> None:
