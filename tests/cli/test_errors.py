@@ -40,7 +40,7 @@ CASES: list[tuple[int, str, tuple[object, ...]]] = [
     (2, "learning_rate", (*TRAIN, "--objective", "BCE", "--steps", 1, "--learning-rate", -1)),
     (2, "positive", (*TRAIN, "--objective", "BCE", "--steps", 1, "--sample", "positive=1")),
     (2, "epochs", (*TRAIN, "--objective", "BCE", "--epochs", 0)),
-    (2, "expected a run for each", (*TRAIN, "--objective", "BCE", "--steps", 1, "--validation-collection", "mini/valid")),
+    (2, "a run for each", (*TRAIN, "--objective", "BCE", "--steps", 1, "--validation-collection", "mini/valid")),
     (3, "absent.yaml", ("study", "check", "absent.yaml")),
     (2, "bad.yaml:1", ("study", "check", "bad.yaml")),
     (3, "nowhere", ("study", "status", "nowhere")),

@@ -60,6 +60,7 @@ PLAN = {
     "settings": {"warmup": 0.1, "weight_decay": 0.0, "clip": 1.0},
 }  # fmt: skip
 
+COUNTS = {"collection": "mini/test", "queries": 4, "scored": 4, "missing": 0, "short": 0}
 MakeStudy = Callable[..., Path]
 
 
@@ -79,20 +80,30 @@ def make_study(tmp_path: Path) -> MakeStudy:
             write_json(cell / "summary.json", summary(best))
             write_json(cell / "plan.json", PLAN)
             places.append((cell / "evaluations" / "e1", test))
-            known = {"backbone": backbone, "recipe": recipe, "seed": seed}
-            entries.append({"id": cell.name, **known, "steps": 4, "evaluations": evaluations})
+            of_cell = {"backbone": backbone, "recipe": recipe, "seed": seed}
+            entries.append({"id": cell.name, **of_cell, "steps": 4, "evaluations": evaluations})
         for place, value in places:
             values = {query: value + 0.01 * n for n, query in enumerate(QUERIES)}
-            write_json(place / "values.json", {"values": {"nDCG@10": values}})
+            write_json(place / "values.json", {**COUNTS, "values": {"nDCG@10": values}})
             write_run(run, place / "run.gz")
-        sets = [{"name": "/home/kim/mini/valid@1/2"}]
+
+        def known(name: str) -> dict[str, Any]:
+            return {"name": name, "place": name, "fingerprint": "f", "documents": 2, "queries": len(QUERIES)}
+
+        sets = [known("/home/kim/mini/valid@1/2")]
         validation = {"collections": sets, "measure": "nDCG@10", "test_queries_allowed": False}
-        stages = [{"objective": "InfoNCE", "lists": "judged"}]
+        stages = [{"objective": "InfoNCE", "lists": "judged", "steps": 4}]
         index = {
             "name": "tiny | study",
+            "created": "2026-11-28T00:00:00+00:00",
+            "limbeck_version": "0.1.0",
             "measures": ["nDCG@10"],
-            "collections": [{"name": "mini/test", "place": "mini/test"}],
-            "training": [{"name": "msmarco-passage/train"}],
+            "collections": [known("mini/test")],
+            "training": [known("msmarco-passage/train")],
+            "backbones": [{"name": name, "model": name, "layers": None} for name in {name for name, _, _ in cells}],
+            "facts": {},
+            "leaks": [],
+            "warnings": [],
             "validation": validation,
             "first_stage": {"name": "bm25", "description": "BM25", "depth": 2, "evaluations": evaluations},
             "teachers": [],

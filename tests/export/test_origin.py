@@ -49,7 +49,11 @@ def test_a_cell_that_is_not_there_is_refused_with_those_that_are(make_study: Any
     ("best", "changes", "why"),
     [
         (None, {"validation": None}, "the study has no validation"),
-        (0.5, {"validation": {"test_queries_allowed": True}}, "its validation may hold test queries"),
+        (
+            0.5,
+            {"validation": {"collections": [], "test_queries_allowed": True}},
+            "its validation may hold test queries",
+        ),
     ],
 )
 def test_without_a_validation_apart_from_the_tests_nothing_is_chosen(
@@ -63,12 +67,12 @@ def test_without_a_validation_apart_from_the_tests_nothing_is_chosen(
 
 def test_unfinished_cells_are_said(make_study: Any) -> None:
     folder = make_study(CELLS)
-    (folder / "cells" / "2c" / "state.json").write_text('{"status": "failed"}')
+    (folder / "cells" / "2c" / "summary.json").unlink()
     origin = find_origin(str(folder))
     assert origin.cell["seed"] == 2
     assert "Only 3 of the study's 4 cells were finished." in str(origin.chosen)
     for cell in (folder / "cells").iterdir():
-        (cell / "state.json").write_text('{"status": "failed"}')
+        (cell / "summary.json").unlink(missing_ok=True)
     with pytest.raises(MissingError, match="no cell is finished"):
         find_origin(str(folder))
 

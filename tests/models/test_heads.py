@@ -363,4 +363,4 @@ def test_an_architecture_is_one_record(
         CrossEncoder.load(folder, device="cpu", packed=True)
     monkeypatch.setitem(FAMILIES, "data2vec-text", FAMILIES["roberta"])
     packed = CrossEncoder.load(folder, device="cpu", packed=True)
-    np.testing.assert_allclose(packed.score(some_pairs), plain, atol=1e-5)
+    np.testing.assert_allclose(packed.score(some_pairs), plain, atol=1e-4)

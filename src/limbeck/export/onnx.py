@@ -85,7 +85,7 @@ def write_onnx(folder: Path) -> None:
 def onnx_encoder(encoder: CrossEncoder, path: Path) -> CrossEncoder:
     """An encoder that reads pairs as `encoder` does and computes them with an ONNX file, on the CPU."""
     require_onnx()
-    return replace(encoder, model=_OnnxModel(path), packed=False)
+    return replace(encoder, model=_OnnxModel(path, encoder.model.config), packed=False)
 
 
 class _Logits(torch.nn.Module):
@@ -105,11 +105,12 @@ class _Logits(torch.nn.Module):
 class _OnnxModel(torch.nn.Module):
     """An ONNX file in the place of a transformers model."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, config: Any) -> None:
         from onnxruntime import InferenceSession, SessionOptions
         from transformers.modeling_outputs import SequenceClassifierOutput
 
         super().__init__()
+        self.config = config
         options = SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         self._session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -58,7 +58,7 @@ def test_what_a_small_llm_writes_is_a_query_or_excluded(behind, make_job, collec
         "Copper stills are cleaned with vinegar and salt after each run, then rinsed with water."
     )
     settings = QueryWriting(read_template("doc2query"), attempts=2)
-    outcome = write_queries(make_job(parameters=parameters, timeout=120.0).work, collection, ["d0", "d1"], settings)
+    outcome = write_queries(make_job(parameters=parameters, timeout=120.0).session, collection, ["d0", "d1"], settings)
     assert set(outcome.queries) | set(outcome.excluded) == {"d0", "d1"}
     answers = {}
     for record in read_journal(tmp_path / "calls.jsonl"):
