@@ -207,7 +207,7 @@ def test_an_objective_without_its_signal_is_refused_before_training(objective: s
         lambda lists: one_stage(lists, steps=0),
         lambda lists: one_stage(lists, learning_rate=0.0),
         lambda lists: one_stage(lists, learning_rate=float("nan")),
-        lambda lists: Settings(precision="fp16"),
+        lambda lists: Settings(precision="fp8"),
         lambda lists: Settings(warmup=-1),
         lambda lists: Settings(clip=float("nan")),
         lambda lists: Settings(token_budget=0),
