@@ -16,7 +16,7 @@ from limbeck.core.options import settings_of
 from limbeck.evaluation import Evaluation, measure_run
 from limbeck.evaluation import rerank as rerank_run
 from limbeck.evaluation.run_comparison import Correction, RunDifference, compare_runs
-from limbeck.lists import Lists, Sample, Sampler, candidates_to_teach, lists_from_scores, read_lists
+from limbeck.lists import Lists, Sample, Sampler, candidates_to_teach, lists_from_scores, open_lists
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import Objective, parse
 from limbeck.runs import Run, read_run
@@ -260,7 +260,7 @@ def _run(given: Run | Name) -> Run:
 
 def _lists(given: Lists | Name) -> Lists:
     return (
-        given if isinstance(given, Lists) else read_lists(_name("lists", given, "Lists, or the path of a Parquet file"))
+        given if isinstance(given, Lists) else open_lists(_name("lists", given, "Lists, or the path of a Parquet file"))
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
-import limbeck.study.run.work as execution
+import limbeck.study.run.tasks as execution
 import limbeck.training.loop as loop
 from limbeck.collections import load_collection
 from limbeck.core.errors import MissingError

@@ -21,6 +21,7 @@ from limbeck.lists import (
     convert,
     lists_from_run,
     lists_from_signals,
+    open_lists,
     read_lists,
     run_in_order,
     write_lists,
@@ -114,12 +115,12 @@ class Materials:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     self.console.print(f"lists {name}", highlight=False)
                     self._make(name, path)
-                self._lists[key] = read_lists(path)
+                self._lists[key] = open_lists(path)
         return self._lists[key]
 
     def _ready(self, name: str) -> Lists:
         path = self.sources.list_file(name, "")
-        lists = read_lists(path)
+        lists = open_lists(path)
         queries = self.sources.training.queries
         absent = next((query_id for query_id in lists.query_ids if query_id not in queries), None)
         if absent is not None:

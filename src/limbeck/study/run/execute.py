@@ -23,7 +23,8 @@ from limbeck.study.run.index import write_index
 from limbeck.study.run.run_record import Invocation
 from limbeck.study.run.status import NodeState, NodeStates, State
 from limbeck.study.run.store import Store, read_json
-from limbeck.study.run.work import Workshop, set_state
+from limbeck.study.run.tasks import set_state
+from limbeck.study.run.work import Workshop
 
 SHOWN = 4
 """Test collections of which a finished cell's progress line shows each value."""
