@@ -5,7 +5,7 @@ import pytest
 
 from limbeck.core.errors import DataError, UsageError
 from limbeck.lists import Lists, Sample, Sampler
-from limbeck.lists.sampling import epoch_order
+from limbeck.lists.sampler import epoch_order
 
 ONE_AND_TWO = Sample(positives=1, negatives=2)
 

@@ -9,7 +9,7 @@ import pytest
 
 from limbeck.core.errors import DataError, MissingError
 from limbeck.lists import Lists, Sample, Sampler, open_lists, read_lists, stored, write_lists
-from limbeck.lists.sampling import Shuffle
+from limbeck.lists.sampler import Shuffle
 
 
 @pytest.fixture(autouse=True)
@@ -134,13 +134,13 @@ def test_a_shuffle_puts_every_list_anywhere_and_keeps_no_neighbours() -> None:
 def test_more_lists_than_are_drawn_whole_are_visited_once_an_epoch_too(
     lists: Lists, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from limbeck.lists import sampling
+    from limbeck.lists import sampler as module
 
-    sampling.epoch_order.cache_clear()
-    monkeypatch.setattr(sampling, "DRAWN_WHOLE", 10)
+    module.epoch_order.cache_clear()
+    monkeypatch.setattr(module, "DRAWN_WHOLE", 10)
     sampler = Sampler(lists, Sample(), 10, seed=5)
     epochs = [[index for step in range(10 * e, 10 * e + 10) for index, _ in sampler(step)] for e in range(3)]
-    sampling.epoch_order.cache_clear()
+    module.epoch_order.cache_clear()
     assert all(sorted(epoch) == list(range(100)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
 

@@ -28,7 +28,8 @@ from limbeck.lists.leaks import (
 from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists, TrainingList, concatenate
 from limbeck.lists.mining import NegativeFilter, mine
 from limbeck.lists.parquet import read_lists, write_lists
-from limbeck.lists.sampling import POLICIES, Sample, Sampler
+from limbeck.lists.sampler import Sampler
+from limbeck.lists.sampling import POLICIES, Sample
 from limbeck.lists.signals import mix, teacher_order_from_scores, with_teacher_scores
 from limbeck.lists.stored import open_lists
 from limbeck.lists.texts import write_own_texts

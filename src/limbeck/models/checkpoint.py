@@ -12,6 +12,14 @@ import torch
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
 from limbeck.core.files import replace_folder, sync, temporary_folder, wrap_write_errors, write_json
 from limbeck.models.adapters import Adapter, merge, read_adapter
+from limbeck.models.checkpoint_faults import (
+    expect_one_score,
+    expect_rows,
+    expect_weights,
+    explained,
+    first_line,
+    refuse_remote_code,
+)
 from limbeck.models.families import FAMILIES, Family, family_of
 from limbeck.models.modular import ModularModel, read_head, read_modular_layout, transformer_module, write_modular
 from limbeck.models.sentence_transformers import read_mapping, read_text_settings
@@ -25,10 +33,6 @@ SCORING_TRANSFORMER: dict[str, Any] = {
     "module_output_name": "scores",
 }
 """What sentence-transformers wants to know of a transformer with its own head, where there is a list of modules."""
-_REMOTE_CLASSES = {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
-_OTHER_HEADS = ("cls.", "lm_head.", "lm_predictions.", "mask_predictions.", "generator_", "discriminator_", "vocab_",
-                "decoder.", "qa_outputs.", "head.", "predictions.", "seq_relationship.")  # fmt: skip
-"""How weights begin that pre-training leaves in a checkpoint, and scoring does not use."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,13 @@ def read_checkpoint(
             raise
         except Exception as error:
             # What transformers raises for unreadable files has no common class (safetensors has its own).
-            raise _explained(error, base) from None
+            raise explained(error, base) from None
     from_adapter = set(adapter.whole) if adapter else set()
     missing = {name for name in loading["missing_keys"] if not (layout and "pooler." in name)} - from_adapter
-    _expect_weights(model, missing, set(loading["unexpected_keys"]), raw, source, layers, new_head)
+    expect_weights(model, missing, set(loading["unexpected_keys"]), raw, source, layers, new_head)
     if adapter is not None:
         merge(model, adapter, source)
-    _expect_rows(model, tokenizer, source)
+    expect_rows(model, tokenizer, source)
     pads = pads or bool(family_of(model).ignores_padding)
     if not pads:
         model.config.pad_token_id = -1  # no token is taken for padding
@@ -218,10 +222,10 @@ def _read_config(
 
     options = source.options() if place == source.path else {}
     raw, _ = PreTrainedConfig.get_config_dict(place, **options)
-    _refuse_remote_code(raw, source)
+    refuse_remote_code(raw, source)
     config = AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
     if not modular:
-        _expect_one_score(config, source)
+        expect_one_score(config, source)
     _keep_layers(config, layers, source)
     _set_dropout(config, dropout)
     return config, raw
@@ -236,27 +240,6 @@ def _load(source: ModelSource, place: str, config: Any, modular: bool) -> tuple[
         place, config=config, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, **options
     )
     return loaded
-
-
-def _refuse_remote_code(config: dict[str, Any], source: ModelSource) -> None:
-    remote = sorted(_REMOTE_CLASSES & set(config.get("auto_map") or ()))
-    if remote:
-        raise UsageError(
-            f"{source.name}: its config.json names code of its own for {', '.join(remote)} (auto_map). limbeck runs no "
-            "code that comes with a model: it could do anything on this machine, and transformers' own class of the "
-            "same type may compute something else. Choose another model; if transformers has this architecture built "
-            "in, take auto_map out of a local copy's config.json and compare scores"
-        )
-
-
-def _expect_one_score(config: Any, source: ModelSource) -> None:
-    classifier = any("SequenceClassification" in name for name in config.architectures or ())
-    if classifier and config.num_labels != 1:
-        raise UsageError(
-            f"{source.name}: its head gives {config.num_labels} values, a re-ranker needs 1; expected a backbone "
-            "without a head or a cross-encoder with num_labels = 1"
-        )
-    config.num_labels = 1
 
 
 def _keep_layers(config: Any, layers: int | None, source: ModelSource) -> None:
@@ -285,7 +268,7 @@ def _read_tokenizer(source: ModelSource) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(source.path, trust_remote_code=False, **source.options())
     except Exception as error:
         # As above: no common class, and a tokeniser written in Python raises what it likes.
-        raise MissingError(f"{source.name}: no tokeniser that can be loaded ({_first_line(error)})") from None
+        raise MissingError(f"{source.name}: no tokeniser that can be loaded ({first_line(error)})") from None
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         # transformers makes one up, of nothing but special tokens, where the files are absent.
         raise MissingError(f"{source.name}: no tokeniser beside the weights; expected tokenizer.json or its vocabulary")
@@ -318,63 +301,6 @@ def _settle_padding(config: Any, tokenizer: Any, template: PairTemplate, source:
     return config.pad_token_id not in used and tokenizer.pad_token_id is not None
 
 
-def _expect_weights(
-    model: Any,
-    missing: set[str],
-    unexpected: set[str],
-    config: Mapping[str, Any],
-    source: ModelSource,
-    layers: int | None,
-    new_head: bool,
-) -> None:
-    """Only a head may be drawn at random, and only where a new one is asked for; no weights may be left out.
-
-    Pre-training leaves heads of its own in a checkpoint, and poolers are stored whether or not they are used.
-    """
-    kind, prefix = model.config.model_type, model.base_model_prefix + "."
-    backbone = {name for name in missing if name.startswith(prefix) and ".pooler." not in name}
-    head = missing - backbone
-    ignored = {
-        name
-        for name in unexpected
-        if not name.startswith(_OTHER_HEADS)
-        and not any(part in name for part in ("pooler.", "position_ids", "inv_freq"))
-        and not (layers is not None and ".layer" in name)
-    }
-    trained = any("SequenceClassification" in name for name in config.get("architectures") or ())
-    if backbone or (head and (trained or (ignored and not new_head))):
-        found = backbone or head
-        also = f", and holds {min(ignored)}, which the model does not take" if ignored else ""
-        raise DataError(
-            f"{source.name}: {len(found)} weights of the {kind} are not in the checkpoint, the first is "
-            f"{min(found)}{also}; expected the complete weights of the model that config.json describes"
-        )
-    if head and not new_head:
-        raise UsageError(
-            f"{source.name}: is a {kind} without a scoring head ({min(head)} is not in the checkpoint); expected a "
-            "cross-encoder: train one with `limbeck train`"
-        )
-    if ignored and not (new_head and head and not _scores(ignored)):
-        raise DataError(
-            f"{source.name}: the checkpoint holds {len(ignored)} weights that the {kind} of config.json does not take, "
-            f"the first is {min(ignored)}; its scores would be other ones. Expected the weights of that model alone"
-        )
-
-
-def _scores(names: set[str]) -> bool:
-    """Whether weights outside of a backbone are a scoring head's by their names."""
-    return any(name.split(".")[0] in ("score", "scorer", "classifier", "classification_head") for name in names)
-
-
-def _expect_rows(model: Any, tokenizer: Any, source: ModelSource) -> None:
-    rows, tokens = model.get_input_embeddings().weight.shape[0], max(tokenizer.get_vocab().values(), default=0) + 1
-    if tokens > rows:
-        raise DataError(
-            f"{source.name}: its tokeniser has {tokens} tokens, and its embedding {rows} rows; expected one for each: "
-            "resize_token_embeddings was forgotten, or the tokeniser is another model's"
-        )
-
-
 def _wording(source: ModelSource, lower_case: bool) -> Wording:
     """sentence-transformers' cross-encoders put their default prompt before the query."""
     config = read_mapping(source, "config_sentence_transformers.json")
@@ -382,24 +308,3 @@ def _wording(source: ModelSource, lower_case: bool) -> Wording:
         return UNCHANGED  # without a list of modules they look at no settings of their own
     prompts = config.get("prompts") or {}
     return Wording(str(prompts.get(config.get("default_prompt_name")) or ""), lower_case)
-
-
-def _explained(error: Exception, source: ModelSource) -> LimbeckError:
-    if source.kind != "hub":
-        if not source.weights:
-            return MissingError(f"{source.name}: no weights in this folder; expected model.safetensors")
-        return DataError(f"{source.name}: this checkpoint cannot be read ({_first_line(error)})")
-    if "local_files_only" in source.options():
-        pinned = f" --revision {source.revision}" if source.revision else ""
-        return MissingError(
-            f"{source.name}: no folder of that name, not in the local cache, and the Hub cannot be reached; go online, "
-            f"or on a machine that is: hf download {source.path}{pinned}"
-        )
-    return MissingError(f"{source.name}: cannot be loaded from the Hub ({_first_line(error)})")
-
-
-def _first_line(error: Exception) -> str:
-    if "weights_only" in str(error):
-        # torch advises to switch its guard off, which would run whatever the file says.
-        return "its weights hold code besides tensors, which is never run; expected model.safetensors"
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

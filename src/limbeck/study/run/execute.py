@@ -21,13 +21,15 @@ from limbeck.study.run.graph import Graph, Node, build_graph, write_graph
 from limbeck.study.run.hours import planned_hours
 from limbeck.study.run.index import write_index
 from limbeck.study.run.run_record import Invocation
-from limbeck.study.run.status import NodeState, NodeStates, State
+from limbeck.study.run.status import NodeState, NodeStates, State, progress_of
 from limbeck.study.run.store import Store, read_json
 from limbeck.study.run.tasks import set_state
 from limbeck.study.run.work import Workshop
 
 SHOWN = 4
-"""Test collections of which a finished cell's progress line shows each value."""
+"""Test collections whose values a finished cell's line shows, and nodes of which a line says how far they are."""
+SAY_SECONDS = 30.0
+"""Between two lines that say so."""
 TRIES = 4
 """Of a node whose process dies: the first one, and three more."""
 UNDONE = (State.WAITING, State.READY, State.DIED, State.STOPPED, State.DAMAGED)
@@ -93,6 +95,7 @@ class _Drive:
     executor: Executor
     known: dict[str, NodeState] = field(default_factory=dict)
     starts: dict[str, int] = field(default_factory=dict)
+    said: float = field(default_factory=time.monotonic)
 
     def run(self) -> dict[str, int]:
         looking = NodeStates(self.graph, self.store)
@@ -109,6 +112,7 @@ class _Drive:
                 for cell, result in self._news(before, ended):
                     if invocation:
                         invocation.note(cell, result)
+                self._say_progress()
                 wanted = self._wanted()
                 begun = self._start(wanted)
                 at_work = self.executor.at_work()
@@ -149,6 +153,19 @@ class _Drive:
         self.starts[node.name] = self.starts.get(node.name, 0) + 1
         if node.kind == "cell":
             self._say(f"{self._label(node.key)}: started")
+        elif not self.executor.is_here and node.cell is None:
+            self._say(f"{node.label}: started")
+
+    def _say_progress(self) -> None:
+        """Where nodes are worked on elsewhere, nothing is seen of them: a line now and then says how far they are."""
+        if self.executor.is_here or time.monotonic() - self.said < SAY_SECONDS:
+            return
+        self.said = time.monotonic()
+        running = [node for node in self.graph.nodes if self.known[node.name].state is State.RUNNING]
+        if running:
+            shown = [f"{node.label}{_percent(progress_of(self.store, node))}" for node in running[:SHOWN]]
+            more = f", and {len(running) - SHOWN} more" if len(running) > SHOWN else ""
+            self._say(f"at work: {'; '.join(shown)}{more}")
 
     def _forgiving(self, states: dict[str, NodeState]) -> dict[str, NodeState]:
         """The states, in which old failures count as nothing and nodes that die again and again as failed."""
@@ -273,6 +290,10 @@ def _gave_up(store: Store, node: Node, found: NodeState) -> Attempt:
     record = {**(last.record if last else {}), "error": text}
     path = last.path if last else store.attempts
     return Attempt(node.key, last.number if last else 0, path, record)
+
+
+def _percent(progress: float | None) -> str:
+    return "" if progress is None else f" {progress:.0%}"
 
 
 def _outcome(found: dict[str, dict[str, float]]) -> str:

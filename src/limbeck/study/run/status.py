@@ -261,14 +261,24 @@ def _reason(found: NodeState, states: Mapping[str, NodeState]) -> str | None:
     return f"{found.blocked_by} failed: {states[found.blocked_by].error}"
 
 
+def progress_of(store: Store, node: Node) -> float | None:
+    """How far a node's training is, 0 to 1, by the steps in its log; None for others, and before the first step."""
+    if node.kind not in ("cell", "prefix"):
+        return None
+    folder = store.cell(node.key) if node.kind == "cell" else store.prefix_training(node.name.partition("/")[2])
+    if not (folder / "plan.json").exists():
+        return None
+    steps: int = sum(stage["steps"] for stage in read_json(folder / "plan.json")["stages"])
+    return min(1.0, last_step(folder / "log.jsonl") / steps)
+
+
 def _node(store: Store, node: Node, found: NodeState) -> dict[str, Any]:
     record = found.attempt.record if found.attempt else {}
     seconds = record.get("seconds")
     progress = None
     if found.state is State.RUNNING:
         seconds = max(0.0, time.time() - record.get("began", time.time()))
-        if node.kind == "cell" and node.cell and (steps := store.state(node.cell).get("steps")):
-            progress = min(1.0, last_step(store.cell(node.cell) / "log.jsonl") / steps)
+        progress = progress_of(store, node)
     left = None
     if progress and seconds is not None:
         left = seconds / 3600 * (1 - progress) / progress

@@ -85,6 +85,10 @@ class Store:
     def prefix(self, key: str) -> Path:
         return self.folder / "shared" / "prefixes" / key
 
+    def prefix_training(self, key: str) -> Path:
+        """The folder of the training that makes a prefix."""
+        return self.prefix(f"{key}.training")
+
     def drop_prefixes(self) -> None:
         """Remove what only cells that are still to be trained need."""
         shutil.rmtree(self.folder / "shared" / "prefixes", ignore_errors=True)
@@ -109,6 +113,7 @@ _SCHEMAS: Mapping[str, json_files.Schema] = {
         "collection": str, "queries": int, "scored": int, "missing": int, "short": int,
         "values": {...: {...: float}},
     },
+    "plan.json": {"stages": [{"steps": int}]},
     "state.json": {"status": str, "steps?": (int, None), "seconds?": float, "error?": (str, None)},
     "index.json": {
         "name": str, "created": str, "limbeck_version": str, "measures": [str], "collections": [_COLLECTION],

@@ -68,7 +68,7 @@ def _prefix(shop: "Workshop", node: Node, console: Console) -> list[Path]:
     cell, stages, shop.materials.console = cell_of(shop, node), node.task["stages"], console
     key = cell.prefix(stages)
     _expect(node.name == f"prefix/{key}", node)
-    aside = shop.store.prefix(f"{key}.training")
+    aside = shop.store.prefix_training(key)
     folders = {count: shop.store.prefix(cell.prefix(count)) for count in range(1, stages + 1)}
     train(training_plan(cell, shop.study, shop.materials).prefix(stages), aside, console, folders)
     return [path for path in sorted(folders[stages].rglob("*")) if path.is_file()]

@@ -1,0 +1,111 @@
+"""What can be wrong with a checkpoint: weights missing or left over, heads of other shapes, code, unreadable files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
+from limbeck.models.sources import ModelSource
+
+_REMOTE_CLASSES = {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
+_OTHER_HEADS = ("cls.", "lm_head.", "lm_predictions.", "mask_predictions.", "generator_", "discriminator_", "vocab_",
+                "decoder.", "qa_outputs.", "head.", "predictions.", "seq_relationship.")  # fmt: skip
+"""How weights begin that pre-training leaves in a checkpoint, and scoring does not use."""
+
+
+def refuse_remote_code(config: dict[str, Any], source: ModelSource) -> None:
+    remote = sorted(_REMOTE_CLASSES & set(config.get("auto_map") or ()))
+    if remote:
+        raise UsageError(
+            f"{source.name}: its config.json names code of its own for {', '.join(remote)} (auto_map). limbeck runs no "
+            "code that comes with a model: it could do anything on this machine, and transformers' own class of the "
+            "same type may compute something else. Choose another model; if transformers has this architecture built "
+            "in, take auto_map out of a local copy's config.json and compare scores"
+        )
+
+
+def expect_one_score(config: Any, source: ModelSource) -> None:
+    classifier = any("SequenceClassification" in name for name in config.architectures or ())
+    if classifier and config.num_labels != 1:
+        raise UsageError(
+            f"{source.name}: its head gives {config.num_labels} values, a re-ranker needs 1; expected a backbone "
+            "without a head or a cross-encoder with num_labels = 1"
+        )
+    config.num_labels = 1
+
+
+def expect_weights(
+    model: Any,
+    missing: set[str],
+    unexpected: set[str],
+    config: Mapping[str, Any],
+    source: ModelSource,
+    layers: int | None,
+    new_head: bool,
+) -> None:
+    """Only a head may be drawn at random, and only where a new one is asked for; no weights may be left out.
+
+    Pre-training leaves heads of its own in a checkpoint, and poolers are stored whether or not they are used.
+    """
+    kind, prefix = model.config.model_type, model.base_model_prefix + "."
+    backbone = {name for name in missing if name.startswith(prefix) and ".pooler." not in name}
+    head = missing - backbone
+    ignored = {
+        name
+        for name in unexpected
+        if not name.startswith(_OTHER_HEADS)
+        and not any(part in name for part in ("pooler.", "position_ids", "inv_freq"))
+        and not (layers is not None and ".layer" in name)
+    }
+    trained = any("SequenceClassification" in name for name in config.get("architectures") or ())
+    if backbone or (head and (trained or (ignored and not new_head))):
+        found = backbone or head
+        also = f", and holds {min(ignored)}, which the model does not take" if ignored else ""
+        raise DataError(
+            f"{source.name}: {len(found)} weights of the {kind} are not in the checkpoint, the first is "
+            f"{min(found)}{also}; expected the complete weights of the model that config.json describes"
+        )
+    if head and not new_head:
+        raise UsageError(
+            f"{source.name}: is a {kind} without a scoring head ({min(head)} is not in the checkpoint); expected a "
+            "cross-encoder: train one with `limbeck train`"
+        )
+    if ignored and not (new_head and head and not _scores(ignored)):
+        raise DataError(
+            f"{source.name}: the checkpoint holds {len(ignored)} weights that the {kind} of config.json does not take, "
+            f"the first is {min(ignored)}; its scores would be other ones. Expected the weights of that model alone"
+        )
+
+
+def _scores(names: set[str]) -> bool:
+    """Whether weights outside of a backbone are a scoring head's by their names."""
+    return any(name.split(".")[0] in ("score", "scorer", "classifier", "classification_head") for name in names)
+
+
+def expect_rows(model: Any, tokenizer: Any, source: ModelSource) -> None:
+    rows, tokens = model.get_input_embeddings().weight.shape[0], max(tokenizer.get_vocab().values(), default=0) + 1
+    if tokens > rows:
+        raise DataError(
+            f"{source.name}: its tokeniser has {tokens} tokens, and its embedding {rows} rows; expected one for each: "
+            "resize_token_embeddings was forgotten, or the tokeniser is another model's"
+        )
+
+
+def explained(error: Exception, source: ModelSource) -> LimbeckError:
+    if source.kind != "hub":
+        if not source.weights:
+            return MissingError(f"{source.name}: no weights in this folder; expected model.safetensors")
+        return DataError(f"{source.name}: this checkpoint cannot be read ({first_line(error)})")
+    if "local_files_only" in source.options():
+        pinned = f" --revision {source.revision}" if source.revision else ""
+        return MissingError(
+            f"{source.name}: no folder of that name, not in the local cache, and the Hub cannot be reached; go online, "
+            f"or on a machine that is: hf download {source.path}{pinned}"
+        )
+    return MissingError(f"{source.name}: cannot be loaded from the Hub ({first_line(error)})")
+
+
+def first_line(error: Exception) -> str:
+    if "weights_only" in str(error):
+        # torch advises to switch its guard off, which would run whatever the file says.
+        return "its weights hold code besides tensors, which is never run; expected model.safetensors"
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
