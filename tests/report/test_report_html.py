@@ -146,7 +146,7 @@ def test_the_mark_rests_on_queries_and_seeds_in_every_format_and_the_note_says_s
     assert ",recipes above" not in to_csv(typed(results))
     assert ",models above" in to_csv(typed(results))
     finding = str(state_finding(typed(results), build_table(typed(results))))
-    assert "Every model is above the first stage (bm25) on every collection (△); that other seeds would be" in finding
+    assert "Every model is above the first stage (bm25) on every collection (△); whether other seeds" in finding
     assert "differ as models, perhaps not as recipes (△)" in finding
 
 

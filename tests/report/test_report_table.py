@@ -108,7 +108,7 @@ def test_the_headline_counts_recipes_and_models_of_the_primary_measure(results: 
     assert headline(results) == "Every recipe beats the first stage (bm25) on every collection (▲)."
     for comparison in primary:
         comparison.update(**answers(0.001))
-    assert headline(results).endswith("(△); that other seeds would be is not shown.")
+    assert headline(results).endswith("(△); whether other seeds would be is not shown.")
 
 
 def test_the_finding_warns_where_pairs_told_apart_differ_in_more_than_the_objective(results: Results) -> None:

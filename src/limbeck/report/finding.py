@@ -68,7 +68,7 @@ def _headline(entries: Sequence[tuple[Row, str, Entry]], table: Table) -> str:
         return f"{'The recipe beats' if only else 'Every recipe beats'} the first stage ({stage}){everywhere} (▲)."
     if counts["▲"] + counts["△"] == len(entries) and not counts["▲"]:
         who = "The model is" if only else "Every model is"
-        return f"{who} above the first stage ({stage}){everywhere} (△); that other seeds would be is not shown."
+        return f"{who} above the first stage ({stage}){everywhere} (△); whether other seeds would be is not shown."
     named = {
         "▲": "recipe above, whatever the seed (▲)",
         "△": "above as a model, perhaps not as a recipe (△)",

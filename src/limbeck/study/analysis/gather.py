@@ -31,7 +31,7 @@ from limbeck.study.analysis.results import (
 from limbeck.study.plan.audit import audit, measured_facts, terms
 from limbeck.study.run.evaluate import means
 from limbeck.study.run.leaks import FoundLeaks, LeakSearch, as_search, leak_warnings
-from limbeck.study.run.status import cell_state
+from limbeck.study.run.status import cell_state, prefix_seconds
 from limbeck.study.run.store import Store, read_json, read_record
 from limbeck.training.log import read_log
 from limbeck.training.summary import TrainingSummary
@@ -96,7 +96,10 @@ class _Gathering:
             facts=self.facts,
             terms={backbone: terms(recipes) for backbone, recipes in self.facts.items()},
             leaks=tuple(self.leaks),
-            seconds=round(sum(self.store.state(cell.id).get("seconds", 0.0) for cell in self.cells), 2),
+            seconds=round(
+                prefix_seconds(self.store) + sum(self.store.state(cell.id).get("seconds", 0.0) for cell in self.cells),
+                2,
+            ),
             collections=tuple(
                 TestCollection(name=each["name"], documents=each["documents"], queries=each["queries"])
                 for each in index["collections"]

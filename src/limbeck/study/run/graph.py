@@ -260,7 +260,8 @@ class _Builder:
         for shard, key in enumerate(keys):
             task = {"lists": name, "collection": collection, "shard": shard, "shards": len(keys)}
             part = f"{shard + 1}-of-{len(keys)}"
-            label = f"{source.teacher} teaches {name} on {collection}, {part}"
+            of_shards = f", {shard + 1} of {len(keys)}" if len(keys) > 1 else ""
+            label = f"{source.teacher} teaches {name} on {collection}{of_shards}"
             found |= self.add(f"teach/{keys[0]}/{part}", key, label, task, needs)
         return found
 
@@ -280,7 +281,7 @@ class _Builder:
         before: set[str] = set()
         for count, key in sorted(({} if together else self.plan.prefixes(cell)).items()):
             needs = before.union(validated, *(lists[stage.lists] for stage in stages[:count]))
-            label = f"{cell.name}, {count} of {len(stages)} stages, for all that begin so"
+            label = f"{cell.name}, shared prefix ({count} of {len(stages)} stages)"
             before = self.add(f"prefix/{key}", key_of(["prefix", key]), label, {**task, "stages": count}, needs)
         needs = before.union(validated, *(lists[stage.lists] for stage in stages))
         [name] = self.add(f"cell/{cell.id}", cell.id, cell.name, {**task, "cell": cell.id}, needs)

@@ -261,6 +261,14 @@ def _reason(found: NodeState, states: Mapping[str, NodeState]) -> str | None:
     return f"{found.blocked_by} failed: {states[found.blocked_by].error}"
 
 
+def prefix_seconds(store: Store) -> float:
+    """Seconds spent on beginnings that several cells have in common, which are no single cell's."""
+    if not store.graph.exists():
+        return 0.0
+    attempts = (last_attempt(store.attempts, node.key) for node in read_graph(store).nodes if node.kind == "prefix")
+    return sum(float(each.record.get("seconds") or 0.0) for each in attempts if each)
+
+
 def progress_of(store: Store, node: Node) -> float | None:
     """How far a node's training is, 0 to 1, by the steps in its log; None for others, and before the first step."""
     if node.kind not in ("cell", "prefix"):

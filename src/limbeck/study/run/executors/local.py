@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
@@ -22,6 +23,7 @@ PRELOADED = [
 ]  # fmt: skip
 """What most nodes import, some of it late: each process would spend seconds on it."""
 STOP_SECONDS = 60.0  # for a checkpoint, once asked to stop
+END_SECONDS = 1.0  # for processes whose nodes are done, to end by themselves
 
 
 class Local:
@@ -72,6 +74,9 @@ class Local:
 
     def close(self) -> None:
         """Ask the processes that are left to stop, which they do behind a checkpoint."""
+        until = time.monotonic() + END_SECONDS
+        for process, _ in self.running.values():
+            process.join(max(0.0, until - time.monotonic()))
         for process, _ in self.running.values():
             if process.pid is not None and process.is_alive():
                 os.kill(process.pid, signal.SIGTERM)
@@ -109,11 +114,13 @@ def run(output: str, name: str, variables: Mapping[str, str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         code = int(work(Path(output), name, Console(quiet=True)))
+    except KeyboardInterrupt:
+        code = 130  # asked to stop before its node was begun, or behind its end
     except (LimbeckError, OSError) as error:
         # Such as a disk that is full: nothing can be written down, so it is said here.
         Console(stderr=True).print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)
         code = MissingError.exit_code
-    os._exit(code)
+    sys.exit(code)
 
 
 def visible_gpus() -> list[str]:
