@@ -1,7 +1,6 @@
 """One file from a URL: resumed where it broke off, verified, and under its name only when it is whole and right."""
 
 import hashlib
-import json
 import os
 import shutil
 import time
@@ -18,6 +17,7 @@ from rich.console import Console
 
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.files import locked, wrap_write_errors, write_json
+from limbeck.core.json_files import read_json
 from limbeck.core.progress import with_status
 
 CHUNK = 1 << 18
@@ -223,9 +223,8 @@ def _kind(checksum: str | None) -> str:
 
 def _read_note(note: Path) -> dict[str, Any]:
     # Whatever cannot be read says nothing of the part beside it, which is begun anew.
-    with suppress(OSError, ValueError):
-        found = json.loads(note.read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) else {}
+    with suppress(DataError, MissingError):
+        return read_json(note, {"url?": str, "version?": (str, None)}, "")  # type: ignore[no-any-return]
     return {}
 
 

@@ -22,12 +22,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from limbeck.core.errors import UsageError
+from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.files import fenced, wrap_write_errors
+from limbeck.core.json_files import Schema, read_json
 
 DEFAULT_SECONDS = 60.0
 VARIABLE = "LIMBECK_LEASE"
 BEATS = 6  # touches within a lease's seconds
+_RECORD: Schema = {"host?": str, "pid?": int, "began?": float, "ended?": float, "status?": str}
 
 
 class LeaseLost(Exception):
@@ -182,10 +184,9 @@ def server_time(folder: Path) -> float:
 def read_record(path: Path) -> dict[str, Any]:
     """An attempt's file; empty where it is just being written, or was by one that was killed."""
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return read_json(path, _RECORD, "")  # type: ignore[no-any-return]
+    except (DataError, MissingError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 @cache

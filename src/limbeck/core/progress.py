@@ -7,9 +7,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -119,7 +116,9 @@ def with_total_progress(items: Iterable[Item], doing: str, noun: str, total: int
 class StepProgress:
     """Shows step, smoothed loss, pairs per second and the learning rate while a training runs."""
 
-    def __init__(self, console: Console, steps: int, done: int) -> None:
+    def __init__(self, console: "Console", steps: int, done: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
         self.console, self.steps, self.done = console, steps, done
         columns = (TextColumn("  train"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
         self.bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
