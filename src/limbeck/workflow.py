@@ -41,11 +41,10 @@ def retrieve(collection: Collection | Name, first_stage: str = "bm25", *, depth:
     Raises:
         UsageError: no such first stage or setting.
     """
-    from limbeck.retrieval import BM25, Dense, Splade
+    from limbeck.retrieval import KINDS, make_retriever
 
-    kinds: dict[str, Any] = {"bm25": BM25, "dense": Dense, "splade": Splade}
-    kind = _one_of("first_stage", first_stage, kinds)
-    return _made(kind, settings, first_stage).retrieve(_collection(collection), depth)  # type: ignore[no-any-return]
+    _one_of("first_stage", first_stage, KINDS)
+    return make_retriever(first_stage, settings).retrieve(_collection(collection), depth)
 
 
 def teach(
@@ -53,19 +52,19 @@ def teach(
 ) -> Lists:
     """Training lists from a run's candidates, with a bi-encoder's scores (cosine × `scale`) and the order they imply.
 
-    Other teachers have verbs, `limbeck teach`, whose lists `read_lists` reads.
+    Embeddings are kept in limbeck's cache. Other teachers have verbs, `limbeck teach`, whose lists `read_lists` reads.
 
     Args:
         teacher: sentence-transformers checkpoint: folder, Hub id or `package:NAME/PATH`.
         depth: candidates per query; all of them by default.
     """
-    from limbeck.models.bi_encoder import BiEncoder
+    from limbeck.teachers import BiEncoder, biencoder_scores
 
     texts = _collection(collection)
     candidates, part = candidates_to_teach(texts, _run(run), depth)
     encoder = BiEncoder.load(os.fspath(teacher))
     details = {"teacher_version": encoder.version, "teacher_scale": repr(scale)}
-    return lists_from_scores(candidates, encoder.score(texts, part, scale), encoder.name, details)
+    return lists_from_scores(candidates, biencoder_scores(encoder, texts, part, scale), encoder.name, details)
 
 
 def train(
@@ -278,13 +277,6 @@ def _one_of(what: str, name: str, choices: Mapping[str, T]) -> T:
     if name not in choices:
         raise UsageError(f"{what} is {name!r}, expected one of {', '.join(choices)}{nearest(name, choices)}")
     return choices[name]
-
-
-def _made(kind: Any, settings: Mapping[str, Any], what: str) -> Any:
-    try:
-        return kind(**settings)
-    except TypeError as error:
-        raise UsageError(f"{what}: {error}") from None
 
 
 def _taken(settings: dict[str, Any], declaration: type) -> dict[str, Any]:

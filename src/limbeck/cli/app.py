@@ -17,6 +17,7 @@ from limbeck.cli.output import tell
 from limbeck.core.errors import LimbeckError, UsageError
 
 INTERRUPTED = 130
+_UsageMistake: Any = typer.BadParameter.__base__  # click's UsageError, be it click's own or of the copy that typer has
 TOGETHER = ("train", "rerank")  # verbs that several processes may run together
 
 
@@ -39,11 +40,10 @@ class _Verbs(TyperGroup):
         except KeyboardInterrupt:
             tell("interrupted; the same command goes on from here", "yellow")
             raise typer.Exit(INTERRUPTED) from None
-        except Exception as error:
-            # click's NoSuchOption, of which typer keeps a copy under a private name.
-            if hasattr(error, "possibilities") and (command := getattr(error, "ctx", None)):
-                known = [name for parameter in command.command.params for name in parameter.opts]
-                error.possibilities = similar_options(str(getattr(error, "option_name", "")), known)
+        except _UsageMistake as error:
+            if hasattr(error, "possibilities") and error.ctx:  # an option that there is not
+                known = [name for parameter in error.ctx.command.params for name in parameter.opts]
+                error.possibilities = similar_options(error.option_name, known)
             raise
 
 

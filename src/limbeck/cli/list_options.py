@@ -1,12 +1,14 @@
 """What verbs that make lists have in common: their options, and the description of what they made."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from limbeck.cli.output import print_json
+from limbeck.core.options import Doc
 
 if TYPE_CHECKING:
     from limbeck.lists import Lists
@@ -17,8 +19,13 @@ Depth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; de
 CorpusNegatives = Annotated[
     int, typer.Option(min=0, help="Beside judgments: so many passages of the whole collection, as easy negatives.")
 ]
-Kept = Annotated[Path | None, typer.Option(help="Folder of the kept scores; default: OUTPUT with .scores.")]
-Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """Where a verb whose cross-encoders' scores are kept keeps them."""
+
+    scores: Annotated[Path | None, Doc("Folder of the kept scores; default: OUTPUT with .scores.")] = None
 
 
 def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
@@ -48,9 +55,6 @@ def print_metadata(metadata: Mapping[str, str]) -> None:
     for key, value in metadata.items():
         if value != "0":
             typer.echo(f"  {key}: {value}")
-
-
-Ranking = Annotated[Path | None, typer.Option(help="Run file to write too: the teacher's own ranking.")]
 
 
 def write_ranking(lists: "Lists", path: Path | None) -> None:

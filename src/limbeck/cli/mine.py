@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limbeck.cli.list_options import CorpusNegatives, Kept, Output, Precision, print_description
+from limbeck.cli.list_options import CorpusNegatives, Output, ScoreOptions, print_description
 from limbeck.cli.output import CollectionName, Json, errors, load
 from limbeck.core.errors import UsageError
+from limbeck.core.options import Options, Precision, with_options
 
 if TYPE_CHECKING:
     from limbeck.lists import Lists
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 DEPTH = 100
 
 
+@with_options(kept=Options(declaration=ScoreOptions))
 def mine(
+    *,
     collection: CollectionName,
     output: Output,
     run: Annotated[Path | None, typer.Option(help="Run file of candidates; default: BM25's.")] = None,
@@ -48,8 +51,8 @@ def mine(
         typer.Option(help="Leave out so many that the teacher puts first beside the positives; for any order."),
     ] = None,
     corpus_negatives: CorpusNegatives = 0,
-    scores: Kept = None,
-    precision: Precision = "fp32",
+    kept: dict[str, Any],
+    precision: Annotated[Precision, typer.Option(help="Number format of matrix products.")] = "fp32",
     json: Json = False,
 ) -> None:
     """Make lists with labels: from judgments, or with a teacher, from documents and queries alone.
@@ -70,6 +73,7 @@ def mine(
     from limbeck.lists import NegativeFilter, lists_from_run, write_lists
     from limbeck.lists import mine as mine_lists
 
+    scores: Path | None = kept.get("scores")
     data = load(collection)
     teachers = {
         "--biencoder": biencoder,

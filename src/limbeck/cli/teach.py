@@ -2,17 +2,18 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from limbeck.cli import teach_queries, teach_report, teach_status
-from limbeck.cli.list_options import Candidates, Depth, Kept, Output, Ranking, print_description, write_ranking
-from limbeck.cli.llm_options import Calls, Parameter, further_parameters
+from limbeck.cli.list_options import Candidates, Depth, Output, ScoreOptions, print_description, write_ranking
+from limbeck.cli.llm_options import CallOptions
 from limbeck.cli.llm_summary import expect_some, report
 from limbeck.cli.output import CollectionName, Json, errors, load, warn
-from limbeck.core.options import Options, with_options
+from limbeck.core.options import Doc, Options, with_options
 from limbeck.teachers.kinds import AsGiven, Taught, Teacher, Workplace, teacher_kinds
 
 if TYPE_CHECKING:
@@ -30,51 +31,72 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(teachers, name="teach")
 
 
-def _verb(kind: type[Teacher]) -> Callable[..., None]:
-    """The verb of a kind of teacher: its own options, and those of what it gives and keeps."""
+@dataclass(frozen=True, kw_only=True)
+class _Ranking:
+    """What a teacher that orders writes beside lists."""
 
+    ranking: Annotated[Path | None, Doc("Run file to write too: the teacher's own ranking.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judgments:
+    """What a teacher that grades writes beside lists."""
+
+    qrels: Annotated[Path | None, Doc("Judgments to write too, in BEIR's format.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Nothing:
+    """No options."""
+
+
+_KEPT: dict[str, type] = {"scores": ScoreOptions, "calls": CallOptions, "embeddings": _Nothing}
+_BESIDE: dict[str, type] = {"scores": _Ranking, "order": _Ranking, "grades": _Judgments}
+
+
+def _verb(kind: type[Teacher]) -> Callable[..., None]:
+    """The verb of a kind of teacher: its own options, and those of what it keeps and gives."""
+
+    @with_options(
+        settings=Options(declaration=kind, without=("parameters",)),
+        kept=Options(declaration=_KEPT[kind.keeps]),
+        beside=Options(declaration=_BESIDE[kind.gives]),
+    )
     def teach(
         *,
         settings: dict[str, Any],
-        parameter: Parameter = None,
         collection: CollectionName,
         run: Candidates,
         output: Output,
         depth: Depth = None,
-        scores: Kept = None,
-        calls: Calls = None,
-        ranking: Ranking = None,
-        qrels: Annotated[Path | None, typer.Option(help="Judgments to write too, in BEIR's format.")] = None,
+        kept: dict[str, Any],
+        beside: dict[str, Any],
         json: Json = False,
     ) -> None:
         from limbeck.lists import candidates_to_teach, lists_from_signals, write_lists
         from limbeck.runs import read_run
 
-        further = {"parameters": further_parameters(parameter)} if parameter else {}
-        teacher = kind(**settings, **further)
+        sent = CallOptions(**kept) if kind.keeps == "calls" else CallOptions()
+        teacher = kind(**settings, **sent.settings())
         _ = teacher.describe(AsGiven())  # what cannot be is said before anything is loaded
         data = load(collection)
         candidates, part = candidates_to_teach(data, read_run(run), depth)
-        kept = scores or output.with_suffix(".scores"), calls or output.with_suffix(".calls.jsonl")
-        taught = teacher.teach(data, part, Workplace(*kept, errors(), lambda text: warn([text]), AsGiven()))
+        scores, calls = kept.get("scores", output.with_suffix(".scores")), sent.kept(output)
+        place = Workplace(scores, calls, errors(), lambda text: warn([text]), AsGiven())
+        taught = teacher.teach(data, part, place)
         if taught.outcome:
-            expect_some(taught.outcome, bool(taught.signals), kept[1])
-        details = taught.details | ({"scores": str(kept[0])} if kind.keeps == "scores" else {})
+            expect_some(taught.outcome, bool(taught.signals), calls)
+        details = taught.details | ({"scores": str(scores)} if kind.keeps == "scores" else {})
         lists = lists_from_signals(kind.gives, candidates, taught.signals, taught.teacher, details)
         write_lists(lists, output)
-        write_ranking(lists, ranking)
-        if qrels:
+        write_ranking(lists, beside.get("ranking"))
+        if qrels := beside.get("qrels"):
             _write_grades(taught, part, qrels)
         print_description(lists, output, json)
         if taught.outcome:
             report(taught.outcome, taught.facts)
 
-    unfit = {"scores": {"parameter", "calls"}, "calls": {"scores"}, "embeddings": {"parameter", "calls", "scores"}}
-    left_out = unfit[kind.keeps] | ({"ranking"} if kind.gives == "grades" else {"qrels"})
-    signature = inspect.signature(teach)
-    own = [each for each in signature.parameters.values() if each.name not in left_out]
-    teach.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
-    return with_options(settings=Options(declaration=kind, without=("parameters",)))(teach)
+    return teach
 
 
 def _write_grades(taught: Taught, run: "Run", path: Path) -> None:

@@ -6,18 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from limbeck.cli.llm_options import Attempts, Calls, Parameter, further_parameters
+from limbeck.cli.llm_options import Attempts, CallOptions
 from limbeck.cli.llm_summary import expect_some, report
 from limbeck.cli.output import Json, errors, print_json, warn
 from limbeck.core.options import Options, with_options
 from limbeck.teachers.llm.settings import LLMSettings
 
 
-@with_options(llm=Options(declaration=LLMSettings, defaults={"temperature": 0.7}))
+@with_options(
+    llm=Options(declaration=LLMSettings, defaults={"temperature": 0.7}), calls=Options(declaration=CallOptions)
+)
 def queries(
     *,
     llm: dict[str, Any],
-    parameter: Parameter = None,
     collection: Annotated[
         str, typer.Option(help="Its documents: a folder with a corpus, which needs no queries, or any collection.")
     ],
@@ -31,7 +32,7 @@ def queries(
     prompt: Annotated[str, typer.Option(help="doc2query or a template's .yaml file.")] = "doc2query",
     passage_words: Annotated[int, typer.Option(min=1, help="Maximum number of words of a document.")] = 300,
     attempts: Attempts = 3,
-    calls: Calls = None,
+    calls: dict[str, Any],
     json: Json = False,
 ) -> None:
     """Have an LLM write queries for documents that have none. The same command again goes on.
@@ -50,13 +51,14 @@ def queries(
         write_queries,
     )
 
-    settings = LLMSettings(**(llm | ({"parameters": further_parameters(parameter)} if parameter else {})))
+    sent = CallOptions(**calls)
+    settings = LLMSettings(**llm, **sent.settings())
     writing = QueryWriting(read_template(prompt, "query"), number, passage_words, attempts)
     check_own(output)
     data = load_documents(collection)
     warn(data.warnings)
     docids = sample_documents(data, documents)
-    kept = calls or output.with_suffix(".calls.jsonl")
+    kept = sent.kept(output)
     with settings.session(kept, errors(), lambda text: warn([text])) as session:
         outcome = write_queries(session, data, docids, writing)
         made = described(session, outcome, writing.describe(), "documents")

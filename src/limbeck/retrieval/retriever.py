@@ -1,9 +1,11 @@
 """What a first stage is to the rest of limbeck, and the kinds there are."""
 
 from collections.abc import Mapping
+from inspect import Parameter, signature
 from typing import Any, Protocol
 
 from limbeck.collections import Collection
+from limbeck.core.errors import UsageError, nearest
 from limbeck.retrieval.bm25 import BM25
 from limbeck.retrieval.dense import Dense
 from limbeck.retrieval.splade import Splade
@@ -26,5 +28,12 @@ retrievers: they search nothing."""
 
 
 def make_retriever(kind: str, settings: Mapping[str, Any]) -> Retriever:
-    """A retriever of a kind. UsageError for settings that it refuses."""
+    """A retriever of one of `KINDS`. UsageError for settings that it lacks, does not have or refuses."""
+    parameters = signature(KINDS[kind]).parameters
+    for name in settings:
+        if name not in parameters:
+            raise UsageError(f"{kind}: no setting {name}; expected {', '.join(parameters)}{nearest(name, parameters)}")
+    for name, parameter in parameters.items():
+        if parameter.default is Parameter.empty and name not in settings:
+            raise UsageError(f"{kind}: {name} is missing")
     return KINDS[kind](**settings)

@@ -30,15 +30,10 @@ class JudgeTeacher(LLMSettings):
     def teach(self, collection: "Collection", candidates: "Run", place: Workplace) -> Taught:
         import numpy as np
 
-        from limbeck.teachers.llm import Reranker, described
-        from limbeck.teachers.llm.session import session_facts
-
         settings = self._judging(place.names)
-        name = place.names.model_name(self.model) if self.models else self.model
-        with self.session(place.calls, place.console, place.warn, name) as session:
-            outcome = Reranker(session, collection, candidates).judge(settings)
-            details = described(session, outcome, settings.describe())
-            facts = session_facts(session, outcome)
+        outcome, details, facts = self.work(
+            collection, candidates, place, settings.describe(), lambda reranker: reranker.judge(settings)
+        )
         signals = {
             query_id: np.array([grades.get(docid, -1) for docid in candidates[query_id].docids], dtype=np.float64)
             for query_id, grades in outcome.grades.items()

@@ -36,15 +36,10 @@ class ListwiseTeacher(LLMSettings):
         return self.described(names.weights, self._listwise(names).describe())
 
     def teach(self, collection: "Collection", candidates: "Run", place: Workplace) -> Taught:
-        from limbeck.teachers.llm import Reranker, described
-        from limbeck.teachers.llm.session import session_facts
-
         settings = self._listwise(place.names)
-        name = place.names.model_name(self.model) if self.models else self.model
-        with self.session(place.calls, place.console, place.warn, name) as session:
-            outcome = Reranker(session, collection, candidates).rank(settings)
-            details = described(session, outcome, settings.describe())
-            facts = session_facts(session, outcome)
+        outcome, details, facts = self.work(
+            collection, candidates, place, settings.describe(), lambda reranker: reranker.rank(settings)
+        )
         return Taught(self.model, outcome.orders, details, outcome, facts)
 
     def _listwise(self, names: Names) -> "Listwise":

@@ -1,20 +1,27 @@
 """What a user sets of an LLM that is asked: declared once, for options of verbs and keys of a study."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Le
 
 from limbeck.core.options import Amount, Count, Doc, check_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from rich.console import Console
 
-    from limbeck.teachers.llm.session import LLMSession, Service
+    from limbeck.collections import Collection
+    from limbeck.runs import Run
+    from limbeck.teachers.kinds import Workplace
+    from limbeck.teachers.llm.rerank import Reranker
+    from limbeck.teachers.llm.session import LLMSession, Outcome, Service
+
+Answered = TypeVar("Answered", bound="Outcome")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +103,31 @@ class LLMSettings:
         """The engine, with its store of calls open."""
         return self.service(name).session(calls, console, warn)
 
-    def described(self, weights: "Callable[[str], str]", settings: "Mapping[str, Any]") -> dict[str, Any]:
+    def work(
+        self,
+        collection: "Collection",
+        candidates: "Run",
+        place: "Workplace",
+        settings: Mapping[str, Any],
+        ask: "Callable[[Reranker], Answered]",
+    ) -> "tuple[Answered, dict[str, str], str]":
+        """Put a run's candidates before the LLM.
+
+        Args:
+            settings: what the lists' metadata is to tell of how it was asked.
+            ask: what is to be done with the re-ranker.
+
+        Returns what came of it, the lists' metadata, and a sentence about the calls. Raises what `ask` raises.
+        """
+        from limbeck.teachers.llm.rerank import Reranker
+        from limbeck.teachers.llm.session import described, session_facts
+
+        name = place.names.model_name(self.model) if self.models else self.model
+        with self.session(place.calls, place.console, place.warn, name) as session:
+            outcome = ask(Reranker(session, collection, candidates))
+            return outcome, described(session, outcome, settings), session_facts(session, outcome)
+
+    def described(self, weights: "Callable[[str], str]", settings: Mapping[str, Any]) -> dict[str, Any]:
         """What decides its answers. Where an endpoint is says nothing of what answers there: its revision does."""
         llm = weights(self.model) if self.models else self.model
         return {"llm": llm, "revision": self.revision, "parameters": self.sampling, "settings": dict(settings)}
