@@ -1,12 +1,15 @@
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 
 from limbeck.core.errors import UsageError
@@ -37,11 +40,12 @@ def test_the_saved_weights_are_those_of_the_best_validation(
 ) -> None:
     values, weights = iter([0.2, 0.7, 0.7, 0.5]), []
 
-    def scripted(self: Any, validation: Validation) -> dict[str, float]:
-        weights.append({name: tensor.clone() for name, tensor in self.encoder.model.state_dict().items()})
-        return {"small": next(values)}
+    def kept(encoder: CrossEncoder, *arguments: Any, **options: Any) -> Any:
+        weights.append({name: tensor.clone() for name, tensor in encoder.model.state_dict().items()})
+        return rerank(encoder, *arguments, **options)
 
-    monkeypatch.setattr(loop._Training, "_validation_values", scripted)
+    monkeypatch.setattr(loop, "rerank", kept)
+    monkeypatch.setattr(loop, "measure_run", lambda *_: SimpleNamespace(mean=lambda _: next(values)))
     summary = train(plan(), tmp_path)
     assert (summary["best_step"], summary["best_value"], summary["steps"]) == (6, 0.7, 11)
     saved = load_file(tmp_path / "model" / "model.safetensors")
@@ -59,16 +63,40 @@ def test_sets_judged_by_their_best_so_far_keep_a_checkpoint_whenever_one_of_them
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def train_on(folder: str, **options: Any) -> tuple[int, float]:
-        values = iter([(0.5, 0.5), (0.1, 0.6), (0.2, 0.2), (0.6, 0.1)])
-        monkeypatch.setattr(loop._Training, "_validation_values", lambda *_: dict(zip("ab", next(values), strict=True)))
+        values = iter([0.5, 0.5, 0.1, 0.6, 0.2, 0.2, 0.6, 0.1])
+        monkeypatch.setattr(loop, "measure_run", lambda *_: SimpleNamespace(mean=lambda _: next(values)))
         planned = plan()
         assert planned.validation is not None
-        validation = replace(planned.validation, **options)
+        [(collection, run)] = planned.validation.sets
+        sets = tuple((replace(collection, name=name), run) for name in "ab")
+        validation = replace(planned.validation, sets=sets, **options)
         summary = train(replace(planned, validation=validation), tmp_path / folder)
         return summary["best_step"], summary["best_value"]
 
     assert train_on("current") == (3, 0.5)
     assert train_on("so-far", best_so_far=True) == (11, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("objective", "scores", "warned"),
+    [("MarginMSE", [0, 1], True), ("RankNet + 0.1*MarginMSE", [0.2, 0.7], True), ("MarginMSE", [-0.1, 0.9], False),
+     ("MarginMSE", [0.5, 9.0], False), ("RankNet", [0, 1], False), ("ListNet", [0, 1], False)],
+)  # fmt: skip
+def test_margins_of_scores_between_0_and_1_are_warned_of(objective: str, scores: list[float], warned: bool) -> None:
+    row = np.array(scores, np.float32)
+    lists = Lists(["q"], [["a", "b"]], teacher_scores=[row], teacher_order=[row])
+    [*warnings] = one_stage(lists, objective=parse(objective))[0].warnings
+    assert len(warnings) == warned
+    assert all(text.startswith(f"{objective}: its teacher scores lie in [0, 1]") for text in warnings)
+
+
+def test_a_plans_warnings_are_printed_before_it_trains(plan: Plan, tmp_path: Path) -> None:
+    lists = plan().stages[0].lists
+    scores = [np.linspace(0, 1, len(row), dtype=np.float32) for row in lists.passage_ids]
+    lists = replace(lists, teacher_scores=scores)
+    console = Console(file=io.StringIO())
+    train(plan(stages=one_stage(lists, objective=parse("MarginMSE"), steps=1)), tmp_path, console)
+    assert console.file.getvalue().count("warning: MarginMSE") == 1  # type: ignore[attr-defined]
 
 
 def test_the_logged_best_value_is_what_the_saved_model_reaches(plan: Plan, tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def train(
             return summary
         if gone:
             console.print(gone, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        for warning in dict.fromkeys(warning for stage in plan.stages for warning in stage.warnings):
+            console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
         with torch.random.fork_rng():
             training = _Training(
                 plan=plan,

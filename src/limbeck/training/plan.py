@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+
 from limbeck.collections import Collection, load_collection
 from limbeck.core.errors import UsageError
 from limbeck.core.hashing import key_of
 from limbeck.core.options import Count, Doc, Rate, check_settings
 from limbeck.lists import TEXTS_KEY, Lists, Sample, Sampler, open_lists
 from limbeck.models.sources import resolve
-from limbeck.objectives import Objective, parse
+from limbeck.objectives import MarginMSE, Objective, Sum, parse
 from limbeck.runs import Run, read_run
 from limbeck.training.config import (
     LEARNING_RATE,
@@ -24,6 +26,9 @@ from limbeck.training.config import (
     Settings,
     ValidationSettings,
 )
+
+LOOKED_AT = 100
+"""Lists of a stage whose scores are looked at for a warning: of a large file, all of them would take minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,22 @@ class Stage:
                 f"{self.objective} needs {' and '.join(absent)}; the lists carry "
                 f"{', '.join(sorted(self.lists.signals)) or 'no signal'}: add that signal or choose another objective"
             )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of it: nothing of this keeps it from being trained."""
+        parts = [part for _, part in self.objective.parts] if isinstance(self.objective, Sum) else [self.objective]
+        if not any(isinstance(part, MarginMSE) for part in parts) or self.lists.teacher_scores is None:
+            return ()
+        found = np.concatenate(self.lists.teacher_scores[:LOOKED_AT])
+        if found.min() < 0 or found.max() > 1:
+            return ()
+        return (
+            f"{self.objective}: its teacher scores lie in [0, 1] (as far as the first {LOOKED_AT} lists tell), so no "
+            "margin is above 1, and the student learns to keep its scores that close together; multiply the teacher's "
+            "scores (limbeck teach biencoder --scale 20), or take an objective that reads only their order, such as "
+            "RankNet",
+        )
 
     def sampler(self, seed: int, number: int) -> Sampler:
         """The sampler of this stage, the `number`-th of its recipe."""
