@@ -73,8 +73,9 @@ def test_documents_are_not_touched_before_they_are_needed(register: Register) ->
 def test_documents_are_counted_without_reading_them_where_their_number_is_known(
     register: Register, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    documents = load_collection(register()).documents
-    monkeypatch.setattr(documents._dataset, "docs_metadata", lambda: {"count": 8_841_823})  # type: ignore[attr-defined]
+    dataset_id = register()
+    documents = load_collection(dataset_id).documents
+    monkeypatch.setattr(ir_datasets.load(dataset_id), "docs_metadata", lambda: {"count": 8_841_823})
     assert len(documents) == 8_841_823
     assert documents["d1"] == "copper pots"  # builds ir_datasets' store, which knows better
     assert len(documents) == 3

@@ -28,7 +28,7 @@ def test_auto_takes_what_the_cpu_has_in_hardware_and_a_forced_slow_precision_is_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for fast in (True, False):
-        monkeypatch.setattr(devices, "_fast_bf16_cpu", lambda fast=fast: fast)
+        monkeypatch.setattr(devices, "has_fast_bf16_cpu", lambda fast=fast: fast)
         assert choose_precision("auto", CPU) == Precision("bf16" if fast else "fp32")
         assert choose_precision("fp32", CPU).note is None
         forced = choose_precision("bf16", CPU)

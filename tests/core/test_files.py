@@ -35,7 +35,7 @@ def test_a_folder_takes_the_place_of_another_and_leaves_nothing_beside_it(
     can_exchange: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not can_exchange:
-        monkeypatch.setattr(files, "_exchange", lambda *_: False)
+        monkeypatch.setattr(files, "exchange", lambda *_: False)
     for text in ("new", "newer", "newest"):
         put(tmp_path / "place", text)
         assert [path.name for path in tmp_path.iterdir()] == ["place"]
@@ -47,7 +47,7 @@ def test_a_folder_that_is_replaced_is_there_at_every_moment(tmp_path: Path) -> N
     put(place, "0")
     (tmp_path / "one").mkdir()
     (tmp_path / "other").mkdir()
-    if not files._exchange(tmp_path / "one", tmp_path / "other"):
+    if not files.exchange(tmp_path / "one", tmp_path / "other"):
         pytest.skip("this file system cannot let two folders change places in one step")
     reader = os.fork()
     if not reader:

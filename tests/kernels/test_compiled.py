@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.tokens.pairs import Pairs, Rows
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile wants g++ on the CPU"),
@@ -19,12 +18,6 @@ pytestmark = [
     ),
 ]
 Folder = Callable[[str], Path]
-
-
-def stored(encoder: CrossEncoder, texts: list[tuple[str, str]]) -> tuple[Pairs, Rows, Rows]:
-    queries, query_rows = encoder._stored([query for query, _ in texts])
-    passages, passage_rows = encoder._stored([passage for _, passage in texts])
-    return encoder.pairs(queries, passages), query_rows, passage_rows
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -37,7 +30,7 @@ def test_compiled_layers_give_the_same_once_for_all_lengths(
         CrossEncoder.load(family_folder("bert"), device="cpu", packed=packed, compiled=compiled, dropout=0.1)
         for compiled in (False, True)
     ]
-    pairs, query_rows, passage_rows = stored(encoders[0], some_pairs)
+    pairs, query_rows, passage_rows = encoders[0].stored(some_pairs)
     graphs = []
     for part in (slice(0, 3), slice(3, 9), slice(9, 14), slice(0, 14)):
         found = []

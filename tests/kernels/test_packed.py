@@ -21,16 +21,10 @@ def load(folder: Path, packed: bool) -> CrossEncoder:
     return encoder
 
 
-def stored(encoder: CrossEncoder, texts: Texts) -> tuple:  # type: ignore[type-arg]
-    queries, query_rows = encoder._stored([query for query, _ in texts])
-    passages, passage_rows = encoder._stored([passage for _, passage in texts])
-    return encoder.pairs(queries, passages), query_rows, passage_rows
-
-
 @pytest.mark.parametrize("family", PACKED)
 def test_packed_scores_are_those_of_plain_transformers(family: str, family_folder: Folder, some_pairs: Texts) -> None:
     encoder = load(family_folder(family), packed=True)
-    pairs, query_rows, passage_rows = stored(encoder, some_pairs)
+    pairs, query_rows, passage_rows = encoder.stored(some_pairs)
     plain = AutoModelForSequenceClassification.from_pretrained(family_folder(family)).double().eval()
     with torch.inference_mode():
         expected = plain(**pairs.batch(query_rows, passage_rows)).logits[:, 0]
@@ -55,7 +49,7 @@ def test_packed_gradients_are_those_of_plain_transformers(
     family: str, family_folder: Folder, some_pairs: Texts
 ) -> None:
     encoder = load(family_folder(family), packed=True)
-    pairs, query_rows, passage_rows = stored(encoder, some_pairs)
+    pairs, query_rows, passage_rows = encoder.stored(some_pairs)
     plain = AutoModelForSequenceClassification.from_pretrained(family_folder(family)).double().eval()
     plain(**pairs.batch(query_rows, passage_rows)).logits.square().sum().backward()
     encoder.logits(pairs, query_rows, passage_rows).square().sum().backward()
@@ -69,7 +63,7 @@ def test_packed_gradients_are_those_of_plain_transformers(
 @pytest.mark.parametrize("family", PACKED)
 def test_packed_neighbours_do_not_influence_each_other(family: str, family_folder: Folder, some_pairs: Texts) -> None:
     encoder = load(family_folder(family), packed=True)
-    pairs, query_rows, passage_rows = stored(encoder, some_pairs)
+    pairs, query_rows, passage_rows = encoder.stored(some_pairs)
     with torch.inference_mode():
         together = encoder.logits(pairs, query_rows, passage_rows)
         for i in range(len(some_pairs)):

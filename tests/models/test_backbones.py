@@ -48,9 +48,7 @@ def test_scores_depend_neither_on_the_token_budget_nor_on_the_order(
     encoder = CrossEncoder.load(family_folder(family), device="cpu")
     scores = encoder.score(some_pairs)
     np.testing.assert_allclose(encoder.score(some_pairs[::-1])[::-1], scores, atol=1e-5)
-    queries, query_rows = encoder._stored([query for query, _ in some_pairs])
-    passages, passage_rows = encoder._stored([passage for _, passage in some_pairs])
-    pairs = encoder.pairs(queries, passages)
+    pairs, query_rows, passage_rows = encoder.stored(some_pairs)
     for budget in (1, 100, 100_000):
         done: list[int] = []
         again = encoder.score_rows(pairs, query_rows, passage_rows, token_budget=budget, advance=done.append)
@@ -123,11 +121,10 @@ def test_scores_of_real_minilm_weights_equal_transformers_and_sentence_transform
 def test_dropout_is_set_in_all_of_a_model(family: str, family_folder: Folder, some_pairs: Pairs) -> None:
     def spread_of_scores(dropout: float) -> float:
         encoder = CrossEncoder.load(family_folder(family), device="cpu", dropout=dropout)
-        queries, query_rows = encoder._stored([query for query, _ in some_pairs])
-        passages, passage_rows = encoder._stored([passage for _, passage in some_pairs])
+        pairs, query_rows, passage_rows = encoder.stored(some_pairs)
         encoder.model.train()
         with torch.no_grad():
-            scores = [encoder.logits(encoder.pairs(queries, passages), query_rows, passage_rows) for _ in range(3)]
+            scores = [encoder.logits(pairs, query_rows, passage_rows) for _ in range(3)]
         return float(torch.stack(scores).std(0).max())
 
     assert spread_of_scores(0.0) == 0

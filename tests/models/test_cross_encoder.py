@@ -237,7 +237,7 @@ def test_a_save_that_fails_leaves_the_older_model_whole(
     target = {"weights": encoder.model, "tokeniser": encoder.tokenizer}.get(broken)
     if target is None:
         # As on a system that cannot let two folders change places in one step.
-        monkeypatch.setattr(files, "_exchange", lambda *_: False)
+        monkeypatch.setattr(files, "exchange", lambda *_: False)
         monkeypatch.setattr(os, "replace", fail)
     else:
         monkeypatch.setattr(target, "save_pretrained", fail)

@@ -20,11 +20,10 @@ def test_training_flops_are_those_of_the_products_that_the_layers_really_make(
     encoder.model.train()  # attention is plain products then, which can be counted
     words = "alembic boils copper drips ether"
     texts = [(words, f"{words} {words}")] * 3
-    store, rows = encoder._stored([text for pair in texts for text in pair])
-    pairs = encoder.pairs(store, store)
-    lengths = pairs.lengths(rows[::2], rows[1::2])
+    pairs, query_rows, passage_rows = encoder.stored(texts)
+    lengths = pairs.lengths(query_rows, passage_rows)
     with FlopCounterMode(display=False) as counter:
-        encoder.logits(pairs, rows[::2], rows[1::2]).sum().backward()
+        encoder.logits(pairs, query_rows, passage_rows).sum().backward()
     counted = counter.get_total_flops()
     head = 2 * 3 * 3 * encoder.model.config.hidden_size**2  # the scoring head reads one token of each pair
     assert training_flops(encoder.model, lengths) == pytest.approx(counted, abs=3 * head)

@@ -1,6 +1,7 @@
 """A model's name leads to its weights, or to one clear error."""
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import huggingface_hub.constants as hub
 import pytest
+import torch
 
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
 from limbeck.models.cross_encoder import CrossEncoder
@@ -149,6 +151,19 @@ def test_weights_that_are_absent_or_damaged_are_named(bert: Path) -> None:
     assert "this checkpoint cannot be read" in refusal(DataError, bert)
     (bert / "model.safetensors").unlink()
     assert "no weights in this folder" in refusal(MissingError, bert)
+
+
+def test_code_among_weights_is_not_run_and_nobody_is_told_to_let_it(bert: Path) -> None:
+    class Code:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(bert / "it_ran"),)
+
+    (bert / "model.safetensors").unlink()
+    torch.save({"classifier.weight": Code()}, bert / "pytorch_model.bin")
+    text = refusal(DataError, bert)
+    assert "hold code besides tensors, which is never run" in text
+    assert "weights_only" not in text
+    assert not (bert / "it_ran").exists()
 
 
 def test_a_config_that_is_no_json_or_of_an_unknown_kind_is_named(bert: Path, edit: Callable[..., None]) -> None:

@@ -25,9 +25,7 @@ def test_scores_and_gradients_are_those_of_plain_transformers(packed: bool, text
     encoder = CrossEncoder.load(MODEL, new_head=True, device="cpu", packed=packed, seed=1)
     plain = AutoModelForSequenceClassification.from_pretrained(resolve(MODEL).path, num_labels=1).eval()
     plain.load_state_dict(encoder.model.state_dict())
-    queries, query_rows = encoder._stored([query for query, _ in texts])
-    passages, passage_rows = encoder._stored([passage for _, passage in texts])
-    pairs = encoder.pairs(queries, passages)
+    pairs, query_rows, passage_rows = encoder.stored(texts)
     lengths = pairs.lengths(query_rows, passage_rows)
     assert lengths.max() > lengths.min()
 

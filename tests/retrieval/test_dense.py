@@ -8,7 +8,7 @@ from limbeck.collections import Collection
 from limbeck.core.errors import UsageError
 from limbeck.models.bi_encoder import BiEncoder
 from limbeck.retrieval import Dense
-from limbeck.retrieval.dense import _near
+from limbeck.retrieval.dense import near_the_best
 from limbeck.runs import Run, rank
 
 pytestmark = pytest.mark.usefixtures("cache", "small_parts")
@@ -68,19 +68,21 @@ def test_documents_too_near_for_float32_products_are_all_compared_exactly() -> N
     documents = (draw.normal(size=64) + 1e-6 * draw.normal(size=(3000, 64))).astype(np.float32)
     exact = queries.astype(np.float64) @ documents.astype(np.float64).T
     floor = np.full(5, -np.inf, np.float32)
-    found = dict(_near(queries, documents, floor, 10))
+    found = dict(near_the_best(queries, documents, floor, 10))
     for query in range(5):
         assert set(np.argsort(-exact[query])[:10]) <= set(found[query].tolist())
     best = np.sort(exact, axis=1)[:, -10].astype(np.float32)
-    for query, columns in _near(queries, documents, best, 10):
+    for query, columns in near_the_best(queries, documents, best, 10):
         assert set(np.flatnonzero(exact[query] >= best[query])) <= set(columns.tolist())
 
 
 def test_far_documents_are_not_compared_exactly() -> None:
     draw = np.random.default_rng(0)
     queries, documents = draw.normal(size=(2, 64)).astype(np.float32), draw.normal(size=(3000, 64)).astype(np.float32)
-    assert all(len(columns) == 10 for _, columns in _near(queries, documents, np.full(2, -np.inf, np.float32), 10))
-    assert list(_near(queries, documents, np.full(2, 1e9, np.float32), 10)) == []
+    assert all(
+        len(columns) == 10 for _, columns in near_the_best(queries, documents, np.full(2, -np.inf, np.float32), 10)
+    )
+    assert list(near_the_best(queries, documents, np.full(2, 1e9, np.float32), 10)) == []
 
 
 def test_another_similarity_is_refused(words: Collection, dense_model: Path, tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from scipy.sparse import csr_array
 
 from limbeck.collections import Collection
 from limbeck.models.bi_encoder import products
-from limbeck.retrieval.dense import _near
+from limbeck.retrieval.dense import near_the_best
 from limbeck.retrieval.search import Floats, Hits, search
-from limbeck.retrieval.splade import _compare
+from limbeck.retrieval.splade import compare_terms
 from limbeck.runs import Run, rank
 
 DRAW = np.random.default_rng(0)
@@ -24,12 +24,12 @@ PART = 8
 def sparse(depth: int) -> Run:
     queries = [csr_array(QUERIES[:4]), csr_array(QUERIES[4:])]
     documents = [csr_array(DOCUMENTS[start : start + PART]).T.tocsr() for start in range(0, 50, PART)]
-    return search("sparse", COLLECTION, queries, documents, PART, _compare, depth, progress=False)
+    return search("sparse", COLLECTION, queries, documents, PART, compare_terms, depth, progress=False)
 
 
 def dense(depth: int) -> Run:
     def compare(queries: Floats, documents: Floats, floor: Floats) -> Hits:
-        for query, columns in _near(queries, documents, floor, depth):
+        for query, columns in near_the_best(queries, documents, floor, depth):
             yield query, columns, products(documents[columns], queries[query]).astype(np.float32)
 
     documents = [DOCUMENTS[start : start + PART] for start in range(0, 50, PART)]

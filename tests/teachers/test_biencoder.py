@@ -55,15 +55,16 @@ def test_scores_are_those_of_the_bi_encoder_and_nothing_is_embedded_twice(embedd
 
 def test_broken_off_it_goes_on_behind_the_last_part_and_says_so(embedded, monkeypatch):
     encoder, calls = embedded
-    write = biencoder.KeptEmbeddings._write
+    encode = BiEncoder.encode
 
-    def full(self, hashes, embeddings):
+    def interrupted(*args, **options):
+        found = encode(*args, **options)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        write(self, hashes, embeddings)
+        return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(biencoder.KeptEmbeddings, "_write", full)
+        patched.setattr(BiEncoder, "encode", interrupted)
         with pytest.raises(KeyboardInterrupt):
             biencoder_scores(encoder, COLLECTION, run(9))
     calls.clear()

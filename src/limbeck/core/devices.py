@@ -80,8 +80,8 @@ def choose_precision(precision: str, device: torch.device, fp16: bool = True) ->
         if precision == "tf32":
             raise UsageError("precision: tf32 is what CUDA devices have; expected fp32 or auto")
         if precision == "auto":
-            return Precision("bf16" if _fast_bf16_cpu() else "fp32")
-        slow = (precision == "bf16" and not _fast_bf16_cpu()) or precision == "fp16"
+            return Precision("bf16" if has_fast_bf16_cpu() else "fp32")
+        slow = (precision == "bf16" and not has_fast_bf16_cpu()) or precision == "fp16"
         note = f"{precision} is emulated on this CPU and slower than fp32, which precision auto takes here"
         return Precision(precision, note if slow else None)
     capability = torch.cuda.get_device_capability(device)
@@ -95,7 +95,7 @@ def choose_precision(precision: str, device: torch.device, fp16: bool = True) ->
 
 
 @cache
-def _fast_bf16_cpu() -> bool:
+def has_fast_bf16_cpu() -> bool:
     """Whether the CPU multiplies bfloat16 in hardware, and oneDNN is let."""
     if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE"):
         return False

@@ -203,7 +203,7 @@ def replace_folder(aside: Path, place: Path) -> None:
     if not place.exists():
         os.replace(aside, place)
         return
-    if _exchange(aside, place):
+    if exchange(aside, place):
         return
     old = _beside(place)
     os.replace(place, old)
@@ -241,7 +241,7 @@ def _beside(place: Path) -> Path:
     return place.parent / f".{place.name}.{uuid.uuid4().hex[:12]}"
 
 
-def _exchange(one: Path, other: Path) -> bool:
+def exchange(one: Path, other: Path) -> bool:
     """Let two paths change places in one step (renameat2, which Python's os lacks); False where that cannot be had."""
     try:
         renameat2 = ctypes.CDLL(None).renameat2

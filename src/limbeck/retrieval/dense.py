@@ -61,7 +61,7 @@ class Dense:
         kept = depth + collection.drop_query_document
 
         def compare(query_part: Floats, document_part: Floats, floor: Floats) -> Hits:
-            for query, columns in _near(query_part, document_part, floor, kept):
+            for query, columns in near_the_best(query_part, document_part, floor, kept):
                 yield query, columns, products(document_part[columns], query_part[query]).astype(np.float32)
 
         return search("dense", collection, queries, documents, PART, compare, depth, progress)
@@ -98,7 +98,9 @@ class Dense:
         )
 
 
-def _near(queries: Floats, documents: Floats, floor: Floats, depth: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
+def near_the_best(
+    queries: Floats, documents: Floats, floor: Floats, depth: int
+) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """For each query the documents that may be among its best: by BLAS, whose sums are off by its rounding.
 
     It rounds by place, so what comes near the floor, or the last of the best here, is kept to be compared exactly.

@@ -46,7 +46,7 @@ class Splade:
         from limbeck.retrieval.encoded import PART
 
         queries, documents = self._encoded(collection, progress)
-        return search("splade", collection, queries, documents, PART, _compare, depth, progress)
+        return search("splade", collection, queries, documents, PART, compare_terms, depth, progress)
 
     def encode(self, collection: Collection, shard: int, shards: int) -> None:
         """Put one of so many shares of a collection's documents, from 0, into the cache, for `retrieve` to find."""
@@ -72,7 +72,7 @@ class Splade:
         return encoded_collection("SPLADE", collection, identity, encode, form, progress, shard)
 
 
-def _compare(queries: Any, index: Any, floor: NDArray[np.float32]) -> Hits:
+def compare_terms(queries: Any, index: Any, floor: NDArray[np.float32]) -> Hits:
     """Term at a time: scipy adds up, for each query, the postings of its terms times their weights.
 
     Always in the order of the query's terms, so that equal weights get equal scores wherever they stand.
