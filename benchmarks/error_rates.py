@@ -2,6 +2,7 @@
 
     python benchmarks/error_rates.py                      all designs (about ten minutes on one core)
     python benchmarks/error_rates.py --only seeds --replications 500
+    python benchmarks/error_rates.py --limits             two recipes, by the limit that `CAUTION` is
 
 Whole studies are drawn: recipes × seeds × backbones on collections of queries, with effects of queries, of seeds, of
 both together, and of prefixes that seeds share. To each the whole rule is applied as the report applies it: every two
@@ -23,6 +24,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from limbeck.evaluation import randomisation_tests
 from limbeck.evaluation.statistics.multiple import holm, tukey_holm
@@ -177,7 +179,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replications", type=int, default=2000)
     parser.add_argument("--only", default="", help="Designs whose names hold this.")
+    parser.add_argument("--limits", action="store_true", help="Only the highest error of two recipes, by limit.")
     options = parser.parse_args()
+    if options.limits:
+        print_limits()
+        return
     print(
         "| design | error ▲ | error △ | any claim | any pair | any mark | partly | covers | power | by Holm "
         "| old: error | any claim | any pair | any mark | power |"
@@ -189,6 +195,32 @@ def main() -> None:
                 "—" if np.isnan(value) else f"{value:.3f}" for value in rates(design, options.replications)
             )
             print(f"| {name} | {cells} |", flush=True)
+
+
+def print_limits(draws: int = 200_000) -> None:
+    """Of two recipes: the highest error of ▲ over all shares that seeds can have in the variance, and the power.
+
+    The rule's t-test alone, in units of its standard error: queries bring a χ² of 6,999 degrees of freedom, seeds one
+    of 2 (n − 1). `CAUTION` is the limit's confidence; "as estimated" is Satterthwaite's rule as it stands.
+    """
+    random = np.random.default_rng(0)
+    shares = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0)
+    print("| seeds | limit | highest error | power at a seeds' share of .1 | .3 | .5 | .8 |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    for seeds in (2, 3):
+        df_queries, df = 6999, 2 * (seeds - 1)
+        for limit in (None, 0.6, 0.7, 0.8):
+            error, power = {}, {}
+            for share in shares:
+                shift = random.normal(0, 1, draws)
+                of_queries = (1 - share) * random.chisquare(df_queries, draws) / df_queries
+                of_seeds = share * random.chisquare(df, draws) / df
+                known = of_seeds * (df / special.chdtri(df, limit) if limit else 1.0)
+                degrees = (of_queries + known) ** 2 / (of_queries**2 / df_queries + known**2 / df)
+                critical = special.stdtrit(degrees, 1 - LEVEL / 2) * np.sqrt(of_queries + of_seeds)
+                error[share], power[share] = (np.abs(shift) > critical).mean(), (shift + 3.5 > critical).mean()
+            found = " | ".join(f"{power[share]:.3f}" for share in (0.1, 0.3, 0.5, 0.8))
+            print(f"| {seeds} | {limit or 'as estimated'} | {max(error.values()):.4f} | {found} |", flush=True)
 
 
 def rates(design: Design, replications: int) -> list[float]:
@@ -283,8 +315,6 @@ def corrected(estimates: Estimates, means: int, families: int = 1) -> NDArray[np
 
 
 def _critical(estimates: Estimates) -> Floats:
-    from scipy import special
-
     return np.asarray(special.stdtrit(np.maximum(estimates.df, 1e-9), 0.975))
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from limbeck.core.text import plural as plural
 from limbeck.core.text import printable
+from limbeck.evaluation import LEVEL
 
 ABSENT = "—"
 MINUS = "−"
@@ -43,17 +44,17 @@ def signed(value: float | None, digits: int = 3) -> str:
     return f"{rounded:+.{digits}f}".replace("-", MINUS) if rounded else f"{0:.{digits}f}"
 
 
-def interval(low: float | None, high: float | None) -> str:
+def interval(low: float | None, high: float | None, digits: int = 3) -> str:
     """A confidence interval of a difference.
 
     >>> interval(-0.01, 0.02)
     '−0.010 to +0.020'
     """
-    return ABSENT if low is None or high is None else f"{signed(low)} to {signed(high)}"
+    return ABSENT if low is None or high is None else f"{signed(low, digits)} to {signed(high, digits)}"
 
 
-def p_value(value: float | None, alpha: float = 0.05) -> str:
-    """A p-value with enough digits to see on which side of `alpha` it lies.
+def p_value(value: float | None) -> str:
+    """A p-value with enough digits to see on which side of `LEVEL` it lies.
 
     >>> p_value(0.00002), p_value(0.0312), p_value(0.0499), p_value(1.0)
     ('<0.001', '0.031', '0.0499', '1.000')
@@ -64,7 +65,7 @@ def p_value(value: float | None, alpha: float = 0.05) -> str:
         return "<0.001"
     for digits in (3, 4, 5):
         text = f"{value:.{digits}f}"
-        if (float(text) < alpha) == (value < alpha):
+        if (float(text) < LEVEL) == (value < LEVEL):
             return text
     return repr(value)
 

@@ -1,12 +1,10 @@
 """The critical-difference diagram: mean ranks of recipes over collections, and which of them do not differ."""
 
-from limbeck.evaluation import Ranks, mean_ranks
+from limbeck.evaluation import LEVEL, Ranks, mean_ranks
+from limbeck.evaluation.statistics.comparison import ENOUGH_COLLECTIONS
 from limbeck.report.charts import FIT, Chart
 from limbeck.report.formats import p_is
 from limbeck.report.table import Table
-
-COLLECTIONS = 5
-"""Fewer say too little of other collections."""
 
 
 def rank_recipes(table: Table) -> tuple[list[str], Ranks] | str:
@@ -14,8 +12,10 @@ def rank_recipes(table: Table) -> tuple[list[str], Ranks] | str:
 
     Only recipes that have every seed on every backbone and collection take part.
     """
-    if len(table.collections) < COLLECTIONS:
-        return f"Ranks of recipes need {COLLECTIONS} collections or more; this study has {len(table.collections)}."
+    if len(table.collections) < ENOUGH_COLLECTIONS:
+        return (
+            f"Ranks of recipes need {ENOUGH_COLLECTIONS} collections or more; this study has {len(table.collections)}."
+        )
     measure = table.measures[0]
     backbones = {row.backbone for row in table.of_kind("recipe")}
     whole = {
@@ -36,8 +36,8 @@ def rank_recipes(table: Table) -> tuple[list[str], Ranks] | str:
 def ranks_note(ranks: Ranks, collections: int) -> str:
     return (
         f"Friedman's test that all recipes rank alike over {collections} collections: {p_is(ranks.friedman_p)}. Two "
-        f"mean ranks further apart than {ranks.critical_difference:.2f} differ (Nemenyi, α = 0.05, all pairs; Demšar "
-        "2006). A vertical bar joins recipes of which no two differ."
+        f"mean ranks further apart than {ranks.critical_difference:.2f} differ (Nemenyi, α = {LEVEL:g}, all pairs; "
+        "Demšar 2006). A vertical bar joins recipes of which no two differ."
     )
 
 

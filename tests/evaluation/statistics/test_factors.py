@@ -6,6 +6,7 @@ import pytest
 from limbeck.core.errors import DataError
 from limbeck.evaluation import Figures, analyse_factors
 from limbeck.evaluation.statistics.design import level_effects, terms
+from limbeck.evaluation.statistics.multiple import all_pairs_level, tukey_holm
 
 BACKBONE = np.array([-0.1, -0.02, 0.05, 0.07])
 OBJECTIVE = np.array([-0.06, 0.02, 0.04])
@@ -63,6 +64,29 @@ def test_sums_of_squares_of_an_unbalanced_design_are_statsmodels():
     assert level_effects(levels, 1) @ y == pytest.approx([-0.620050, -0.166667, 0.786717], abs=1e-6)
 
 
+def test_difficulty_is_left_out_of_the_share_beside():
+    random = np.random.default_rng(0)
+    found = analyse_factors(drawn(random), samples=10)
+    assert [one.without_collection for one in found.shares if one.term == "collection"] == [None]
+    assert sum(one.without_collection or 0 for one in found.shares) == pytest.approx(1)
+
+
+def test_the_interval_of_a_span_is_that_of_the_correction():
+    """It leaves out 0 just where the smallest of all pairs' p-values, corrected, is below .05."""
+    for df, means in ((3.0, 3), (12.5, 4), (200.0, 9)):
+        level = all_pairs_level(df, means)
+        pairs = means * (means - 1) // 2
+        for p, shown in ((level * 0.99, True), (level * 1.01, False)):
+            assert (tukey_holm([p] + [1.0] * (pairs - 1), [df] * pairs, means)[0] < 0.05) == shown
+    random = np.random.default_rng(0)
+    data = drawn(random)
+    three = analyse_factors(data, samples=10).spans[1]
+    only_two = figures(lambda b, o: data.values[b * 3 + 2 * o], levels=(4, 2), collections=8, seeds=3)
+    two = analyse_factors(only_two, samples=10).spans[1]
+    assert (three.highest, three.lowest, three.difference) == ("o2", "o0", pytest.approx(two.difference))
+    assert three.models[1] - three.models[0] > 1.1 * (two.models[1] - two.models[0])
+
+
 def test_terms_of_a_balanced_design_add_up_to_the_variance_of_the_figures():
     random = np.random.default_rng(0)
     data = figures(lambda b, o: random.normal(0, 1, (1, 6)))
@@ -91,7 +115,8 @@ def test_effects_without_noise_are_found_as_they_are():
     assert (ratio.a, ratio.b, ratio.ratio) == (
         "objective", "backbone", pytest.approx(OBJECTIVE.std() / BACKBONE.std())
     )  # fmt: skip
-    assert ratio.spans == pytest.approx((0.1, 0.17))
+    assert [(one.highest, one.lowest) for one in found.spans] == [("b3", "b0"), ("o2", "o0")]
+    assert [one.difference for one in found.spans] == pytest.approx([0.17, 0.1])
     assert ratio.interval == pytest.approx((ratio.ratio, ratio.ratio))
 
 
@@ -115,8 +140,9 @@ def test_intervals_cover_what_other_collections_and_seeds_would_show():
         found = analyse_factors(drawn(random, collections=12), samples=200)
         [one] = found.ratios
         ratio += one.interval[0] <= truth <= one.interval[1]
-        span += one.span_intervals[0][0] <= 0.1 <= one.span_intervals[0][1]
-        low, high = next(e.interval for e in found.effects if e.level == "o0")
+        low, high = found.spans[1].recipes
+        span += low <= 0.1 <= high
+        low, high = next(e.recipes for e in found.effects if e.level == "o0")
         effect += low <= OBJECTIVE[0] <= high
     assert min(ratio, span, effect) > 0.87 * 150
 
@@ -160,10 +186,13 @@ def test_missing_configurations_leave_effects_unbiased():
 def test_what_cannot_be_drawn_has_no_interval_and_it_is_said():
     random = np.random.default_rng(0)
     one = analyse_factors(figures(lambda b, o: random.normal(0, 1, (1, 1)), collections=1))
-    assert one.drawn == ()
+    assert (one.units, one.drawn) == ("", ())
     assert all(share.interval is None and "collection" not in share.term for share in one.shares)
-    assert all(effect.interval is None for effect in one.effects)
-    assert any("no intervals" in note for note in one.notes)
+    assert all(each.models is each.recipes is None for each in (*one.effects, *one.spans))
+    assert any("differences have no interval" in note for note in one.notes)
+    unseeded = analyse_factors(figures(lambda b, o: random.normal(0, 1, (1, 6))))
+    assert unseeded.units == "collections"
+    assert all(each.models and each.recipes is None for each in (*unseeded.effects, *unseeded.spans))
     seeds = analyse_factors(figures(lambda b, o: random.normal(0, 1, (2, 3)), collections=3, seeds=2))
     assert seeds.drawn == ("seeds",)
     assert "seed" in shares(seeds)

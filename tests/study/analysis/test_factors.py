@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from limbeck.cli import app
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.evaluation import analyse_factors
-from limbeck.study.analysis.factors import figures, read_table, select, study_table
-from limbeck.study.analysis.gather import gather
+from limbeck.study.analysis.factors import figures, read_table, select
+from limbeck.study.analysis.gather import gather, gather_table
 
 HEAD = "backbone,objective,collection,measure,seed,value\n"
 
@@ -41,8 +41,7 @@ def test_a_table_is_analysed_by_its_factors(tmp_path: Path) -> None:
 
 
 def test_a_study_is_analysed_by_backbone_objective_and_negatives(finished: Path) -> None:
-    results = gather(finished)
-    read = study_table(results.recipes, results.cells)
+    results, read = gather(finished), gather_table(finished)
     assert {row["recipe"] for _, row in read.rows} == {"BCE", "TwoStage"}
     some = select(read, {"measure": ["nDCG@10"]})
     data = figures(some, ["objective"])
@@ -50,6 +49,14 @@ def test_a_study_is_analysed_by_backbone_objective_and_negatives(finished: Path)
     assert all(values.shape == (2, 1) for values in data.values)
     found = analyse_factors(data, samples=10)
     assert [share.term for share in found.shares] == ["objective", "seed"]
+    # The claim and the factor are one difference of the same trainings: they cannot say two things of it.
+    [claim], [span] = results.over_backbones, found.spans
+    assert found.units == "queries"
+    assert span.difference == pytest.approx(abs(claim.difference))
+    for question in ("models", "recipes"):
+        bounds = getattr(claim, question).interval
+        ends = bounds if claim.difference > 0 else (-bounds[1], -bounds[0])
+        assert getattr(span, question) == pytest.approx(ends), question
 
 
 @pytest.mark.parametrize(
@@ -117,7 +124,7 @@ def test_the_verb_prints_shares_effects_and_the_ratio(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "objective × collection" in shown.stdout
     assert "The figures spread 2.00 [2.00, 2.00] times as far over objective as over backbone" in shown.stdout
-    assert "highest less lowest: InfoNCE − BCE +0.2000" in shown.stdout
+    assert "objective, highest less lowest: InfoNCE − BCE +0.2000" in shown.stdout
     assert "1 row without a value" in shown.stderr
     words = ["study", "factors", path, "--measure", "AP", "--where", "seed=1", "--factor", "objective", "--json"]
     refused = CliRunner().invoke(app, words)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from limbeck.evaluation.statistics.equivalence import check_margin, equivalence
+from limbeck.evaluation.statistics.multiple import LEVEL
 from limbeck.evaluation.statistics.power import minimum_detectable_difference, power
 from limbeck.evaluation.statistics.randomisation import randomisation_tests
 from limbeck.evaluation.statistics.seeds import UNEVEN, over_queries_and_seeds
@@ -117,7 +118,7 @@ def compare_all(
     couples: Sequence[tuple[Systems, Systems]],
     *,
     margin: float | None = None,
-    level: float = 0.05,
+    level: float = LEVEL,
     samples: int = 100_000,
     seed: int = 0,
 ) -> list[Comparison]:

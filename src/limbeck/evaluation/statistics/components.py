@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
+from limbeck.evaluation.statistics.comparison import ENOUGH_COLLECTIONS
 from limbeck.evaluation.statistics.design import Levels, Term
-from limbeck.evaluation.statistics.trainings import Floats
+from limbeck.evaluation.statistics.trainings import Floats, Training, Trainings
 
-COLLECTION, SEED = "collection", "seed"
+BACKBONE, COLLECTION, SEED = "backbone", "collection", "seed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +24,8 @@ class Figures:
         configurations: [configurations, factors], as indices into `levels`; no two are equal.
         collections: their names.
         values: per configuration [seeds, collections]; configurations may have other numbers of seeds.
+        by_query: the same trainings with their values per query, each with the number of its configuration as its
+            recipe, where these are known.
     """
 
     factors: tuple[str, ...]
@@ -28,6 +33,34 @@ class Figures:
     configurations: Levels
     collections: tuple[str, ...]
     values: tuple[Floats, ...] = field(repr=False)
+    by_query: Trainings | None = field(default=None, repr=False)
+
+    @property
+    def units(self) -> Literal["queries", "collections", ""]:
+        """What can be drawn beside seeds: queries where they are known, else collections where they are enough."""
+        if self.by_query:
+            return "queries"
+        return "collections" if len(self.collections) >= ENOUGH_COLLECTIONS else ""
+
+    @cached_property
+    def trainings(self) -> Trainings | None:
+        """The trainings with their values per unit; None where there are no `units`.
+
+        Where collections are the units, seed variance is pooled over the configurations of a backbone, if the factor
+        `backbone` tells these apart, else over all.
+        """
+        if self.by_query or not self.units:
+            return self.by_query
+        place = self.factors.index(BACKBONE) if BACKBONE in self.factors else None
+        return Trainings.align(
+            Training(
+                recipe=str(number),
+                backbone="" if place is None else self.levels[place][self.configurations[number, place]],
+                values={"": dict(zip(self.collections, map(float, row), strict=True))},
+            )
+            for number, values in enumerate(self.values)
+            for row in values
+        )
 
     @property
     def seeds(self) -> list[int]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from limbeck.evaluation.statistics.bootstrap import draw, percentiles
 from limbeck.evaluation.statistics.comparison import ENOUGH_COLLECTIONS, Interval
 from limbeck.evaluation.statistics.components import COLLECTION, SEED, Figures, estimates, names, variances
 from limbeck.evaluation.statistics.design import Term, level_effects, terms
+from limbeck.evaluation.statistics.multiple import LEVEL, all_pairs_level
+from limbeck.evaluation.statistics.seeds import over_queries_and_seeds
+from limbeck.evaluation.statistics.student import Estimate, over_queries
 from limbeck.evaluation.statistics.trainings import Floats
 
 TINY = 1e-300
@@ -26,13 +30,16 @@ class Share:
     Attributes:
         variance: of the term's effects, in the measure's unit squared, less what differences between seeds feign.
         share: of the sum over all terms; None where the term cannot be told from others (`df` 0).
-        interval: of the share, 95 %; None where nothing can be drawn.
+        without_collection: the share of what is left when the collections' own variance, which is how hard they are,
+            is taken away; None for that itself, and where `share` is.
+        interval: of `share`, 95 %, drawn (see `FactorAnalysis.drawn`); None where nothing can be.
         df, expected: degrees of freedom that the term has, and would have if all levels were crossed.
     """
 
     term: str
     variance: float
     share: float | None
+    without_collection: float | None
     interval: Interval | None
     df: int
     expected: int
@@ -40,12 +47,33 @@ class Share:
 
 @dataclass(frozen=True)
 class Effect:
-    """How far a level lies from the mean of its factor's levels, other factors being equal; with its 95 % interval."""
+    """How far a level lies from the mean of its factor's levels, other factors being equal.
+
+    Attributes:
+        models, recipes: 95 % t intervals of the two questions, see `FactorAnalysis`; None where there is no answer.
+    """
 
     factor: str
     level: str
     effect: float
-    interval: Interval | None
+    models: Interval | None
+    recipes: Interval | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """The highest level of a factor less the lowest.
+
+    Attributes:
+        models, recipes: as of `Effect`, but for all pairs of levels at once: which two these are was seen in the data.
+    """
+
+    factor: str
+    highest: str
+    lowest: str
+    difference: float
+    models: Interval | None
+    recipes: Interval | None
 
 
 @dataclass(frozen=True)
@@ -54,25 +82,33 @@ class Ratio:
 
     Attributes:
         ratio: standard deviation of a's effects by that of b's; None where b has none.
-        interval: of the ratio, 95 %; None where nothing can be drawn, or b may well have no effect at all.
-        spans: highest less lowest level, of a and of b, and the interval of each.
+        interval: of the ratio, 95 %, drawn; None where nothing can be, or b may well have no effect at all.
     """
 
     a: str
     b: str
     ratio: float | None
     interval: Interval | None
-    spans: tuple[float, float]
-    span_intervals: tuple[Interval | None, Interval | None]
 
 
 @dataclass(frozen=True)
 class FactorAnalysis:
-    """`drawn` names what the intervals are drawn over: collections, seeds, both or nothing."""
+    """What the variance of figures is due to.
+
+    Differences are answered as everywhere: *these models* (the units are drawn, the trainings given), and *these
+    recipes* (units and seeds are drawn).
+
+    Attributes:
+        units: what is drawn in both questions: queries where values per query are known, else collections where they
+            are enough, else nothing.
+        drawn: what the intervals of shares and ratios are drawn over: collections, seeds, both or nothing.
+    """
 
     shares: tuple[Share, ...]
     effects: tuple[Effect, ...]
+    spans: tuple[Span, ...]
     ratios: tuple[Ratio, ...]
+    units: Literal["queries", "collections", ""]
     drawn: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -84,9 +120,10 @@ def analyse_factors(figures: Figures, samples: int = 2000, seed: int = 0) -> Fac
     (Gelman's finite-population variance), from sums of squares of type II, less the share that the spread of seeds adds
     to it on average. A seed belongs to its configuration: `seed` is what training again changes.
 
-    Intervals are percentile bootstrap ones over seeds and, where there are at least five, collections: backbones,
-    objectives and negatives are those at hand. Samples are shifted to centre on the estimates, since drawing adds a
-    variance of its own to every sum of squares.
+    Intervals of differences are those of the tests that claims rest on (`over_queries`, `over_queries_and_seeds`).
+    Intervals of shares and ratios, for which there is no such test, are percentile bootstrap ones over seeds and, where
+    there are at least five, collections: backbones, objectives and negatives are those at hand. Samples are shifted to
+    centre on the estimates, since drawing adds a variance of its own to every sum of squares.
 
     Raises:
         DataError: fewer than two configurations, or no factor.
@@ -105,23 +142,24 @@ def analyse_factors(figures: Figures, samples: int = 2000, seed: int = 0) -> Fac
     of_seeds = [draw(random, seeds, samples) for seeds in figures.seeds]
     sampled = variances(figures, parts, weights, of_seeds)
     sampled = np.maximum(0.0, sampled + (estimate - sampled.mean(0)))
+    # Few units hardly tell how far they differ: the fewer of those that are drawn count.
+    units = count if "collections" in drawn else sum(figures.seeds) - len(figures.seeds) + 1
 
     def bounds(values: Floats) -> Interval | None:
         if not drawn:
             return None
-        low, high = percentiles(values, units=count if "collections" in drawn else None)
+        low, high = percentiles(values, units=units)
         return float(low), float(high)
 
-    effects = {
-        factor: _effects(figures, place, weights, of_seeds, bounds)
-        for place, factor in enumerate(figures.factors)
-        if parts[place].df == parts[place].expected
-    }
+    told = [place for place, part in enumerate(parts[: len(figures.factors)]) if part.df == part.expected]
+    differences = [_differences(figures, place) for place in told]
     components = {name: (estimate[place], sampled[:, place]) for place, name in enumerate(names(parts))}
     return FactorAnalysis(
         tuple(_shares(figures, parts, estimate, sampled, bounds)),
-        tuple(effect for found, _ in effects.values() for effect in found),
-        tuple(_ratio(a, b, components, effects, bounds) for b, a in combinations(effects, 2)),
+        tuple(effect for effects, _ in differences for effect in effects),
+        tuple(span for _, span in differences),
+        tuple(_ratio(figures.factors[a], figures.factors[b], components, bounds) for b, a in combinations(told, 2)),
+        figures.units,
         drawn,
         tuple(_notes(parts, figures, drawn, raw)),
     )
@@ -132,14 +170,23 @@ def _shares(
 ) -> Iterator[Share]:
     """The components that these figures can tell of: collections and seeds only where there are several."""
     of_whole = sampled / np.maximum(sampled.sum(1, keepdims=True), TINY)
+    whole, hardness = float(estimate.sum()), float(estimate[names(parts).index(COLLECTION)])
     for place, name in enumerate(names(parts)):
         words = name.split(" × ")
         if (COLLECTION in words and len(figures.collections) == 1) or (SEED in words and max(figures.seeds) == 1):
             continue
         df, expected = _df(name, figures, parts)
         known = df > 0 or expected == 0
-        share = float(estimate[place] / max(estimate.sum(), TINY)) if known else None
-        yield Share(name, float(estimate[place]), share, bounds(of_whole[:, place]) if known else None, df, expected)
+        variance = float(estimate[place])
+        yield Share(
+            name,
+            variance,
+            variance / max(whole, TINY) if known else None,
+            variance / max(whole - hardness, TINY) if known and name != COLLECTION else None,
+            bounds(of_whole[:, place]) if known else None,
+            df,
+            expected,
+        )
 
 
 def _df(name: str, figures: Figures, parts: Sequence[Term]) -> tuple[int, int]:
@@ -154,43 +201,57 @@ def _df(name: str, figures: Figures, parts: Sequence[Term]) -> tuple[int, int]:
     return df * collections, expected * collections
 
 
-def _effects(
-    figures: Figures, place: int, weights: Floats, of_seeds: Sequence[Floats], bounds: Bounds
-) -> tuple[list[Effect], Floats]:
-    """The effects of a factor's levels, and their samples [rows, levels]."""
+def _differences(figures: Figures, place: int) -> tuple[list[Effect], Span]:
+    """The effects of a factor's levels, and its highest less its lowest level."""
     matrix = level_effects(figures.configurations, place)
-    values = np.array([one.mean() for one in figures.values])
-    columns = [((of @ one) * weights).sum(1) for of, one in zip(of_seeds, figures.values, strict=True)]
-    sampled = np.stack(columns, 1) @ matrix.T
+    effects = matrix @ np.array([one.mean() for one in figures.values])
+    factor = figures.factors[place]
     levels = [figures.levels[place][level] for level in np.unique(figures.configurations[:, place])]
+    order = np.argsort(effects)
+    high, low = order[-1], order[0]
+    models, recipes = _answers(figures, np.vstack([matrix, matrix[high] - matrix[low]]))
     return [
-        Effect(figures.factors[place], level, float(effect), bounds(sampled[:, i]))
-        for i, (level, effect) in enumerate(zip(levels, matrix @ values, strict=True))
-    ], sampled
+        Effect(factor, level, float(effects[row]), _interval(models[row]), _interval(recipes[row]))
+        for row, level in enumerate(levels)
+    ], Span(
+        factor,
+        levels[high],
+        levels[low],
+        float(effects[high] - effects[low]),
+        _interval(models[-1], len(levels)),
+        _interval(recipes[-1], len(levels)),
+    )
 
 
-def _ratio(
-    a: str,
-    b: str,
-    components: Mapping[str, tuple[float, Floats]],
-    effects: Mapping[str, tuple[list[Effect], Floats]],
-    bounds: Bounds,
-) -> Ratio:
+def _answers(figures: Figures, sums: Floats) -> tuple[list[Estimate | None], list[Estimate | None]]:
+    """For these models and for these recipes: weighted sums [sums, configurations] of the configurations' means."""
+    data = figures.trainings
+    if data is None:
+        return [None] * len(sums), [None] * len(sums)
+    backbones = {one.recipe: one.backbone for one in data.rankers}
+    means = np.stack([data.mean([(str(n), backbones[str(n)])]) for n in range(len(figures.values))])
+    weights = sums @ means
+    return (
+        list(over_queries(data.moments, weights)),
+        list(over_queries_and_seeds(data.moments, data.layout, weights).estimates),
+    )
+
+
+def _interval(known: Estimate | None, levels: int = 2) -> Interval | None:
+    """95 %, for all pairs of `levels` levels at once."""
+    if known is None or known.df == 0:
+        return None
+    return known.interval(1 - all_pairs_level(known.df, levels, LEVEL))
+
+
+def _ratio(a: str, b: str, components: Mapping[str, tuple[float, Floats]], bounds: Bounds) -> Ratio:
     (of_a, sampled_a), (of_b, sampled_b) = components[a], components[b]
     bounds_b = bounds(sampled_b)
-    spans, intervals = [], []
-    for factor in (a, b):
-        found, samples = effects[factor]
-        order = np.argsort([one.effect for one in found])
-        spans.append(found[order[-1]].effect - found[order[0]].effect)
-        intervals.append(bounds(samples[:, order[-1]] - samples[:, order[0]]))
     return Ratio(
         a,
         b,
         float(np.sqrt(of_a / of_b)) if of_b > 0 else None,
         bounds(np.sqrt(sampled_a / np.maximum(sampled_b, TINY))) if bounds_b and bounds_b[0] > 0 else None,
-        (spans[0], spans[1]),
-        (intervals[0], intervals[1]),
     )
 
 
@@ -205,5 +266,7 @@ def _notes(parts: Sequence[Term], figures: Figures, drawn: Sequence[str], raw: F
         yield "one value for each configuration: what another seed would change is not known, and is within the others"
     if len(figures.collections) < ENOUGH_COLLECTIONS:
         yield f"too few collections to draw ({len(figures.collections)}): the figures hold for these alone"
+    if not figures.units:
+        yield "values per query are not known, and collections are too few: differences have no interval"
     if not drawn:
-        yield "neither seeds nor enough collections: there are no intervals"
+        yield "neither seeds nor enough collections: shares and ratios have no interval"

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from limbeck.core.errors import DataError
 
@@ -60,6 +60,23 @@ def tukey_holm(p_values: Sequence[float], degrees: Sequence[float], means: int, 
         highest = max(highest, min(1.0, bound))
         corrected[i] = highest
     return corrected
+
+
+@lru_cache(maxsize=4096)
+def all_pairs_level(df: float, means: int, level: float = LEVEL) -> float:
+    """At what level to judge a difference so that all pairs of `means` means keep `level`: `tukey_holm`'s first step.
+
+    The larger of Bonferroni's and Tukey's: the interval at it leaves out 0 where the smallest p, corrected, is below.
+
+    >>> all_pairs_level(20, 2), round(all_pairs_level(20, 4), 4)
+    (0.05, 0.0112)
+    """
+    if means <= 2:
+        return level
+    bonferroni = 2 * level / means / (means - 1)
+    if _tukey(bonferroni, df, means) >= level:
+        return bonferroni
+    return float(optimize.brentq(lambda p: _tukey(p, df, means) - level, bonferroni, level, xtol=1e-9))
 
 
 @lru_cache(maxsize=65536)

@@ -5,12 +5,13 @@ from functools import lru_cache
 from scipy import optimize, special
 
 from limbeck.core.errors import UsageError
+from limbeck.evaluation.statistics.multiple import LEVEL
 from limbeck.evaluation.statistics.student import Estimate
 
 POWER = 0.8
 
 
-def power(known: Estimate, difference: float, level: float = 0.05) -> float:
+def power(known: Estimate, difference: float, level: float = LEVEL) -> float:
     """Chance that a two-sided t-test at `level` finds a true `difference`, with the error and df at hand.
 
     Only a finding in the right direction counts: one in the other is an error (of type III; Urbano, Lima and Hanjalic
@@ -27,7 +28,7 @@ def power(known: Estimate, difference: float, level: float = 0.05) -> float:
     return _power(abs(difference) / known.error, known.df, level) if known.error else 1.0
 
 
-def minimum_detectable_difference(known: Estimate, level: float = 0.05, wanted: float = POWER) -> float | None:
+def minimum_detectable_difference(known: Estimate, level: float = LEVEL, wanted: float = POWER) -> float | None:
     """The smallest true difference that is found with power `wanted`: a smaller one may well have been missed.
 
     With an `Estimate` over queries and seeds it is that of the numbers of both. None where nothing is known about

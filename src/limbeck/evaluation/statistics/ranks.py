@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from limbeck.core.errors import DataError
+from limbeck.evaluation.statistics.multiple import LEVEL
 from limbeck.evaluation.statistics.trainings import finite
 
 
@@ -28,7 +29,7 @@ class Ranks:
     groups: tuple[tuple[int, ...], ...]
 
 
-def mean_ranks(values: ArrayLike, level: float = 0.05) -> Ranks:
+def mean_ranks(values: ArrayLike, level: float = LEVEL) -> Ranks:
     """Rank systems on each collection; `values` [collections, systems], higher is better.
 
     DataError for fewer than two collections or three systems, or values that are not finite.

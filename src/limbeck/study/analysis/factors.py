@@ -3,14 +3,15 @@
 import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError, nearest
-from limbeck.evaluation import FactorAnalysis, Figures, analyse_factors
+from limbeck.evaluation import FactorAnalysis, Figures, Training, Trainings, analyse_factors
+from limbeck.study.analysis.comparisons import Trained
 
 if TYPE_CHECKING:
     from limbeck.study.analysis.results import Cell, Recipe
@@ -25,10 +26,12 @@ class Table:
 
     Attributes:
         skipped: rows without a value.
+        trained: a study's recipes with their values per query, by backbone and recipe; none of a table.
     """
 
     rows: tuple[tuple[str, Mapping[str, str]], ...]
     skipped: int
+    trained: Mapping[tuple[str, str], Trained] = field(default_factory=dict, repr=False)
 
     @property
     def columns(self) -> list[str]:
@@ -76,11 +79,11 @@ def read_table(path: Path) -> Table:
     return Table(kept, len(rows) - len(kept))
 
 
-def study_table(recipes: Sequence["Recipe"], cells: Sequence["Cell"]) -> Table:
+def study_table(recipes: Sequence["Recipe"], cells: Sequence["Cell"], trained: Sequence[Trained]) -> Table:
     """The finished cells of a study: backbone, recipe, objective, negatives, seed, collection, measure, value.
 
     `objective` joins those of the recipe's stages, `negatives` the candidates that its lists draw from and how.
-    DataError where no cell is finished.
+    `trained` holds the cells' values per query. DataError where no cell is finished.
     """
     stages = {recipe.name: recipe.stages for recipe in recipes}
     rows = []
@@ -99,13 +102,15 @@ def study_table(recipes: Sequence["Recipe"], cells: Sequence["Cell"]) -> Table:
             ]
     if not rows:
         raise DataError("no cell is finished; `limbeck study run` goes on")
-    return Table(tuple(rows), 0)
+    return Table(tuple(rows), 0, {(one.backbone, one.recipe): one for one in trained})
 
 
-def analyse_cells(recipes: Sequence["Recipe"], cells: Sequence["Cell"], measure: str) -> FactorsOfStudy | NoFactors:
+def analyse_cells(
+    recipes: Sequence["Recipe"], cells: Sequence["Cell"], trained: Sequence[Trained], measure: str
+) -> FactorsOfStudy | NoFactors:
     """The analysis of one measure of a study, or the reason why there can be none."""
     try:
-        found = figures(select(study_table(recipes, cells), {"measure": [measure]}))
+        found = figures(select(study_table(recipes, cells, trained), {"measure": [measure]}))
         return FactorsOfStudy(**vars(analyse_factors(found)), factors=found.factors)
     except LimbeckError as error:
         return NoFactors(str(error))
@@ -124,7 +129,7 @@ def select(table: Table, conditions: Mapping[str, Sequence[str]]) -> Table:
         rows = tuple((place, row) for place, row in rows if row[column] in values)
     if not rows:
         raise UsageError("no row meets all conditions")
-    return Table(rows, table.skipped)
+    return replace(table, rows=rows)
 
 
 def figures(table: Table, factors: Sequence[str] = ()) -> Figures:
@@ -156,7 +161,9 @@ def figures(table: Table, factors: Sequence[str] = ()) -> Figures:
         raise UsageError(f"the figures are of several measures; choose one of {_list(measures)} with --measure")
     collections = _distinct(table, "collection")
     cells: dict[tuple[str, ...], dict[str, dict[str, tuple[str, float]]]] = {}
+    rows: dict[tuple[tuple[str, ...], str], Mapping[str, str]] = {}
     for place, row in table.rows:
+        rows[tuple(row[name] for name in chosen), row.get("seed", "")] = row
         seeds = cells.setdefault(tuple(row[name] for name in chosen), {})
         seed = seeds.setdefault(row.get("seed", ""), {})
         if row["collection"] in seed:
@@ -179,7 +186,31 @@ def figures(table: Table, factors: Sequence[str] = ()) -> Figures:
         np.array([[levels[n].index(level) for n, level in zip(chosen, one, strict=True)] for one in cells]),
         tuple(collections),
         tuple(values),
+        _by_query(table.trained, [[rows[one, seed] for seed in seeds] for one, seeds in cells.items()], collections),
     )
+
+
+def _by_query(
+    trained: Mapping[tuple[str, str], Trained],
+    configurations: Sequence[Sequence[Mapping[str, str]]],
+    collections: Sequence[str],
+) -> Trainings | None:
+    """The trainings of each configuration, one row of the table for each of its seeds; see `Figures.by_query`."""
+    if not trained:
+        return None
+    rankers = []
+    for number, rows in enumerate(configurations):
+        for row in rows:
+            of, seed = trained[row["backbone"], row["recipe"]], int(row["seed"])
+            rankers.append(
+                Training(
+                    recipe=str(number),
+                    backbone=of.backbone,
+                    prefix=of.prefixes.get(seed),
+                    values={name: of.values[name][row["measure"]][seed] for name in collections},
+                )
+            )
+    return Trainings.align(rankers)
 
 
 def _number(place: str, text: str) -> float:

@@ -14,7 +14,7 @@ from limbeck.study.analysis.comparisons import (
     compare_recipes,
     compare_with_first_stage,
 )
-from limbeck.study.analysis.factors import analyse_cells
+from limbeck.study.analysis.factors import Table, analyse_cells, study_table
 from limbeck.study.analysis.results import (
     Backbone,
     Cell,
@@ -54,6 +54,12 @@ def gather(output: str | Path) -> StudyResults:
     return _Gathering(Store(output)).results()
 
 
+def gather_table(output: str | Path) -> Table:
+    """The figures of all finished cells of the study in `output`, with their values per query. Raises as `gather`."""
+    found = _Gathering(Store(output))
+    return study_table(found.recipes, found.cells, found.trained)
+
+
 @dataclass(frozen=True)
 class _Gathering:
     store: Store
@@ -81,7 +87,6 @@ class _Gathering:
             (pair.a.backbone, pair.a.recipe, pair.b.recipe): [difference.factor for difference in pair.factors]
             for pair in audited
         }
-        recipes = tuple(self._recipe(recipe) for recipe in index["recipes"])
         primary = self.measures[0]
         comparisons, suite_comparisons = compare_with_first_stage(self.trained, values, self.measures, complete)
         return StudyResults(
@@ -107,16 +112,20 @@ class _Gathering:
             first_stage=self._first_stage(kept),
             teachers=tuple(self._teacher(teacher) for teacher in index["teachers"]),
             backbones=tuple(self._backbone(backbone) for backbone in index["backbones"]),
-            recipes=recipes,
+            recipes=self.recipes,
             cells=self.cells,
             comparisons=comparisons,
             suite_comparisons=suite_comparisons,
             pairwise=compare_recipes(self.trained, self.tests, primary, differs, margin),
             over_backbones=compare_over_backbones(self.trained, self.tests, primary, differs, margin),
             audit=audited,
-            factors=analyse_cells(recipes, self.cells, primary),
+            factors=analyse_cells(self.recipes, self.cells, self.trained, primary),
             warnings=(*index["warnings"], *self._warnings(kept)),
         )
+
+    @cached_property
+    def recipes(self) -> tuple[Recipe, ...]:
+        return tuple(self._recipe(recipe) for recipe in self.index["recipes"])
 
     @cached_property
     def _evaluated(self) -> list[tuple[Cell, dict[str, Kept]]]:
