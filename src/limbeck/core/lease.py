@@ -79,7 +79,8 @@ class Lease:
         """Raise LeaseLost if another attempt has taken over."""
         path = self.attempt.path
         # Opened anew, so that a network file system asks its server.
-        if read_record(path).get("status") is not None or _path(path.parent, self.attempt, 1).exists():
+        following = path.with_name(f"{self.attempt.key}.{self.attempt.number + 1}.json")
+        if read_record(path).get("status") is not None or following.exists():
             raise LeaseLost(
                 f"{self.attempt.key}: attempt {self.attempt.number} was silent for more than {self.seconds:g} s and "
                 "another one has taken over; this one publishes nothing"
@@ -130,7 +131,7 @@ def take(
     seconds = lease_seconds()
     place = folder / key[:2]
     last = last_attempt(folder, key)
-    if last is not None and last.status is None and not _is_over(last, seconds):
+    if last is not None and is_held(last):
         return last
     number = 1 if last is None else last.number + 1
     path = place / f"{key}.{number}.json"
@@ -170,6 +171,15 @@ def is_alive(attempt: Attempt, now: float, touched: float) -> bool:
     return attempt.status is None and now - touched <= lease_seconds() and not _is_dead(attempt.record)
 
 
+def is_held(attempt: Attempt) -> bool:
+    """The same of one attempt, by the times that the file server gives now."""
+    if attempt.status is not None or _is_dead(attempt.record):
+        return False
+    with attempt.path.open("rb") as stream:  # opened, so that the time is the server's and no cached one
+        touched = os.fstat(stream.fileno()).st_mtime
+    return is_alive(attempt, server_time(attempt.path.parent), touched)
+
+
 def server_time(folder: Path) -> float:
     """The time of the file server that holds a folder, which other machines' clocks need not agree with."""
     path = folder / f".clock-{uuid.uuid4().hex[:12]}"
@@ -199,14 +209,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=whoami.cache_clear)
 
 
-def _is_over(attempt: Attempt, seconds: float) -> bool:
-    if _is_dead(attempt.record):
-        return True
-    with attempt.path.open("rb") as stream:  # opened, so that the time is the server's and no cached one
-        touched = os.fstat(stream.fileno()).st_mtime
-    return server_time(attempt.path.parent) - touched > seconds
-
-
 def _is_dead(record: Mapping[str, Any]) -> bool:
     """Whether the holder was a process of this machine, in the same space of process numbers, that is no more."""
     space, pid = record.get("space"), record.get("pid")
@@ -233,10 +235,6 @@ def _started(pid: int) -> str | None:
         return None
     fields = text.rpartition(")")[2].split()
     return None if fields[0] in ("Z", "X") else fields[19]  # a zombie does nothing more
-
-
-def _path(folder: Path, attempt: Attempt, further: int) -> Path:
-    return folder / f"{attempt.key}.{attempt.number + further}.json"
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:

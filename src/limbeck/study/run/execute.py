@@ -18,7 +18,6 @@ from limbeck.study.run.check_models_available import require_models
 from limbeck.study.run.evaluate import means
 from limbeck.study.run.executors import Executor, Here, MakeExecutor
 from limbeck.study.run.graph import Graph, Node, build_graph, write_graph
-from limbeck.study.run.hours import planned_hours
 from limbeck.study.run.index import write_index
 from limbeck.study.run.run_record import Invocation
 from limbeck.study.run.status import NodeState, NodeStates, State, progress_of
@@ -70,7 +69,7 @@ def prepare(study: Study, store: Store, console: Console) -> Graph:
     write_index(plan, store)
     for warning in plan.warnings:
         console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
-    graph = build_graph(plan, planned_hours(plan))
+    graph = build_graph(plan)
     write_graph(graph, store)
     return graph
 
@@ -108,14 +107,14 @@ class _Drive:
         pause = 0.05
         try:
             while True:
-                self.known = self._forgiving(looking.look())
+                at_work = self.executor.at_work()
+                self.known = self._forgiving(looking.look(), at_work)
                 for cell, result in self._news(before, ended):
                     if invocation:
                         invocation.note(cell, result)
                 self._say_progress()
                 wanted = self._wanted()
-                begun = self._start(wanted)
-                at_work = self.executor.at_work()
+                begun = self._start(wanted, at_work)
                 if not wanted or not (begun or at_work or self._worth_waiting(wanted)):
                     break
                 pause = 0.05 if begun else min(self.executor.patience, pause * 1.5)
@@ -136,9 +135,8 @@ class _Drive:
                 wanted.add(node.name)
         return [node for node in self.graph.nodes if node.name in wanted]
 
-    def _start(self, wanted: list[Node]) -> bool:
+    def _start(self, wanted: list[Node], at_work: set[str]) -> bool:
         """Hand over what can be done now. Whether anything was."""
-        at_work = self.executor.at_work()
         ready = []
         for node in wanted:
             state = self.known[node.name].state
@@ -167,7 +165,7 @@ class _Drive:
             more = f", and {len(running) - SHOWN} more" if len(running) > SHOWN else ""
             self._say(f"at work: {'; '.join(shown)}{more}")
 
-    def _forgiving(self, states: dict[str, NodeState]) -> dict[str, NodeState]:
+    def _forgiving(self, states: dict[str, NodeState], at_work: set[str]) -> dict[str, NodeState]:
         """The states, in which old failures count as nothing and nodes that die again and again as failed."""
         for node in self.graph.nodes:
             found = states[node.name]
@@ -175,7 +173,7 @@ class _Drive:
             if found.state is State.FAILED and old and found.attempt and old.number == found.attempt.number:
                 found = NodeState(State.READY, found.attempt)
             dead = found.state in UNDONE and self.starts.get(node.name, 0) >= TRIES
-            if dead and node.name not in self.executor.at_work():
+            if dead and node.name not in at_work:
                 found = NodeState(State.FAILED, _gave_up(self.store, node, found))
             blocking = next((n for n in node.needs if states[n].state in (State.FAILED, State.BLOCKED)), None)
             if blocking and found.state in (*UNDONE, State.BLOCKED):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from limbeck.study.config.schema import Resources
 from limbeck.study.config.study import Study, parse_study
 from limbeck.study.plan.plan import Cell, StudyPlan
 from limbeck.study.run.artifacts import PAIRS_OF_SHARD, lists_key, run_key, taught_keys
+from limbeck.study.run.hours import planned_hours
 from limbeck.study.run.index import cell_key, first_stage_key, teacher_key
 from limbeck.study.run.leaks import planned_searches
 from limbeck.study.run.store import Store
 
 TEXTS_OF_SHARD = 200_000
 """Documents that one node encodes."""
-KINDS = ("encode", "run", "teach", "lists", "leaks", "prefix", "cell", "score", "evaluate")
 GPU_KINDS = frozenset({"encode", "teach", "prefix", "cell", "score", "evaluate"})
 """Kinds that take a GPU where there is one and the study says nothing else."""
 SHARE_OF_CELL = {"cell": 1.0, "prefix": 0.5, "encode": 0.2, "teach": 0.2, "score": 0.05, "evaluate": 0.05}
@@ -53,7 +53,7 @@ class Node:
 
     @property
     def kind(self) -> str:
-        """One of `KINDS`."""
+        """What is done for it: a key of `limbeck.study.run.tasks.FUNCTIONS`."""
         return self.name.partition("/")[0]
 
     @property
@@ -148,19 +148,15 @@ def read_study(graph: Graph, store: Store) -> Study:
     return parse_study(store.study.read_text(encoding="utf-8"), Path(graph.study))
 
 
-def build_graph(plan: StudyPlan, hours: "Mapping[str, float] | None" = None) -> Graph:
-    """The graph of a planned study: what several nodes need is there once.
-
-    Args:
-        hours: name of a node → planned hours.
-    """
-    return _Builder(plan, hours or {}).graph()
+def build_graph(plan: StudyPlan) -> Graph:
+    """The graph of a planned study, with planned hours: what several nodes need is there once."""
+    return _Builder(plan).graph()
 
 
 class _Builder:
-    def __init__(self, plan: StudyPlan, hours: Mapping[str, float]) -> None:
+    def __init__(self, plan: StudyPlan) -> None:
         self.plan, self.study, self.sources, self.config = plan, plan.study, plan.study.sources, plan.study.config
-        self.hours = hours
+        self.hours = planned_hours(plan)
         self.nodes: dict[str, Node] = {}
         self.places: dict[str, int] = {}
         self.measures = list(dict.fromkeys(canonical(measure) for measure in self.config.evaluation.measures))
@@ -253,7 +249,6 @@ class _Builder:
 
     def teach(self, name: str, collection: str, needs: set[str]) -> set[str]:
         """The shards of a teacher's work on one training collection's candidates."""
-
         source = self.config.lists[name]
         found: set[str] = set()
         keys = taught_keys(self.sources, name, collection)
@@ -304,11 +299,6 @@ class _Builder:
         own: dict[str, Any] = {**task, "shards": shards}
         key = key_of(["evaluate", described, self.measures])
         self.add(f"evaluate/{of}/{collection}", key, f"{of} on {collection}", own, scored or needs)
-
-
-def with_hours(graph: Graph, hours: Mapping[str, float]) -> Graph:
-    """The same graph with planned hours of nodes."""
-    return replace(graph, nodes=tuple(replace(node, hours=hours.get(node.name)) for node in graph.nodes))
 
 
 def resources_of(graph: Graph) -> dict[str, Any]:

@@ -5,14 +5,13 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
 from limbeck.core.json_files import Schema, parse_json
-from limbeck.core.lease import Attempt, is_alive, last_attempt, read_record, server_time
+from limbeck.core.lease import Attempt, is_alive, is_held, last_attempt, read_record, server_time
 from limbeck.study.run.graph import Graph, Node, read_graph
 from limbeck.study.run.store import Store, read_json
 
@@ -62,12 +61,7 @@ class NodeStates:
         """One node's own state: of one that waits only whether it was tried. Looked up once."""
         if node.name not in self._own:
             attempt = last_attempt(self.store.attempts, node.key)
-            touched = 0.0
-            if attempt is not None and attempt.status is None:
-                with suppress(OSError), attempt.path.open("rb") as stream:
-                    touched = os.fstat(stream.fileno()).st_mtime
-            now = server_time(self.store.folder) if touched else 0.0
-            self._own[node.name] = self._state(node, attempt, now, touched)
+            self._own[node.name] = self._state(node, attempt, attempt is not None and is_held(attempt))
         return self._own[node.name]
 
     def look(self) -> dict[str, NodeState]:
@@ -77,7 +71,7 @@ class NodeStates:
         found: dict[str, NodeState] = {}
         for node in self.graph.nodes:
             attempt, touched = newest.get(node.key, (None, 0.0))
-            own = self._state(node, attempt, now, touched)
+            own = self._state(node, attempt, attempt is not None and is_alive(attempt, now, touched))
             if own.state in (State.READY, State.STOPPED, State.DIED, State.DAMAGED):
                 own = self._with_needs(node, own, found)
             found[node.name] = own
@@ -115,12 +109,12 @@ class NodeStates:
             found[key] = (Attempt(key, latest, path, self._records[path][1]), changed / 1e9)
         return found
 
-    def _state(self, node: Node, attempt: Attempt | None, now: float, touched: float) -> NodeState:
+    def _state(self, node: Node, attempt: Attempt | None, alive: bool) -> NodeState:
         if attempt is None:
             return NodeState(State.READY)
         status = attempt.status
         if status is None:
-            return NodeState(State.RUNNING if is_alive(attempt, now, touched) else State.DIED, attempt)
+            return NodeState(State.RUNNING if alive else State.DIED, attempt)
         if status == "done":
             return NodeState(State.DONE if self._is_intact(node, attempt) else State.DAMAGED, attempt)
         return NodeState(State(status), attempt)

@@ -5,16 +5,14 @@ from the files. Another engine is another file with a class of these five member
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from rich.console import Console
 
 from limbeck.core.errors import UsageError
 from limbeck.study.run.graph import Graph, Node
 from limbeck.study.run.store import Store
-
-if TYPE_CHECKING:
-    from limbeck.study.run.work import Workshop
+from limbeck.study.run.work import Outcome, Workshop
 
 
 class Executor(Protocol):
@@ -31,7 +29,10 @@ class Executor(Protocol):
     patience: float
 
     def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
-        """Take as many of these nodes as there is room for, `begin` being told of each; whether it took any."""
+        """Take as many of these nodes as there is room for, `begin` being told of each; whether it took any.
+
+        None of them was among those that `at_work` has just named.
+        """
 
     def at_work(self) -> set[str]:
         """The names of the nodes that it was given and has not ended yet, as far as it knows."""
@@ -50,14 +51,14 @@ class Here:
     is_here = True
     patience = 2.0
 
-    def __init__(self, workshop: "Workshop", console: Console) -> None:
+    def __init__(self, workshop: Workshop, console: Console) -> None:
         self.workshop, self.console = workshop, console
 
     def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
         """Do the first node's work."""
         for node in nodes[:1]:
             begin(node)
-            if self.workshop.work(node, self.console) == 130:
+            if self.workshop.work(node, self.console) is Outcome.STOPPED:
                 raise KeyboardInterrupt
         return bool(nodes)
 

@@ -47,7 +47,6 @@ class Local:
 
     def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
         """Start those that come first on the longest way to the end, as far as processes and GPUs reach."""
-        self._reap()
         started = False
         for node in sorted(nodes, key=lambda node: -self.graph.rank[node.name]):
             if len(self.running) >= self.count:

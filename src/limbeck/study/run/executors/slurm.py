@@ -51,9 +51,7 @@ class Slurm:
 
     def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
         """Submit the nodes, those that are needed first."""
-        queued = self.at_work()
-        left = {node.name: node for node in nodes if node.name not in queued}
-        began = bool(left)
+        left = {node.name: node for node in nodes}
         while left:
             layer = [node for node in left.values() if not any(need in left for need in node.needs)]
             for group in self._groups(layer):
@@ -61,7 +59,7 @@ class Slurm:
                     begin(node)
                     del left[node.name]
                 self._submit(group)
-        return began
+        return bool(nodes)
 
     def at_work(self) -> set[str]:
         """The nodes whose tasks Slurm still has."""
