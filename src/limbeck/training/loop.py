@@ -45,6 +45,7 @@ def train(
     processes: Processes = ALONE,
     sharded: bool = False,
     sinks: Sequence[LogSink] = (),
+    halvings: int = 0,
 ) -> dict[str, Any]:
     """Train as planned into `output`, and return the summary that is also written there.
 
@@ -64,6 +65,9 @@ def train(
             does not fit one device.
         sinks: where records go beside `log.jsonl`, such as those of `limbeck.training.trackers`. A resumed training
             writes what follows its checkpoint again.
+        halvings: how often `token_budget` and `max_tokens_without_grad_cache` are halved, for a device whose memory
+            runs out with the plan's own. The training remains the plan's and ends the same but for rounding; where
+            there is dropout, other elements are dropped.
 
     Raises:
         UsageError: `output` belongs to another plan, or another process is training there.
@@ -94,6 +98,7 @@ def train(
                 processes=processes,
                 sharded=sharded,
                 sinks=sinks,
+                halvings=halvings,
             )
             return training.run()
 
@@ -119,6 +124,7 @@ class _Training:
         processes: Processes,
         sharded: bool,
         sinks: Sequence[LogSink],
+        halvings: int,
     ) -> None:
         self.plan, self.output, self.console, self.prefixes = plan, output, console, prefixes
         self.processes, self.sinks = processes, tuple(sinks) if processes.is_first else ()
@@ -130,6 +136,8 @@ class _Training:
         self.samplers = [stage.sampler(plan.seed, number) for number, stage in enumerate(plan.stages)]
         self.student = Student(plan, self.encoder)
         self.state = State.started(len(plan.stages))
+        self.token_budget = max(1, plan.settings.token_budget >> halvings)
+        self.max_tokens_without_grad_cache = plan.settings.max_tokens_without_grad_cache >> halvings
         self.product_rate = product_rate(self.encoder.model, self.encoder.precision(plan.settings.precision).name)
         self.taken: StepMetrics | None = None
 
@@ -186,8 +194,8 @@ class _Training:
                 loss_of,
                 seed=(self.plan.seed, number, inner),
                 precision=settings.precision,
-                token_budget=settings.token_budget,
-                max_tokens_without_grad_cache=settings.max_tokens_without_grad_cache,
+                token_budget=self.token_budget,
+                max_tokens_without_grad_cache=self.max_tokens_without_grad_cache,
             )
         rate = learning_rate(stage.learning_rate, inner, stage.steps, settings.warmup, settings.schedule)
         norm = self.student.update(rate, settings.clip)

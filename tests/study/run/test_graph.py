@@ -1,5 +1,6 @@
 """The graph of a study, work on its nodes one by one, and what is seen of it."""
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -7,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
+from safetensors.torch import load_file
 
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.lease import Lease, take
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.study.analysis.provenance import provenance
 from limbeck.study.config.study import load_study
 from limbeck.study.run.execute import prepare, run_study
@@ -101,6 +105,48 @@ def test_what_fails_is_named_by_what_it_blocks(
     [failed] = [node for node in found["nodes"] if node["state"] == "failed"]
     assert failed["label"] == "lists judged"
     assert failed["error"] in Path(failed["log"]).read_text()
+
+
+def hold_at_most(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device on which no micro-batch of more tokens can be trained on."""
+    whole = CrossEncoder.logits
+
+    def logits(self: CrossEncoder, pairs: Any, query_rows: Any, passage_rows: Any) -> torch.Tensor:
+        if pairs.lengths(query_rows, passage_rows).sum() > tokens:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return whole(self, pairs, query_rows, passage_rows)
+
+    monkeypatch.setattr(CrossEncoder, "logits", logits)
+
+
+def test_where_memory_runs_out_a_training_is_tried_again_with_half_the_token_budget_and_ends_equal_to_rounding(
+    study_file: Write, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny["recipes"], tiny["seeds"] = {"BCE": tiny["recipes"]["BCE"]}, 1
+    tiny["backbones"]["bert-1"]["dropout"] = 0.0
+    del tiny["validation"], tiny["teachers"], tiny["lists"]["taught"]
+    tiny["optimizer"] = {"token_budget": 160, "checkpoint_every": 1}
+    study = load_study(study_file(tiny))
+    run_study(study, tmp_path / "ample")
+    hold_at_most(50, monkeypatch)
+    said = Console(file=io.StringIO(), width=300)
+    assert run_study(study, tmp_path / "short", said)["done"] == 1
+    [cell] = (node for node in read_graph(Store(tmp_path / "short")).nodes if node.kind == "cell")
+    records = [json.loads(path.read_text()) for path in sorted(tmp_path.glob(f"short/attempts/*/{cell.key}.*.json"))]
+    assert [(each["status"], each["halvings"]) for each in records] == [("died", 0), ("died", 1), ("done", 2)]
+    text = said.file.getvalue()
+    assert text.count("memory ran out, it is tried again, with half the token budget") == 2, text
+    assert "1/4 of the token budget, as memory ran out" in text
+    [ours], [theirs] = (list((tmp_path / name).glob("cells/*/model/*.safetensors")) for name in ("short", "ample"))
+    expected = load_file(theirs)
+    for name, tensor in load_file(ours).items():
+        torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=1e-6)
+    # With a device that holds nothing, it fails, and says for want of what.
+    hold_at_most(0, monkeypatch)
+    assert run_study(study, tmp_path / "none")["failed"] == 1
+    [failed] = (node for node in status(tmp_path / "none")["nodes"] if node["state"] == "failed")
+    assert failed["attempts"] == 4
+    assert failed["error"].startswith("memory ran out, 4 times; give it a device with more")
 
 
 def test_slurm_s_arrays_wait_for_one_another_task_by_task_where_they_can(

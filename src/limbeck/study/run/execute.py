@@ -23,14 +23,12 @@ from limbeck.study.run.run_record import Invocation
 from limbeck.study.run.status import NodeState, NodeStates, State, progress_of
 from limbeck.study.run.store import Store, read_json
 from limbeck.study.run.tasks import set_state
-from limbeck.study.run.work import Workshop
+from limbeck.study.run.work import TRIES, Workshop, budget_share
 
 SHOWN = 4
 """Test collections whose values a finished cell's line shows, and nodes of which a line says how far they are."""
 SAY_SECONDS = 30.0
 """Between two lines that say so."""
-TRIES = 4
-"""Of a node whose process dies: the first one, and three more."""
 UNDONE = (State.WAITING, State.READY, State.DIED, State.STOPPED, State.DAMAGED)
 
 
@@ -244,7 +242,9 @@ class _Drive:
             name: means(read_json(self.store.evaluation(cell, key) / "values.json"), measures)
             for name, key in entry["evaluations"].items()
         }
-        self._say(f"{self._label(cell)}: {_outcome(found)} ({seconds:.1f} s)")
+        halvings = max(each.attempt.record.get("halvings", 0) for each in states.values() if each.attempt)
+        less = f"; {budget_share(halvings)}, as memory ran out" if halvings else ""
+        self._say(f"{self._label(cell)}: {_outcome(found)} ({seconds:.1f} s{less})")
 
     def _say_failed(self, cell: str, states: Mapping[str, NodeState]) -> None:
         failed = next((each for each in states.values() if each.state is State.FAILED), None)

@@ -41,6 +41,7 @@ class Node:
         task: the names in the study by which its function knows what to do.
         needs: the names of the nodes that must be done before.
         hours: as planned, on one of its GPUs; None where the plan cannot tell.
+        halvings: how often a training's token budget is halved, because memory ran out; decided as it is worked on.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Node:
     needs: tuple[str, ...] = ()
     resources: Resources = field(default_factory=Resources)
     hours: float | None = None
+    halvings: int = 0
 
     @property
     def kind(self) -> str:

@@ -70,7 +70,8 @@ def _prefix(shop: "Workshop", node: Node, console: Console) -> list[Path]:
     _expect(node.name == f"prefix/{key}", node)
     aside = shop.store.prefix_training(key)
     folders = {count: shop.store.prefix(cell.prefix(count)) for count in range(1, stages + 1)}
-    train(training_plan(cell, shop.study, shop.materials).prefix(stages), aside, console, folders)
+    training = training_plan(cell, shop.study, shop.materials).prefix(stages)
+    train(training, aside, console, folders, halvings=node.halvings)
     return [path for path in sorted(folders[stages].rglob("*")) if path.is_file()]
 
 
@@ -89,7 +90,7 @@ def _cell(shop: "Workshop", node: Node, console: Console) -> list[Path]:
         counts = [need.task["stages"] for need in map(shop.graph.find, node.needs) if need.kind == "prefix"]
         most = max(counts, default=0)
         prefixes = {count: shop.store.prefix(cell.prefix(count)) for count in range(1, most + 1)}
-        train(training, folder, console, prefixes)
+        train(training, folder, console, prefixes, halvings=node.halvings)
     set_state(shop.store, cell.id, status="trained")
     model = sorted(path for path in (folder / "model").iterdir() if path.is_file())
     return [folder / "summary.json", *model]

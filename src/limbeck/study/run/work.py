@@ -1,5 +1,6 @@
 """From a node to its published result: the one function by which every executor has a study's work done."""
 
+import gc
 import os
 import shutil
 import signal
@@ -7,17 +8,18 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from limbeck.core.distributed import Processes, started_together
 from limbeck.core.errors import LimbeckError
-from limbeck.core.lease import Attempt, Lease, LeaseLost, take
+from limbeck.core.lease import Attempt, Lease, LeaseLost, last_attempt, take
 from limbeck.study.config.study import Study
 from limbeck.study.run.artifacts import Materials
 from limbeck.study.run.graph import Graph, Node, read_graph, read_study
@@ -25,6 +27,10 @@ from limbeck.study.run.status import NodeStates, State, damaged_files, file_dige
 from limbeck.study.run.store import Store
 from limbeck.study.run.tasks import FUNCTIONS, cell_of, set_state, training_plan
 from limbeck.training import train
+
+TRIES = 4
+"""Of a node whose process dies or whose memory runs out: the first one, and three more."""
+_TRAININGS = ("cell", "prefix")
 
 
 class Outcome(IntEnum):
@@ -65,7 +71,8 @@ class Workshop:
         """Do a node's work, unless it is done or another process is at it, and write down what became of it.
 
         Its needs must be done. A user's mistake and a fault of ours fail the node once, with error and log; being
-        asked to stop leaves it to be gone on with.
+        asked to stop leaves it to be gone on with. Where memory runs out it is tried again, three times, a training
+        with half the token budget each time (`halvings` of `limbeck.training.train`): not the same byte for byte.
         """
         states = NodeStates(self.graph, self.store)
         found = states.of(node)
@@ -75,26 +82,37 @@ class Workshop:
         if missing:
             console.print(f"{node.name}: needs {', '.join(missing)}, which is not done", markup=False, highlight=False)
             return Outcome.FAILED
-        held = take(self.store.attempts, node.key, {"node": node.name}, self.on_loss)
-        if not isinstance(held, Lease):
-            return Outcome.HELD
-        if found.state is State.DAMAGED and found.attempt:
-            _remove_damaged(self.store, node, found.attempt)
-        log = self.store.log(node.key, held.attempt.number)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with held, log.open("a", encoding="utf-8", errors="backslashreplace") as stream:
-            said = _Both(console, Console(file=stream, width=200, no_color=True))
-            return self._attempt(node, held, said)
+        last, outcome = found.attempt, None
+        for more in reversed(range(TRIES)):
+            halvings = _halvings(last) if node.kind in _TRAININGS else 0
+            held = take(self.store.attempts, node.key, {"node": node.name, "halvings": halvings}, self.on_loss)
+            if not isinstance(held, Lease):
+                return Outcome.HELD
+            if found.state is State.DAMAGED and last is found.attempt and last:
+                _remove_damaged(self.store, node, last)
+            log = self.store.log(node.key, held.attempt.number)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with held, log.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+                said = _Both(console, Console(file=stream, width=200, no_color=True))
+                outcome = self._attempt(replace(node, halvings=halvings), held, said, more)
+            if outcome is not None:
+                break
+            last = last_attempt(self.store.attempts, node.key)
+            gc.collect()  # what the failed attempt's frames held
+            torch.cuda.empty_cache()  # nothing where there is no device
+        return Outcome.FAILED if outcome is None else outcome
 
-    def _attempt(self, node: Node, lease: Lease, said: "_Both") -> Outcome:
-        began = time.monotonic()
+    def _attempt(self, node: Node, lease: Lease, said: "_Both", more: int) -> Outcome | None:
+        """One try. None where memory ran out and there are `more` tries."""
+        began, short = time.monotonic(), False
 
         def end(status: str, **facts: Any) -> None:
             lease.end(status, seconds=round(time.monotonic() - began, 3), **facts)
 
         try:
             if lease.attempt.number > 1:
-                said.print(f"attempt {lease.attempt.number}", highlight=False)
+                less = f", with {budget_share(node.halvings)}" if node.halvings else ""
+                said.print(f"attempt {lease.attempt.number}{less}", highlight=False)
             files = FUNCTIONS[node.kind](self, node, said)
             end("done", files=_facts(self.store.folder, files))
         except KeyboardInterrupt:
@@ -112,11 +130,20 @@ class Workshop:
                 said.copy.print(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
             log = self.store.log(node.key, lease.attempt.number)
             text = f"{type(error).__name__}: {error} (traceback in {log})"
+            short = _ran_out_of_memory(error)
         else:
             return Outcome.DONE
+        if short:
+            half = ", with half the token budget" if node.kind in _TRAININGS else ""
+            then = f"it is tried again{half}" if more else f"{TRIES} times; give it a device with more"
+            text = f"memory ran out, {then}: {text}"
         try:
             said.copy.print(text, markup=False, highlight=False, soft_wrap=True)
-            if node.kind in ("cell", "prefix") and node.cell:
+            if short and more:
+                said.shown.print(f"{node.label}: {text}", markup=False, highlight=False, soft_wrap=True)
+                end("died", error=text, out_of_memory=True)
+                return None
+            if node.kind in _TRAININGS and node.cell:
                 set_state(self.store, node.cell, status="failed", error=text)
             end("failed", error=text)
         except LeaseLost:
@@ -163,6 +190,24 @@ def _train_together(shop: Workshop, node: Node) -> Outcome:
     processes = Processes.joined()
     train(training_plan(cell, shop.study, shop.materials), shop.store.cell(cell.id), None, None, processes)
     return Outcome.DONE
+
+
+def budget_share(halvings: int) -> str:
+    """What a training had of its token budget, in words."""
+    return f"1/{2**halvings} of the token budget"
+
+
+def _halvings(last: Attempt | None) -> int:
+    """How often the token budget is halved after an attempt; after one that came to an end of its own, not at all."""
+    if last is None or last.status in ("done", "failed"):
+        return 0
+    return int(last.record.get("halvings", 0)) + bool(last.record.get("out_of_memory"))
+
+
+def _ran_out_of_memory(error: BaseException) -> bool:
+    # On the CPU torch raises a RuntimeError that only its text tells from others.
+    on_cpu = "DefaultCPUAllocator: can't allocate memory"
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or on_cpu in str(error)
 
 
 def _facts(folder: Path, files: list[Path]) -> dict[str, list[int | str]]:
