@@ -97,7 +97,7 @@ class _Gathering:
             measures=self.measures,
             margin=margin,
             output=str(self.store.folder),
-            own_document=index.get("own_document", "remove"),
+            own_document=index.get("own_document", "remove"),  # an older limbeck's index does not say
             facts=self.facts,
             terms={backbone: terms(recipes) for backbone, recipes in self.facts.items()},
             leaks=tuple(self.leaks),

@@ -41,7 +41,8 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
         "limbeck_version": __version__,
         "measures": list(dict.fromkeys(canonical(measure) for measure in config.evaluation.measures)),
         "margin": config.evaluation.margin,
-        "collections": [_collection(sources, test.name) for test in tests],
+        "own_document": config.collections.own_document,
+        "collections": [_test_collection(sources, test.name) for test in tests],
         "training": [_collection(sources, name) for name in config.collections.train],
         "validation": config.validation
         and {
@@ -123,6 +124,13 @@ def _collection(sources: Sources, name: str) -> dict[str, Any]:
         "documents": len(found.documents),
         "queries": len(found.qrels),
     }
+
+
+def _test_collection(sources: Sources, name: str) -> dict[str, Any]:
+    """With how it is measured, under the names of `limbeck.evaluation.Evaluation`."""
+    found = sources.collection(name)
+    measured = {"relevance_level": found.relevance_level, "own_document_removed": found.drop_query_document}
+    return {**_collection(sources, name), **measured}
 
 
 def _stage(study: Study, stage: Stage) -> dict[str, Any]:
