@@ -32,9 +32,11 @@ def export(
     collection: Annotated[
         str | None, typer.Option(help="Pairs for the drift; default: a study's first test collection.")
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="Its candidates.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Run file with the candidates of those pairs.")] = None,
     depth: Annotated[int, typer.Option(min=1, help="Candidates per query for the drift.")] = 20,
-    license: Annotated[str | None, typer.Option(help="Of the model, as the Hub spells it, such as apache-2.0.")] = None,
+    license: Annotated[
+        str | None, typer.Option(help="License of the model, as the Hub spells it, such as apache-2.0.")
+    ] = None,
     language: Annotated[list[str] | None, typer.Option(help="Code such as en; give it once for each.")] = None,
     base_model: Annotated[str | None, typer.Option(help="Hub id of the backbone, if it was named otherwise.")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Hub id of what it was trained on; once for each.")] = None,

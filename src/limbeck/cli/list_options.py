@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from limbeck.lists import Lists
 
 Output = Annotated[Path, typer.Option(help="Lists to write (Parquet).")]
-Candidates = Annotated[Path, typer.Option("--run", help="Run file.")]
+Candidates = Annotated[Path, typer.Option("--run", help="Run file with the candidates.")]
 Depth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; default all.")]
 CorpusNegatives = Annotated[
-    int, typer.Option(min=0, help="Beside judgments: so many passages of the whole collection, as easy negatives.")
+    int,
+    typer.Option(
+        min=0, help="Easy negatives to draw for each query from the whole collection, beside judged passages."
+    ),
 ]
 
 

@@ -92,14 +92,18 @@ def _print_list(row: "TrainingList", count: int, texts: "Collection | None") -> 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="File to read.")],
     output: Output,
-    format: Annotated[str, typer.Option(help="Its format: run, triples, hofstaetter, …; another name lists them all.")],
+    format: Annotated[
+        str, typer.Option(help="Format of the file: run, triples, hofstaetter, …; any other name lists all of them.")
+    ],
     collection: Annotated[
         str | None,
-        typer.Option(help="Keep its split's queries, and passages with a text; texts get their ids from it."),
+        typer.Option(
+            help="Collection to keep to: the queries of its split, and passages that it has; texts get its ids."
+        ),
     ] = None,
     texts: Annotated[
         Path | None,
-        typer.Option(help="Of a file of texts: write them into this folder, and take it as the collection."),
+        typer.Option(help="For a file that holds texts: folder to write them into, which is then the collection."),
     ] = None,
     labels: Annotated[bool, typer.Option("--labels", help="Take labels from the collection's judgments.")] = False,
     corpus_negatives: CorpusNegatives = 0,
@@ -112,7 +116,7 @@ def convert(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make lists of a published file: triples, scored triples, runs of teachers, hard negatives.
+    """Make lists from a published file: triples, scored triples, runs of teachers, hard negatives.
 
     Large files are streamed; interrupted, the same command goes on. Of runs only the order is kept by default.
     """
@@ -200,12 +204,12 @@ def leaks(
     output: Annotated[
         Path | None, typer.Option(help="Write the lists without the leaking queries, near ones included (Parquet).")
     ] = None,
-    examples: Annotated[int, typer.Option(min=0, help="How many of each kind to show.")] = 5,
+    examples: Annotated[int, typer.Option(min=0, help="Examples to show of each kind.")] = 5,
     json: Json = False,
 ) -> None:
     """Search lists for queries and relevant documents of test collections: the same words, and near-duplicates.
 
-    Case, punctuation and blanks do not count. Near: 60 % or more of the character 3-grams of both are
+    Case, punctuation and whitespace are ignored. Near: 60 % or more of the character 3-grams of both are
     shared (found by MinHash, then measured). Documents: the lists' positives against those judged relevant in the test.
     """
     from limbeck.collections import expand_suites

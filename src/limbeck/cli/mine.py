@@ -48,7 +48,9 @@ def mine(
     ] = None,
     skip: Annotated[
         int | None,
-        typer.Option(help="Leave out so many that the teacher puts first beside the positives; for any order."),
+        typer.Option(
+            help="Number of passages that the teacher ranks first to leave out, beside positives; for any order."
+        ),
     ] = None,
     corpus_negatives: CorpusNegatives = 0,
     kept: dict[str, Any],

@@ -17,7 +17,7 @@ def push(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `limbeck export` wrote.")],
     repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repository on the Hub; made if it is not there.")],
     public: Annotated[bool, typer.Option("--public", help="Make a new repository public; default: private.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Really upload; without it, only show what would be.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Upload; without it, only show what would be uploaded.")] = False,
     json: Json = False,
 ) -> None:
     """Show what publishing a model on the Hub would upload; with --yes, do it. The token is read from HF_TOKEN."""

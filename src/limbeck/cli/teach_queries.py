@@ -24,7 +24,10 @@ def queries(
     ],
     output: Annotated[Path, typer.Option(help="Folder to write: the documents, their queries, and qrels/train.tsv.")],
     documents: Annotated[
-        int | None, typer.Option(min=1, help="For so many of the documents, drawn by a hash of their ids; default all.")
+        int | None,
+        typer.Option(
+            min=1, help="Number of documents to write queries for, drawn by a hash of their ids; default all."
+        ),
     ] = None,
     number: Annotated[
         int, typer.Option("--queries", min=1, help="Number of queries per document; several need a temperature.")

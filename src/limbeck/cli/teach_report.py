@@ -21,7 +21,7 @@ def report(
     measure: Annotated[str, typer.Option(help="Measure by its ir_measures name.")] = "nDCG@10",
     json: Json = False,
 ) -> None:
-    """Compare teachers: what each is worth, what of the headroom it takes, what it cost, and how far they agree.
+    """Compare teachers: what each is worth, how much of the headroom it takes, what it cost, and how far they agree.
 
     Costs are those of an LLM's calls for the queries of its lists, read from the file of calls that the lists name.
     """

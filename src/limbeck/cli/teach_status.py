@@ -10,10 +10,12 @@ from limbeck.cli.output import Json, print_json
 
 
 def status(
-    calls: Annotated[Path, typer.Argument(metavar="CALLS", help="File that `teach llm` or `teach judge` keeps.")],
+    calls: Annotated[
+        Path, typer.Argument(metavar="CALLS", help="File of calls that `teach llm` or `teach judge` keeps.")
+    ],
     json: Json = False,
 ) -> None:
-    """Print how far an LLM's work is, what it cost, and what was wrong with its answers."""
+    """Print how far an LLM's work has got, what it cost, and what was wrong with its answers."""
     from limbeck.teachers.llm import read_status
 
     found = read_status(calls)

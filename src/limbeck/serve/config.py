@@ -20,9 +20,11 @@ class ServeSettings:
         Doc("Passages longer than the model reads: cut, or scored in windows of which the best counts."),
     ] = "truncate"
     precision: Annotated[Precision, Doc("Number format of matrix products.")] = "fp32"
-    token_budget: Annotated[Count, Doc("Most tokens scored in one turn, across requests.")] = 16384
-    queue_pairs: Annotated[Count, Doc("Most pairs that wait; beyond it a request is answered by 429.")] = 20_000
-    max_body: Annotated[int, Ge(1024), Doc("Largest request in bytes; a larger one is answered by 413.")] = 32_000_000
+    token_budget: Annotated[Count, Doc("Maximum number of tokens scored in one turn, across requests.")] = 16384
+    queue_pairs: Annotated[
+        Count, Doc("Maximum number of pairs in the queue; beyond it a request is answered with 429.")
+    ] = 20_000
+    max_body: Annotated[int, Ge(1024), Doc("Largest request in bytes; a larger one is answered with 413.")] = 32_000_000
 
     def __post_init__(self) -> None:
         check_settings(self)

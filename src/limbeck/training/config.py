@@ -21,7 +21,7 @@ class Backbone:
     """The model that training starts from, and how it reads a pair."""
 
     model: Annotated[str, Doc("Folder, Hub id or package:NAME/PATH.")]
-    layers: Annotated[Count | None, Doc("Keep only the first so many transformer layers.")] = None
+    layers: Annotated[Count | None, Doc("Number of transformer layers to keep, from the first.")] = None
     max_length: Annotated[
         Annotated[int, Ge(8)] | None,
         Doc(

@@ -19,7 +19,7 @@ class BiEncoderTeacher:
     keeps: ClassVar[Literal["embeddings", "scores", "calls"]] = "embeddings"
 
     model: Annotated[str, Doc("sentence-transformers checkpoint: folder, Hub id or package:NAME/PATH.")]
-    scale: Annotated[Rate, Doc("Factor of the cosine.")] = 1.0
+    scale: Annotated[Rate, Doc("Factor that the cosine is multiplied by.")] = 1.0
 
     def __post_init__(self) -> None:
         check_settings(self)

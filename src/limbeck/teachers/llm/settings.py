@@ -52,7 +52,9 @@ class LLMSettings:
     key_variable: Annotated[str, Doc("Environment variable with the endpoint's key.")] = "LIMBECK_API_KEY"
     concurrency: Annotated[Count, Doc("Concurrent requests to an endpoint.")] = 4
     timeout: Annotated[
-        float, Ge(0.1), Doc("Seconds without a byte until a request is sent again; five times as many for all of it.")
+        float,
+        Ge(0.1),
+        Doc("Seconds without a byte before a request is retried; a whole answer may take five times as long."),
     ] = 120.0
     retries: Annotated[int, Ge(0), Doc("Maximum number of retries of a request, with exponential back-off.")] = 5
     budget_tokens: Annotated[Count | None, Doc("Maximum number of tokens of all kept calls together.")] = None
