@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
@@ -109,10 +110,10 @@ def _draw_bars(axes: Axes, scores: Scores, column: Column, bar: Bar, place: int,
         [x for x, _ in there], [score.mean or 0 for _, score in there], width, color=bar.colour, hatch=bar.hatch,
         edgecolor=INK if not bar.hatch else "#ffffff", linewidth=0.4, label=bar.label, zorder=2,
     )  # fmt: skip
-    for x, score in there:
-        if score.mean is not None and score.half is not None:
-            low, high = max(0.0, score.mean - score.half), score.mean + score.half
-            axes.plot([x, x], [low, high], color=INK, linewidth=0.8, solid_capstyle="butt", zorder=4)
+    ends = [(x, score.mean, score.half) for x, score in there if score.mean is not None and score.half is not None]
+    if ends:
+        x, mean, half = map(np.array, zip(*ends, strict=True))
+        axes.vlines(x, np.maximum(0.0, mean - half), mean + half, color=INK, linewidth=0.8, zorder=4)
     for group, score in enumerate(found):
         if score.planned and not score.complete:
             note = f"{len(score.values)}/{score.planned} seeds"
@@ -127,7 +128,8 @@ def _top(scores: Scores, column: Column, bars: Sequence[Bar]) -> float:
     """A little above what is drawn; an interval wider than its mean is cut there, so that the bars stay readable."""
     found = [scores.score(backbone, bar.recipe, column) for backbone in scores.backbones for bar in bars]
     means = [score.mean for score in found if score.mean is not None]
-    ends = [min(score.mean + (score.half or 0), 1.5 * max(means)) for score in found if score.mean is not None]
+    most = 1.5 * max(means)
+    ends = [min(score.mean + (score.half or 0), most) for score in found if score.mean is not None]
     return 1.06 * max(*ends, scores.first_stage(column) or 0, 1e-3)
 
 

@@ -5,7 +5,7 @@ import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from scipy.stats import t as student
 
@@ -113,6 +113,12 @@ _SUITES = ("in-domain", "trec-dl", "beir13", "ood", "lotte-search", "robust04", 
 LEVEL = 0.95
 
 
+@cache
+def _quantile(freedom: int) -> float:
+    """Student's two-sided quantile of `LEVEL`, once for all bars."""
+    return float(student.ppf((1 + LEVEL) / 2, freedom))
+
+
 @dataclass(frozen=True)
 class Column:
     """A test collection, or a suite of them that was measured completely; `key` is its name in the results."""
@@ -151,7 +157,7 @@ class Score:
         if self.std is None:
             return None
         count = len(self.values)
-        return float(student.ppf((1 + LEVEL) / 2, count - 1)) * self.std / math.sqrt(count)
+        return _quantile(count - 1) * self.std / math.sqrt(count)
 
     @property
     def complete(self) -> bool:
