@@ -1,0 +1,103 @@
+"""Two commits of limbeck in alternation: pairs a second in training and re-ranking, by the wall's clock and the CPU's.
+
+    OMP_NUM_THREADS=1 python benchmarks/commits.py 1c838b3 HEAD --turns 3
+
+Each measurement is a process of its own, `contestants/limbeck_job.py` of that commit, on the same saved models and the
+same lists. Seconds of the CPU are what a busy machine disturbs least; they are taken in turns of their own, in which
+the clocks that the job reads are the process's. Both commits run in the environment of this Python.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from run import MODEL, Job, machine, rows
+
+from limbeck.models.cross_encoder import CrossEncoder
+
+ROOT = Path(__file__).parent.parent
+CLOCKS = {
+    "wall": "",
+    "CPU": "import time; time.perf_counter = time.monotonic = time.process_time; ",
+}
+RUN = "import runpy, sys; script = sys.argv.pop(1); runpy.run_path(script, run_name='__main__')"
+
+
+def main() -> None:
+    """Measure both commits and print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("before")
+    parser.add_argument("after")
+    parser.add_argument("--turns", type=int, default=3, help="processes of each commit, clock and row")
+    parser.add_argument("--rounds", type=int, default=3, help="steps, or times to re-rank, counted in each process")
+    parser.add_argument("--only", nargs="*", default=[], help="rows whose names begin so")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, tree(options.before) as before, tree(options.after) as after:
+        print(f"{machine()}; {os.environ.get('OMP_NUM_THREADS', 'all')} threads\n", flush=True)
+        print("| work | clock | pairs/s before | after | after / before (range of turns) |\n|---|---|---|---|---|")
+        for name, job in jobs(Path(folder)):
+            if options.only and not any(name.startswith(word) for word in options.only):
+                continue
+            file = Path(folder) / "job.json"
+            file.write_text(json.dumps(asdict(job) | {"rounds": options.rounds}))
+            for clock in CLOCKS:
+                turns = [(rate(before, file, clock), rate(after, file, clock)) for _ in range(options.turns)]
+                ratios = [now / then for then, now in turns]
+                then, now = (statistics.median(column) for column in zip(*turns, strict=True))
+                print(
+                    f"| {name} | {clock} | {then:.1f} | {now:.1f} "
+                    f"| {statistics.median(ratios):.3f} ({min(ratios):.3f}–{max(ratios):.3f}) |",
+                    flush=True,
+                )
+
+
+def jobs(folder: Path) -> Iterator[tuple[str, Job]]:
+    """MiniLM-L6 and a student of two of its layers, fp32, each trained and re-ranking."""
+    for name, layers in (("MiniLM-L6", None), ("2 layers", 2)):
+        model = folder / name.replace(" ", "-")
+        CrossEncoder.load(MODEL, layers=layers, new_head=True).save(model)
+        equal: dict[str, Any] = {"model": str(model), "precision": "fp32", "max_length": 256}
+        yield f"{name}, training, 4 × 8", Job(work="training", rows=rows(8, 32), lists_per_step=4, **equal)
+        yield f"{name}, re-ranking, 4 × 50", Job(work="rerank", rows=rows(50, 4), **equal)
+
+
+@contextmanager
+def tree(commit: str) -> Iterator[Path]:
+    """A worktree of a commit, while it is needed."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "tree"
+        git = ["git", "-C", str(ROOT), "worktree"]
+        subprocess.run([*git, "add", "--quiet", "--detach", str(place), commit], check=True)
+        try:
+            yield place
+        finally:
+            subprocess.run([*git, "remove", "--force", str(place)], check=True)
+
+
+def rate(place: Path, job: Path, clock: str) -> float:
+    """Pairs a second of the median round."""
+    script = place / "benchmarks" / "contestants" / "limbeck_job.py"
+    environment = {
+        **os.environ, "PYTHONPATH": os.pathsep.join([str(place / "src"), str(script.parent)]), "HF_HUB_OFFLINE": "1",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", CLOCKS[clock] + RUN, str(script), str(job)],
+        capture_output=True, text=True, env=environment, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"{script}: exit {done.returncode}\n{done.stderr[-2000:]}")
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    return float(found["pairs"] / statistics.median(found["seconds"]))
+
+
+if __name__ == "__main__":
+    main()
