@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from run import MODEL, Job, machine, rows
+from run import MODEL, Job, rows
 
 from limbeck.models.cross_encoder import CrossEncoder
 
@@ -39,17 +39,20 @@ def main() -> None:
     parser.add_argument("after")
     parser.add_argument("--turns", type=int, default=3, help="processes of each commit, clock and row")
     parser.add_argument("--rounds", type=int, default=3, help="steps, or times to re-rank, counted in each process")
+    parser.add_argument("--clocks", nargs="*", choices=CLOCKS, default=list(CLOCKS))
     parser.add_argument("--only", nargs="*", default=[], help="rows whose names begin so")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, tree(options.before) as before, tree(options.after) as after:
-        print(f"{machine()}; {os.environ.get('OMP_NUM_THREADS', 'all')} threads\n", flush=True)
-        print("| work | clock | pairs/s before | after | after / before (range of turns) |\n|---|---|---|---|---|")
+        print(
+            "| work | clock | pairs/s before | after | after / before (range of turns) |\n|---|---|---|---|---|",
+            flush=True,
+        )
         for name, job in jobs(Path(folder)):
             if options.only and not any(name.startswith(word) for word in options.only):
                 continue
             file = Path(folder) / "job.json"
             file.write_text(json.dumps(asdict(job) | {"rounds": options.rounds}))
-            for clock in CLOCKS:
+            for clock in options.clocks:
                 turns = [(rate(before, file, clock), rate(after, file, clock)) for _ in range(options.turns)]
                 ratios = [now / then for then, now in turns]
                 then, now = (statistics.median(column) for column in zip(*turns, strict=True))
@@ -66,8 +69,8 @@ def jobs(folder: Path) -> Iterator[tuple[str, Job]]:
         model = folder / name.replace(" ", "-")
         CrossEncoder.load(MODEL, layers=layers, new_head=True).save(model)
         equal: dict[str, Any] = {"model": str(model), "precision": "fp32", "max_length": 256}
-        yield f"{name}, training, 4 × 8", Job(work="training", rows=rows(8, 32), lists_per_step=4, **equal)
-        yield f"{name}, re-ranking, 4 × 50", Job(work="rerank", rows=rows(50, 4), **equal)
+        yield f"{name}, training, 2 × 8", Job(work="training", rows=rows(8, 16), lists_per_step=2, **equal)
+        yield f"{name}, re-ranking, 2 × 50", Job(work="rerank", rows=rows(50, 2), **equal)
 
 
 @contextmanager

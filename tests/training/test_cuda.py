@@ -15,7 +15,7 @@ from limbeck.tokens.collection_tokens import collection_pairs
 from limbeck.training import TrainingPlan, train
 from limbeck.training.metrics import AsyncScalars
 from limbeck.training.state import Student
-from limbeck.training.step import assemble_batch, backward
+from limbeck.training.step import assemble_batch, backward, read_step
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -57,9 +57,9 @@ def test_a_step_waits_for_nothing(
             no_waiting()
         batch = assemble_batch(pairs, lists, drawn, objective.signals).to(encoder.device)
         backward(
-            encoder, pairs, batch.query_rows, batch.passage_rows,
+            encoder, read_step(encoder, pairs, batch.query_rows, batch.passage_rows, token_budget=60),
             lambda scores, batch=batch: objective(batch.matrix(scores), batch.targets, batch.mask),  # type: ignore[misc]
-            seed=(step,), precision="bf16", token_budget=60, max_tokens_without_grad_cache=1,
+            seed=(step,), precision="bf16", max_tokens_without_grad_cache=1,
         )  # fmt: skip
         student.update(1e-3, clip=1.0)
 

@@ -20,7 +20,7 @@ from limbeck.tokens.collection_tokens import collection_pairs
 from limbeck.training import TrainingPlan
 from limbeck.training.metrics import AsyncScalars, score_spread
 from limbeck.training.state import Student
-from limbeck.training.step import assemble_batch, backward
+from limbeck.training.step import assemble_batch, backward, read_step
 
 ASKING = {"_local_scalar_dense", "nonzero", "masked_select", "item", "equal", "is_nonzero", "unique", "_unique2"}
 
@@ -59,11 +59,9 @@ def test_a_step_asks_its_device_for_nothing(
         def loss_of(scores: torch.Tensor) -> torch.Tensor:
             return parsed(batch.matrix(scores), batch.targets, batch.mask)
 
-        for max_tokens_without_grad_cache in (1, 10**9):
-            work = backward(
-                encoder, pairs, batch.query_rows, batch.passage_rows, loss_of, seed=(1,), token_budget=60,
-                max_tokens_without_grad_cache=max_tokens_without_grad_cache,
-            )  # fmt: skip
+        inputs = read_step(encoder, pairs, batch.query_rows, batch.passage_rows, token_budget=60)
+        for tokens in (1, 10**9):
+            work = backward(encoder, inputs, loss_of, seed=(1,), max_tokens_without_grad_cache=tokens)
         norm = student.update(1e-3, clip=1.0)
         readings = AsyncScalars([work.loss, norm, score_spread(batch.matrix(work.scores), batch.mask)])
         with pytest.raises(Asked):

@@ -131,7 +131,7 @@ def test_killed_before_every_second_step_a_training_ends_with_the_same_bytes(
 def test_a_stop_breaks_off_a_step_at_once_and_resuming_takes_it_whole(
     stop: int, call: int, reference: Path, plan: Plan, tmp_path: Path
 ) -> None:
-    real, calls, said = CrossEncoder.logits, iter(range(1, 1000)), StringIO()
+    real, calls, said = CrossEncoder.forward, iter(range(1, 1000)), StringIO()
 
     def signalled(*args: Any, **options: Any) -> Any:
         number = next(calls)
@@ -141,7 +141,7 @@ def test_a_stop_breaks_off_a_step_at_once_and_resuming_takes_it_whole(
         return real(*args, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CrossEncoder, "logits", signalled)
+        patch.setattr(CrossEncoder, "forward", signalled)
         with pytest.raises(KeyboardInterrupt):
             train(plan(validation=None), tmp_path / "out", Console(file=said, width=200))
     assert "asked to stop: writes a checkpoint" in said.getvalue()

@@ -12,7 +12,8 @@ from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
 from limbeck.tokens.collection_tokens import collection_pairs
 from limbeck.tokens.pairs import Pairs
-from limbeck.training.step import Batch, StepResult, assemble_batch, backward
+from limbeck.training import step as step_module
+from limbeck.training.step import Batch, StepResult, assemble_batch, backward, read_step
 
 WHOLE = 10**9
 Gradients = dict[str, torch.Tensor]
@@ -45,9 +46,9 @@ def step(encoder: CrossEncoder, pairs: Pairs, lists: Lists) -> Step:
         encoder.model.train(dropout)
         encoder.model.zero_grad()
         work = backward(
-            encoder, pairs, batch.query_rows, batch.passage_rows,
+            encoder, read_step(encoder, pairs, batch.query_rows, batch.passage_rows, token_budget),
             lambda scores: parse(objective)(batch.matrix(scores), batch.targets, batch.mask),
-            seed=(1, 2, 3), token_budget=token_budget, max_tokens_without_grad_cache=max_tokens_without_grad_cache,
+            seed=(1, 2, 3), max_tokens_without_grad_cache=max_tokens_without_grad_cache,
         )  # fmt: skip
         return {name: weight.grad.clone() for name, weight in encoder.model.named_parameters()}, work
 
@@ -143,31 +144,50 @@ def test_the_order_in_which_passages_are_drawn_changes_no_gradient(
         encoder.model.eval()
         encoder.model.zero_grad()
         backward(
-            encoder, pairs, batch.query_rows, batch.passage_rows,
+            encoder, read_step(encoder, pairs, batch.query_rows, batch.passage_rows, token_budget=60),
             lambda scores: parse("MarginMSE")(batch.matrix(scores), batch.targets, batch.mask), (0,),
-            token_budget=60, max_tokens_without_grad_cache=1,
+            max_tokens_without_grad_cache=1,
         )  # fmt: skip
         return {name: weight.grad.clone() for name, weight in encoder.model.named_parameters()}
 
     assert_close(gradient(True), gradient(False))
 
 
-def test_small_gradients_are_not_lost_in_fp16(encoder: CrossEncoder, pairs: Pairs, lists: Lists) -> None:
-    def gradient(precision: str, weight: float) -> Gradients:
-        drawn = [(n, np.arange(len(lists.passage_ids[n]))) for n in range(len(lists))]
-        batch = assemble_batch(pairs, lists, drawn, frozenset({"teacher_scores"}))
+@pytest.fixture
+def gradient_in(encoder: CrossEncoder, pairs: Pairs, lists: Lists) -> Callable[[str, float], Gradients]:
+    """Gradients in a precision, of MarginMSE times a weight."""
+
+    def take(precision: str, weight: float) -> Gradients:
+        batch = batch_of(pairs, lists, "MarginMSE")
         encoder.model.eval()
         encoder.model.zero_grad()
         backward(
-            encoder, pairs, batch.query_rows, batch.passage_rows,
+            encoder, read_step(encoder, pairs, batch.query_rows, batch.passage_rows, token_budget=60),
             lambda scores: weight * parse("MarginMSE")(batch.matrix(scores), batch.targets, batch.mask), (0,),
-            precision=precision, token_budget=60,
+            precision,
         )  # fmt: skip
         return {name: weight.grad.clone() for name, weight in encoder.model.named_parameters()}
 
-    full, half = gradient("fp32", 1e-7), gradient("fp16", 1e-7)
+    return take
+
+
+def test_small_gradients_are_not_lost_in_fp16(gradient_in: Callable[[str, float], Gradients]) -> None:
+    full, half = gradient_in("fp32", 1e-7), gradient_in("fp16", 1e-7)
     for name, expected in full.items():
         if expected.abs().max() > 0:
             torch.testing.assert_close(
                 half[name], expected, rtol=0.1, atol=0.03 * float(expected.abs().max()), msg=name
             )
+
+
+def test_what_overflows_in_fp16_is_replayed_on_a_smaller_scale(
+    encoder: CrossEncoder, gradient_in: Callable[[str, float], Gradients], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder.model.float()
+    with torch.no_grad():
+        encoder.model.classifier.weight *= 3e4
+    full, half = gradient_in("fp32", 1.0), gradient_in("fp16", 1.0)
+    found, expected = (torch.cat([each.flatten() for each in gradients.values()]) for gradients in (half, full))
+    assert float((found - expected).norm() / expected.norm()) < 0.02
+    monkeypatch.setattr(step_module, "FP16_EXPONENTS", step_module.FP16_EXPONENTS[:1])
+    assert not all(bool(gradient.isfinite().all()) for gradient in gradient_in("fp16", 1.0).values())

@@ -1,7 +1,10 @@
 import io
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -133,6 +136,54 @@ def test_training_leaves_the_random_state_of_its_caller_alone(plan: Plan, tmp_pa
     before = torch.get_rng_state()
     train(plan(), tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_steps_read_ahead_in_a_thread_and_deterministic_operations_change_no_byte(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(plan(), tmp_path / "plain")
+    read_ahead, threads = loop.ahead, set()
+
+    def as_on_cuda(make: Callable[[int], Any], items: Iterable[int], _: torch.device) -> Any:
+        def made(item: int) -> Any:
+            threads.add(threading.current_thread().name)
+            return make(item)
+
+        return read_ahead(made, items, torch.device("cuda", 0))
+
+    monkeypatch.setattr(loop, "ahead", as_on_cuda)
+    settings = replace(plan().settings, deterministic=True)
+    train(plan(settings=settings), tmp_path / "ahead")
+    assert threads == {"limbeck-ahead_0"}
+    assert not torch.are_deterministic_algorithms_enabled()
+    weights = [(tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("plain", "ahead")]
+    assert weights[0] == weights[1]
+
+
+def test_micro_batches_are_said_and_a_resumed_training_keeps_them(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(plan().settings, token_budget=None, max_tokens_without_grad_cache=None)
+    planned = plan(settings=settings)
+
+    def said(fit: tuple[int, int], stop_at: int | None = None) -> str:
+        real, told = loop.backward, Console(file=StringIO(), width=200)
+
+        def backward(*args: Any, **options: Any) -> Any:
+            if options["seed"][-1] == stop_at:
+                raise RuntimeError("stop")
+            return real(*args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "backward", backward)
+            patch.setattr(CrossEncoder, "training_tokens", lambda *_: fit)
+            with pytest.raises(RuntimeError) if stop_at else nullcontext():
+                train(planned, tmp_path, told)
+        return told.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+    assert "micro-batches of at most 128 tokens; the graphs of at most 256" in said((128, 256), stop_at=3)
+    assert "at most 128 tokens; the graphs of at most 256" in said((64_000, 64_000), stop_at=4)
+    assert "128 and 256 before" in said((64, 512))
 
 
 def test_bf16_trains_fp32_weights(plan: Plan, tmp_path: Path) -> None:

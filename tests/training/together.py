@@ -22,7 +22,7 @@ from limbeck.models.sharding import whole
 from limbeck.objectives import names, parse
 from limbeck.tokens.collection_tokens import collection_pairs
 from limbeck.training import Backbone, loop, train
-from limbeck.training.step import assemble_batch, backward
+from limbeck.training.step import assemble_batch, backward, read_step
 
 spec = spec_from_file_location("training_conftest", Path(__file__).with_name("conftest.py"))
 assert spec is not None
@@ -53,9 +53,9 @@ def gradients(
     drawn = [(n, np.arange(len(ids))) for n, ids in enumerate(lists.passage_ids)]
     batch = assemble_batch(pairs, lists, drawn, parse(objective).signals)
     backward(
-        encoder, pairs, batch.query_rows, batch.passage_rows,
+        encoder, read_step(encoder, pairs, batch.query_rows, batch.passage_rows, token_budget=60),
         lambda scores: parse(objective)(batch.matrix(scores), batch.targets, batch.mask),
-        seed=(1,), token_budget=60, max_tokens_without_grad_cache=max_tokens_without_grad_cache,
+        seed=(1,), max_tokens_without_grad_cache=max_tokens_without_grad_cache,
     )  # fmt: skip
     return {name: whole(weight.grad).double() for name, weight in encoder.model.named_parameters()}
 

@@ -4,7 +4,7 @@ import ctypes
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,6 +22,19 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 """Number formats of products; weights are float32 in all of them. `auto` is the fastest that is safe on the device."""
+
+
+def default_device() -> torch.device:
+    """CUDA's current device where there is one, else the CPU."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that can still be had on a CUDA device, those that torch keeps for itself included; None elsewhere."""
+    if device.type != "cuda":
+        return None
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
 
 
 def to_device(array: NDArray[Any] | torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -128,14 +141,20 @@ def deterministic(asked: bool = True) -> Iterator[None]:
 
     An operation that cannot raises. cuBLAS reads its setting when it is first used, so this comes before any product.
     """
-    before = torch.are_deterministic_algorithms_enabled()
-    if asked:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+    if not asked:
+        yield
+        return
+    switches: Any = torch.utils.deterministic
+    before, fills = torch.are_deterministic_algorithms_enabled(), switches.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    # Nothing reads memory that nothing was written to; filling it would be one more pass over every tensor.
+    switches.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        switches.fill_uninitialized_memory = fills
 
 
 def fork_rng(device: torch.device) -> AbstractContextManager[Any]:
@@ -144,8 +163,11 @@ def fork_rng(device: torch.device) -> AbstractContextManager[Any]:
     return torch.random.fork_rng(devices=[index] if device.type == "cuda" else [])
 
 
-def ahead(make: Callable[[Item], Made], items: Iterable[Item], device: torch.device) -> Iterator[Made]:
-    """`make` of each item, in order; for CUDA two items ahead in a thread, while the device computes."""
+def ahead(make: Callable[[Item], Made], items: Iterable[Item], device: torch.device) -> Generator[Made]:
+    """`make` of each item, in order; for CUDA two items ahead in a thread, while the device computes.
+
+    What `make` raises is raised here, in its item's place. `make` must not talk to other processes, for the caller may.
+    """
     if device.type != "cuda":
         yield from map(make, items)
         return

@@ -51,6 +51,11 @@ def has_flash(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
+def takes_flash(device: torch.device, dtype: torch.dtype, width: int) -> bool:
+    """Whether packed rows attend by flash attention, with heads of a width and queries of a dtype."""
+    return dtype in (torch.float16, torch.bfloat16) and width <= MOST_FLASH_WIDTH and has_flash(device)
+
+
 def use_our_attention(model: Any, packed: bool) -> None:
     """Let a scoring model of a family that packs attend as `attend` does.
 
@@ -109,8 +114,7 @@ def attend(
     if sequences is None:
         return _attended(query, key, value, attention_mask, scaling, dropout, module.training).transpose(1, 2), None
     firsts_only = sliding_window is None and query.shape[2] == len(sequences.lengths)
-    half = query.dtype in (torch.float16, torch.bfloat16)
-    if query.is_cuda and half and query.shape[-1] <= MOST_FLASH_WIDTH and has_flash(query.device):
+    if takes_flash(query.device, query.dtype, query.shape[-1]):
         share = dropout if module.training else 0.0
         return flash(query, key, value, scaling, share, sequences, sliding_window, firsts_only), None
     mask = sequences.mask if sliding_window is None else _window(sequences, sliding_window)

@@ -11,7 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from limbeck.core.devices import Precision, ahead, autocast, choose_precision, keep_freed_memory, to_device
+from limbeck.core.devices import (
+    Precision,
+    ahead,
+    autocast,
+    choose_precision,
+    default_device,
+    keep_freed_memory,
+    to_device,
+)
 from limbeck.core.distributed import ALONE, Processes
 from limbeck.core.errors import UsageError
 from limbeck.kernels.attention import attention_path, has_flash, use_our_attention
@@ -21,8 +29,8 @@ from limbeck.kernels.layers import compile_layers, compute_head_in_float32, firs
 from limbeck.kernels.packed import Sequences
 from limbeck.models.checkpoint import Checkpoint, first_position, longest_input, read_checkpoint, write_checkpoint
 from limbeck.models.families import family_of
+from limbeck.models.memory import scoring_tokens, training_tokens
 from limbeck.models.modular import ModularModel
-from limbeck.models.sharding import shard
 from limbeck.models.sources import ModelSource, resolve
 from limbeck.tokens.batching import filled_batches, micro_batches, shares
 from limbeck.tokens.pairs import Pairs, Rows
@@ -31,7 +39,6 @@ from limbeck.tokens.template import UNCHANGED, PairTemplate, Wording
 
 LONGEST = 512  # default maximum pair length where the backbone allows more (ModernBERT: 8,192)
 QUERY_TOKENS = 64  # default maximum query length
-TOKEN_BUDGET = 4096  # tokens of one micro-batch, padding included
 
 
 @dataclass
@@ -124,7 +131,7 @@ class CrossEncoder:
         use_fast_dropout(model)
         lengths = _lengths(found, source, max_length, query_tokens, passage_tokens)
         max_length, query_tokens, passage_tokens = lengths
-        model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+        model.to(device or default_device()).eval()
         if model.device.type == "cpu":
             keep_freed_memory()
         if packed is None:
@@ -140,6 +147,8 @@ class CrossEncoder:
         if compiled:
             compile_layers(model)
         if sharded:
+            from limbeck.models.sharding import shard  # torch's distributed tensors, which nobody else needs
+
             shard(model)
         else:
             touch_used_rows_only(model)
@@ -171,6 +180,11 @@ class CrossEncoder:
     def precision(self, asked: str) -> Precision:
         """What a precision comes to for this model on its device, and what is to be said about it."""
         return choose_precision(asked, self.device, family_of(self.model).fp16)
+
+    def training_tokens(self, precision: str) -> tuple[int, int]:
+        """Tokens of one micro-batch, and tokens whose graphs are kept at once, that suit this device now."""
+        parts = self.processes.count if self.sharded else 1
+        return training_tokens(self.model, self.precision(precision).name, self.packed, self.max_length, parts)
 
     def read(self, pairs: Pairs, query_rows: Rows, passage_rows: Rows) -> dict[str, Any]:
         """One micro-batch as the model takes it, on its device."""
@@ -214,23 +228,26 @@ class CrossEncoder:
         query_rows: Rows,
         passage_rows: Rows,
         precision: str = "fp32",
-        token_budget: int = TOKEN_BUDGET,
+        token_budget: int | None = None,
         advance: Callable[[int], None] | None = None,
     ) -> NDArray[np.float32]:
         """Raw scores of stored pairs, float32 [pairs], in their order. Several processes share the pairs among them.
 
         Args:
-            token_budget: most tokens of one micro-batch; changes speed and memory, not scores.
+            token_budget: most tokens of one micro-batch; changes speed and memory, not scores. Default 4,096 on a CPU,
+                on CUDA as many as free memory holds, up to 65,536.
             advance: called after each micro-batch with the number of pairs scored, those of other processes included.
         """
         scores = np.zeros(len(query_rows), np.float32)
+        precision = self.precision(precision).name
+        token_budget = token_budget or scoring_tokens(self.model, precision, self.packed, self.max_length)
         was_training = self.model.training
         self.model.eval()
         rounds = self.rounds(pairs.lengths(query_rows, passage_rows), token_budget)
         batches = ahead(lambda part: self.read(pairs, query_rows[part[0]], passage_rows[part[0]]), rounds, self.device)
         found = []
         try:
-            with torch.inference_mode(), autocast(self.device, self.precision(precision).name):
+            with torch.inference_mode(), autocast(self.device, precision):
                 for (index, _), batch in zip(rounds, batches, strict=True):
                     found.append(self.forward(batch))  # left on the device: asking for it would be waiting
                     if advance:
@@ -249,16 +266,19 @@ class CrossEncoder:
         """This process's micro-batches of pairs with these lengths, and whether each is idle work.
 
         All processes get equally many, because a model divided among them computes on all at once; one that has fewer
-        computes a pair again, for nothing.
+        computes a pair again, for nothing. Each knows of all shares without asking, so that this may run in a thread.
         """
-        own = shares(lengths, self.processes.count)[self.processes.rank]
-        if self.packed:
-            parts = filled_batches(lengths[own], token_budget)
-        else:
-            parts = micro_batches(lengths[own], token_budget, self.pads)
-        rounds = [(own[part], False) for part in parts]
-        idle = max(self.processes.gather(len(rounds))) - len(rounds)
-        return rounds + [(np.zeros(1, np.intp), True)] * idle
+
+        def cut(share: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+            if self.packed:
+                return filled_batches(lengths[share], token_budget)
+            return micro_batches(lengths[share], token_budget, self.pads)
+
+        dealt = shares(lengths, self.processes.count)
+        parts = [cut(share) for share in dealt]
+        own, rank = dealt[self.processes.rank], self.processes.rank
+        idle = max(map(len, parts)) - len(parts[rank])
+        return [(own[part], False) for part in parts[rank]] + [(np.zeros(1, np.intp), True)] * idle
 
     def rank(self, query: str, passages: Sequence[str], top_k: int | None = None) -> list[tuple[int, float]]:
         """(index, score) of passages, best first; of equal scores the earlier passage first."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from limbeck.core.devices import keep_freed_memory
+from limbeck.core.devices import default_device, keep_freed_memory
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.models.checkpoint import first_position
 from limbeck.models.sentence_transformers import SentenceLayout, SpladeLayout
@@ -132,7 +132,7 @@ def read_text_model(
             f"{source.name}: {len(absent)} weights of the {type(model).__name__} are not in the checkpoint, the first "
             f"is {absent[0]}; expected its complete weights"
         )
-    model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+    model.to(device or default_device()).eval()
     if model.device.type == "cpu":
         keep_freed_memory()
     longest = _longest_text(model, tokenizer)

@@ -75,13 +75,22 @@ class Settings:
     clip: Annotated[Amount, Doc("Maximum gradient norm (0 = no clipping).")] = 1.0
     weight_decay: Annotated[Amount, Doc("AdamW's weight decay.")] = 0.0
     precision: Annotated[Precision, Doc("Number format of matrix products; weights stay fp32.")] = "fp32"
-    token_budget: Annotated[Count, Doc("Most tokens of one micro-batch, padding included.")] = 2048
+    token_budget: Annotated[
+        Count | None,
+        Doc("Most tokens of one micro-batch, padding included (default: by free memory on CUDA; 2048 on a CPU)."),
+    ] = None
     max_tokens_without_grad_cache: Annotated[
-        Count,
+        Count | None,
         Was("single_pass_tokens"),
-        Doc("Steps of at most so many tokens keep all graphs (faster, more memory); larger ones use gradient caching."),
-    ] = 12288
+        Doc(
+            "Steps of at most so many tokens keep all graphs (faster, more memory), larger ones use gradient caching "
+            "(default: by free memory on CUDA; 12288 on a CPU)."
+        ),
+    ] = None
     compiled: Annotated[bool, Doc("Compile the layers (torch.compile): for CUDA; slower on a CPU.")] = False
+    deterministic: Annotated[
+        bool, Doc("Take only operations that give the same bytes each time: for CUDA, slower there; a CPU always does.")
+    ] = False
     checkpoint_every: Annotated[Count, Doc("Steps between checkpoints.")] = 500
 
     def __post_init__(self) -> None:

@@ -4,13 +4,15 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
+from limbeck.core.devices import ahead, default_device, deterministic, fork_rng
 from limbeck.core.distributed import ALONE, Processes
 from limbeck.core.errors import UsageError
 from limbeck.core.files import (
@@ -33,7 +35,7 @@ from limbeck.training.plan import TrainingPlan, Validation
 from limbeck.training.schedule import learning_rate, warmup_steps
 from limbeck.training.signals import SignalHandler, StepAbandoned
 from limbeck.training.state import State, Student, load_student
-from limbeck.training.step import assemble_batch, backward
+from limbeck.training.step import Batch, StepInput, assemble_batch, backward, read_step
 from limbeck.training.summary import MODEL, SUMMARY, finished, summarise, weights_digest
 
 
@@ -89,7 +91,7 @@ def train(
             console.print(gone, style="yellow", markup=False, highlight=False, soft_wrap=True)
         for warning in dict.fromkeys(warning for stage in plan.stages for warning in stage.warnings):
             console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-        with torch.random.fork_rng():
+        with fork_rng(default_device()), deterministic(plan.settings.deterministic):
             training = _Training(
                 plan=plan,
                 output=output,
@@ -111,6 +113,22 @@ def _alone_in(output: Path) -> Iterator[None]:
         if not mine:
             raise UsageError(f"{output}: {lock_holder(lock)}, is training there; wait for it, or give another --output")
         yield
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What one step trains on, at hand before its turn.
+
+    Attributes:
+        batch: on the encoder's device.
+        cut_pairs: those of its pairs that are longer than the maximum.
+        flops: floating-point operations of the model.
+    """
+
+    batch: Batch
+    inputs: StepInput
+    cut_pairs: int
+    flops: float
 
 
 class _Training:
@@ -136,8 +154,7 @@ class _Training:
         self.samplers = [stage.sampler(plan.seed, number) for number, stage in enumerate(plan.stages)]
         self.student = Student(plan, self.encoder)
         self.state = State.started(len(plan.stages))
-        self.token_budget = max(1, plan.settings.token_budget >> halvings)
-        self.max_tokens_without_grad_cache = plan.settings.max_tokens_without_grad_cache >> halvings
+        self.halvings = halvings
         self.product_rate = product_rate(self.encoder.model, self.encoder.precision(plan.settings.precision).name)
         self.taken: StepMetrics | None = None
 
@@ -150,6 +167,7 @@ class _Training:
 
     def _run(self) -> dict[str, Any]:
         self._resume()
+        self._choose_budgets()
         precision = self.encoder.precision(self.plan.settings.precision)
         path = self.encoder.attention(precision.name)
         self.console.print(f"  {path}, {precision.name}", highlight=False)
@@ -161,7 +179,12 @@ class _Training:
         self.started = time.monotonic() - self.state.seconds
         self.encoder.model.train()
         progress = StepProgress(self.console, self.plan.steps, self.state.step)
-        with SignalHandler(self._say_heard) as self.stop, progress as self.progress:
+        steps = range(self.state.step, self.plan.steps)
+        with (
+            SignalHandler(self._say_heard) as self.stop,
+            progress as self.progress,
+            closing(ahead(self._prepare, steps, self.encoder.device)) as self.prepared,
+        ):
             if self.state.validation_due:
                 self._validate()
             while self.state.step < self.plan.steps:
@@ -173,14 +196,14 @@ class _Training:
         return self._finish()
 
     def _step(self) -> None:
-        """One optimiser step: draw lists, score their pairs, back-propagate the loss, move the weights."""
+        """One optimiser step: take what was drawn, score its pairs, back-propagate the loss, move the weights."""
         began = time.monotonic()
         number, inner = self.plan.place(self.state.step)
         stage, settings = self.plan.stages[number], self.plan.settings
         if inner == 0:
             self._begin_stage()
-        drawn = self.samplers[number](inner)
-        batch = assemble_batch(self.pairs, stage.lists, drawn, stage.objective.signals).to(self.encoder.device)
+        prepared = next(self.prepared)
+        batch = prepared.batch
 
         def loss_of(scores: torch.Tensor) -> torch.Tensor:
             return stage.objective(batch.matrix(scores), batch.targets, batch.mask)
@@ -188,23 +211,19 @@ class _Training:
         with self._abandoned_if_asked():
             result = backward(
                 self.encoder,
-                self.pairs,
-                batch.query_rows,
-                batch.passage_rows,
+                prepared.inputs,
                 loss_of,
                 seed=(self.plan.seed, number, inner),
                 precision=settings.precision,
-                token_budget=self.token_budget,
-                max_tokens_without_grad_cache=self.max_tokens_without_grad_cache,
+                max_tokens_without_grad_cache=self.graph_tokens,
             )
         rate = learning_rate(stage.learning_rate, inner, stage.steps, settings.warmup, settings.schedule)
         norm = self.student.update(rate, settings.clip)
         equal = loss_of(torch.zeros_like(result.scores))
         readings = AsyncScalars([result.loss, equal, norm, score_spread(batch.matrix(result.scores), batch.mask)])
         self._settle()  # the step before: its numbers have come while this one was computed
-        self.state.count(number, result, self.pairs.cuts(batch.query_rows, batch.passage_rows).pairs)
+        self.state.count(number, result, prepared.cut_pairs)
         self.state.validation_due = self._validation_follows()
-        lengths = self.pairs.lengths(batch.query_rows, batch.passage_rows)
         self.taken = StepMetrics(
             step=self.state.step,
             stage=number + 1,
@@ -212,9 +231,43 @@ class _Training:
             rate=rate,
             warm=inner >= warmup_steps(stage.steps, settings.warmup),
             readings=readings,
-            flops=training_flops(self.encoder.model, lengths),
+            flops=prepared.flops,
             seconds=time.monotonic() - began,
         )
+
+    def _prepare(self, step: int) -> _Prepared:
+        """What a step, from 0, trains on: draw lists, assemble their pairs, cut them into micro-batches, read these."""
+        number, inner = self.plan.place(step)
+        stage, encoder = self.plan.stages[number], self.encoder
+        batch = assemble_batch(self.pairs, stage.lists, self.samplers[number](inner), stage.objective.signals)
+        inputs = read_step(encoder, self.pairs, batch.query_rows, batch.passage_rows, self.token_budget)
+        cut = self.pairs.cuts(batch.query_rows, batch.passage_rows).pairs
+        return _Prepared(batch.to(encoder.device), inputs, cut, training_flops(encoder.model, inputs.lengths))
+
+    def _choose_budgets(self) -> None:
+        """How many tokens a micro-batch has, and how many keep their graphs: as set, as before, or as memory allows.
+
+        A training that goes on keeps what it had, for dropout is drawn for each micro-batch.
+        """
+        settings, before = self.plan.settings, (self.state.token_budget, self.state.graph_tokens)
+        fit = self.encoder.training_tokens(settings.precision)
+        fit = (min(self.processes.gather(fit[0])), min(self.processes.gather(fit[1])))
+        derived = fit if not all(before) else (min(before[0], fit[0]), min(before[1], fit[1]))
+        self.state.token_budget = settings.token_budget or derived[0]
+        self.state.graph_tokens = settings.max_tokens_without_grad_cache or derived[1]
+        self.token_budget = max(1, self.state.token_budget >> self.halvings)
+        self.graph_tokens = self.state.graph_tokens >> self.halvings
+        self.console.print(
+            f"  micro-batches of at most {self.token_budget:,} tokens; the graphs of at most {self.graph_tokens:,} are "
+            "kept at once",
+            highlight=False,
+        )
+        if all(before) and (self.state.token_budget, self.state.graph_tokens) != before:
+            self.console.print(
+                f"  [yellow]{before[0]:,} and {before[1]:,} before, when more memory was free: not byte-equal to an "
+                "uninterrupted training[/]",
+                highlight=False,
+            )
 
     def _begin_stage(self) -> None:
         self._settle()

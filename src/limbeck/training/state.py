@@ -11,7 +11,6 @@ from limbeck.core.distributed import Processes
 from limbeck.core.errors import DataError
 from limbeck.core.json_files import Schema, fault_of
 from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.models.sharding import part_like, whole
 from limbeck.training.metrics import DivergenceMonitor
 from limbeck.training.plan import TrainingPlan
 from limbeck.training.step import StepResult
@@ -25,6 +24,8 @@ class State:
         step: optimiser steps done.
         best_values: each validation set's best value so far.
         processes: how many trained together last.
+        token_budget, graph_tokens: tokens of a micro-batch, and tokens whose graphs are kept at once, before any is
+            halved because memory ran out; 0 before they are chosen.
         stages: pairs, tokens and computed_tokens of each stage.
     """
 
@@ -37,6 +38,8 @@ class State:
     single_pass_steps: int = 0
     cut_pairs: int = 0
     processes: int = 1
+    token_budget: int = 0
+    graph_tokens: int = 0
     watch: DivergenceMonitor = field(default_factory=DivergenceMonitor)
     stages: list[dict[str, int]] = field(default_factory=list)
 
@@ -87,6 +90,8 @@ _SCHEMA: Schema = {
     "single_pass_steps": int,
     "cut_pairs": int,
     "processes": int,
+    "token_budget": int,
+    "graph_tokens": int,
     "watch": {"collapsed_steps": int, "stuck_steps": int, "loss": (float, None), "equal_loss": (float, None)},
     "stages": [{"pairs": int, "tokens": int, "computed_tokens": int}],
 }
@@ -134,7 +139,7 @@ class Student:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return whole(norm)
+        return self._whole(norm)
 
     def keep_as_best(self) -> None:
         """Remember the weights of now as the best ones."""
@@ -162,16 +167,31 @@ class Student:
     def restore(self, groups: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
         """Go back to what `tensors` gave."""
         model, weights = self.encoder.model, groups["weights"]
-        model.load_state_dict({name: part_like(own, weights[name]) for name, own in model.state_dict().items()})
+        model.load_state_dict({name: self._part(own, weights[name]) for name, own in model.state_dict().items()})
         self.best = groups.get("best", {})
         for path, value in groups.get("optimizer", {}).items():
             key, _, name = path.partition("/")
-            self.optimizer.state[self.weights[name]][key] = part_like(self.weights[name], value)
+            self.optimizer.state[self.weights[name]][key] = self._part(self.weights[name], value)
 
     def _gathered(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         gathered = {}
         for name, tensor in tensors.items():
-            complete = whole(tensor.detach())
+            complete = self._whole(tensor.detach())
             if self.encoder.processes.is_first:
                 gathered[name] = complete.cpu() if self.encoder.sharded else complete
         return gathered
+
+    def _whole(self, tensor: torch.Tensor) -> torch.Tensor:
+        if not self.encoder.sharded:
+            return tensor
+        from limbeck.models.sharding import whole
+
+        return whole(tensor)
+
+    def _part(self, weight: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+        """What this process holds of a whole tensor, divided as `weight` is."""
+        if not self.encoder.sharded:
+            return tensor
+        from limbeck.models.sharding import part_like
+
+        return part_like(weight, tensor)

@@ -4,8 +4,9 @@ Gradient caching: Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size
 the scores of a cross-encoder.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from limbeck.core.devices import autocast, to_device
 from limbeck.lists import Lists
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.tokens.pairs import Pairs, Rows
+
+FP16_EXPONENTS = (8, 2, -4, -10)
+"""Powers of two that the largest gradient of a score is brought to in float16, one by one until nothing overflows."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,42 @@ def assemble_batch(
 
 
 @dataclass(frozen=True)
+class StepInput:
+    """The pairs of one step as this process's device takes them, in micro-batches; made before the step, once.
+
+    Attributes:
+        lengths: [pairs] tokens, of all processes' pairs.
+        micro_batches: what `CrossEncoder.forward` takes, one each.
+        places: which of the pairs each micro-batch holds.
+        idle: whether each micro-batch is computed for nothing (see `CrossEncoder.rounds`).
+        computed_tokens: of this process, padding included.
+    """
+
+    lengths: NDArray[np.int64]
+    micro_batches: Sequence[dict[str, Any]]
+    places: Sequence[torch.Tensor]
+    idle: Sequence[bool]
+    computed_tokens: int
+
+
+def read_step(
+    encoder: CrossEncoder, pairs: Pairs, query_rows: Rows, passage_rows: Rows, token_budget: int = 2048
+) -> StepInput:
+    """The pairs [pairs] of a step cut into micro-batches of at most so many tokens, and read."""
+    lengths = pairs.lengths(query_rows, passage_rows)
+    rounds = encoder.rounds(lengths, token_budget)
+    # Packed rows hold no padding.
+    sizes = (lengths[index].sum() if encoder.packed else lengths[index].max() * len(index) for index, _ in rounds)
+    return StepInput(
+        lengths,
+        [encoder.read(pairs, query_rows[index], passage_rows[index]) for index, _ in rounds],
+        [to_device(index, encoder.device) for index, _ in rounds],
+        [idle for _, idle in rounds],
+        int(sum(sizes)),
+    )
+
+
+@dataclass(frozen=True)
 class StepResult:
     """What a backward pass did.
 
@@ -93,47 +133,42 @@ class StepResult:
 
 def backward(
     encoder: CrossEncoder,
-    pairs: Pairs,
-    query_rows: Rows,
-    passage_rows: Rows,
+    step: StepInput,
     loss_of: Callable[[torch.Tensor], torch.Tensor],
     seed: tuple[int, ...],
     precision: str = "fp32",
-    token_budget: int = 2048,
     max_tokens_without_grad_cache: int = 12288,
 ) -> StepResult:
-    """Add the gradient of `loss_of(scores [pairs])` to the encoder's weights.
+    """Add the gradient of `loss_of(scores [pairs])` to the encoder's weights, which have none yet.
 
-    The pairs are cut into micro-batches of nearly equal length and scored, and ∂loss/∂scores is taken. Where the graphs
-    of all of them fit (`max_tokens_without_grad_cache`), they were kept and are back-propagated. Otherwise each
-    micro-batch is replayed with its random state and back-propagated: the same gradient, one graph alive at a time.
+    The micro-batches are scored, and ∂loss/∂scores is taken. Where the graphs of all of them fit
+    (`max_tokens_without_grad_cache`), they were kept and are back-propagated. Otherwise each micro-batch is replayed
+    with its random state and back-propagated: the same gradient, one graph alive at a time.
 
     Every micro-batch's random state is seeded from `seed` and its number, so a replay draws the same dropout, and a
     resumed run the same numbers as an uninterrupted one.
+
+    In fp16 ∂loss/∂scores is scaled, so that nothing is lost that float16 can hold; where a gradient overflows all the
+    same, the micro-batches are replayed on a smaller scale (`FP16_EXPONENTS`). What overflows on the smallest stays so.
 
     Of several processes each scores and replays its share of the pairs; scores and gradients are added up once a step,
     so that every process sees the loss of all lists and ends with the gradient that one process alone would have. With
     dropout, which elements are dropped depends on how many processes there are.
     """
-    lengths, device, processes = pairs.lengths(query_rows, passage_rows), encoder.device, encoder.processes
-    rounds = encoder.rounds(lengths, token_budget)
-    places = [to_device(index, device) for index, _ in rounds]
+    device, processes, count = encoder.device, encoder.processes, len(step.micro_batches)
     precision = encoder.precision(precision).name
-    # Packed rows hold no padding.
-    sizes = (lengths[index].sum() if encoder.packed else lengths[index].max() * len(index) for index, _ in rounds)
-    computed = processes.gather(int(sum(sizes)))
-    single = len(rounds) == 1 or max(computed) <= max_tokens_without_grad_cache
+    computed = processes.gather(step.computed_tokens)
+    single = count == 1 or max(computed) <= max_tokens_without_grad_cache
 
     def score(number: int) -> torch.Tensor:
         state = np.random.SeedSequence((*seed, number * processes.count + processes.rank))
         torch.manual_seed(int(state.generate_state(1, np.uint64)[0]))
-        index, _ = rounds[number]
-        return encoder.logits(pairs, query_rows[index], passage_rows[index])
+        return encoder.forward(step.micro_batches[number])
 
     with torch.set_grad_enabled(single), autocast(device, precision):
-        parts = [score(number) for number in range(len(rounds))]
-    scores = parts[0].new_zeros(len(lengths))
-    for (_, idle), place, part in zip(rounds, places, parts, strict=True):
+        parts = [score(number) for number in range(count)]
+    scores = parts[0].new_zeros(len(step.lengths))
+    for idle, place, part in zip(step.idle, step.places, parts, strict=True):
         if not idle:
             scores[place] = part.detach()
     processes.add_up([scores])
@@ -142,24 +177,44 @@ def backward(
     (gradient,) = torch.autograd.grad(loss, scores)
     if encoder.sharded:
         gradient *= processes.count  # for its backward pass takes the mean over the processes
-    scale = gradient.new_ones(())
-    if precision == "fp16":
-        # A power of two that brings the largest to 2⁸: what float16 can hold below it is never lost, whatever the loss.
-        scale = torch.exp2(8 - gradient.abs().max().clamp(min=2.0**-100).log2().ceil())
-        gradient = gradient * scale
-    score_gradients = [gradient[place] * (not idle) for (_, idle), place in zip(rounds, places, strict=True)]
-    if single:
-        torch.autograd.backward(parts, score_gradients)
-    else:
+
+    def back_propagate(gradient: torch.Tensor, kept: bool) -> None:
+        score_gradients = [gradient[place] * (not idle) for idle, place in zip(step.idle, step.places, strict=True)]
+        if kept:
+            torch.autograd.backward(parts, score_gradients)
+            return
         with autocast(device, precision):  # one for all: it keeps the weights' copies in half precision
-            for number, part_slope in enumerate(score_gradients):
-                score(number).backward(part_slope)  # type: ignore[no-untyped-call]
+            for number, score_gradient in enumerate(score_gradients):
+                score(number).backward(score_gradient)  # type: ignore[no-untyped-call]
+
     if precision == "fp16":
-        for weight in encoder.model.parameters():
-            if weight.grad is not None:
-                weight.grad /= scale
+        _back_propagate_scaled(encoder, gradient, back_propagate, single)
+    else:
+        back_propagate(gradient, single)
     if not encoder.sharded:
         processes.add_up(weight.grad for weight in encoder.model.parameters() if weight.grad is not None)
     return StepResult(
-        loss.detach(), scores.detach(), len(lengths), int(lengths.sum()), sum(computed), len(rounds), single
+        loss.detach(), scores.detach(), len(step.lengths), int(step.lengths.sum()), sum(computed), count, single
     )
+
+
+def _back_propagate_scaled(
+    encoder: CrossEncoder,
+    gradient: torch.Tensor,
+    back_propagate: Callable[[torch.Tensor, bool], None],
+    kept: bool,
+) -> None:
+    """Back-propagate on the largest of the scales on which no weight's gradient overflows, and undo the scale.
+
+    A power of two, which changes no digit: of the step's own gradient, so that there is no state to keep.
+    """
+    for exponent in FP16_EXPONENTS:
+        encoder.model.zero_grad(set_to_none=True)
+        scale = torch.exp2(exponent - gradient.abs().max().clamp(min=2.0**-100).log2().ceil())
+        back_propagate(gradient * scale, kept)
+        kept = False  # their graphs are gone
+        gradients = [weight.grad for weight in encoder.model.parameters() if weight.grad is not None]
+        for each in gradients:
+            each /= scale
+        if all(encoder.processes.gather(all(bool(each.isfinite().all()) for each in gradients))):
+            return

@@ -9,6 +9,7 @@ from typing import Any
 from limbeck.collections.folds import split_folds
 from limbeck.collections.load import without_suffixes
 from limbeck.models.flops import training_flops
+from limbeck.models.memory import CPU_GRAPH_TOKENS, CPU_TRAINING_TOKENS, graph_bytes
 from limbeck.study.config.known_downloads import TextTokens, text_tokens
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Stage, longest_pair
@@ -206,19 +207,19 @@ class CostModel:
     def memory(self, backbone: str) -> int | None:
         """Bytes on the device in training; None for an unknown model. An estimate, within a factor of about 1.5.
 
-        16 for each weight (weights, gradients and AdamW's two moments in 32 bits), and activations of all tokens whose
-        graphs are alive at once: 34 bytes for each token, hidden unit and layer where they are of 16 bits (Korthikanti
-        et al. 2022, arXiv 2205.05198, without the attention matrices, which fused attention does not keep).
+        16 for each weight (weights, gradients and AdamW's two moments in 32 bits), and `graph_bytes` for all tokens
+        whose graphs are alive at once, without the attention matrices, which fused attention does not keep. Where the
+        study leaves the number of tokens to free memory, those of a CPU are counted: so much will do.
         """
         model = self.model(backbone)
         if model is None:
             return None
         optimizer = self.study.config.optimizer
-        tokens = max(optimizer.token_budget, optimizer.max_tokens_without_grad_cache)
-        unit = 34 if optimizer.precision == "bf16" else 68
-        config = model.config
+        tokens = max(
+            optimizer.token_budget or CPU_TRAINING_TOKENS, optimizer.max_tokens_without_grad_cache or CPU_GRAPH_TOKENS
+        )
         weights = sum(part.numel() for part in model.parameters())
-        return int(16 * weights + unit * tokens * config.hidden_size * config.num_hidden_layers)
+        return int(16 * weights) + tokens * graph_bytes(model.config, optimizer.precision)
 
     def _work(
         self, backbone: str, collections: list[str], pairs: int | None, exact: bool, share: float

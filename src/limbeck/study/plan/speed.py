@@ -6,9 +6,11 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from limbeck.core.devices import autocast
+from limbeck.core.devices import autocast, choose_precision
 from limbeck.core.errors import UsageError
+from limbeck.models.families import family_of
 from limbeck.models.flops import training_flops
+from limbeck.models.memory import training_tokens
 from limbeck.study.config.schema import longest_pair
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import architecture_of
@@ -45,9 +47,12 @@ def flops_per_second(study: Study, console: Console) -> dict[str, float]:
             if architecture is None:
                 raise UsageError(f"backbones.{name}: its shape is not known here; write `like: NAME` of a known one")
             model = architecture.model(backbone.layers, device)
+            optimizer, tokens = study.config.optimizer, min(TOKENS, longest_pair(backbone))
+            precision = choose_precision(optimizer.precision, model.device, family_of(model).fp16).name
+            budget = optimizer.token_budget or training_tokens(model, precision, False, tokens)[0]
             # On a CPU, so few that the largest backbones take seconds.
-            pairs = max(1, study.config.optimizer.token_budget // TOKENS) if device == "cuda" else 4
-            rates[key] = _rate(model, pairs, min(TOKENS, longest_pair(backbone)), study.config.optimizer.precision)
+            pairs = max(1, budget // TOKENS) if device == "cuda" else 4
+            rates[key] = _rate(model, pairs, tokens, precision)
             console.print(f"{name}: {rates[key]:.2e} operations a second on {device}", highlight=False)
         found[name] = rates[key]
     return found
