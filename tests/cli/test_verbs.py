@@ -226,22 +226,22 @@ def test_a_study_is_planned_with_hours_and_rehearsed(here: Path, limbeck: Limbec
 def test_a_study_with_a_failed_cell_is_partly_done_and_the_same_command_finishes_it(
     here: Path, limbeck: Limbeck, as_json: AsJson, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from limbeck.study.run import work as execute
+    from limbeck.study.run import tasks
 
-    real = execute.train
+    real = tasks.train
 
-    def train(plan: Any, *rest: Any) -> Any:
+    def train(plan: Any, *rest: Any, **options: Any) -> Any:
         if "InfoNCE" in str(plan.stages[0].objective):
             raise RuntimeError("the disk is on fire")
-        return real(plan, *rest)
+        return real(plan, *rest, **options)
 
-    monkeypatch.setattr(execute, "train", train)
+    monkeypatch.setattr(tasks, "train", train)
     result = limbeck("study", "run", "tiny.yaml", "--output", "out", code=7)
     assert "1 of 2 cells failed" in result.stderr
     cells = as_json("study", "status", "out", code=7)["cells"]
     assert [cell["state"] for cell in cells] == ["done", "failed"]
     assert "the disk is on fire" in cells[1]["error"]
-    monkeypatch.setattr(execute, "train", real)
+    monkeypatch.setattr(tasks, "train", real)
     limbeck("study", "run", "tiny.yaml", "--output", "out")
     assert [cell["state"] for cell in as_json("study", "status", "out")["cells"]] == ["done", "done"]
 

@@ -80,11 +80,13 @@ def test_a_file_is_replaced_when_it_is_complete_and_not_before(tmp_path: Path) -
 
 def test_only_what_was_written_aside_for_a_place_is_cleared_away(tmp_path: Path) -> None:
     put(tmp_path / "model", "kept")
-    for name in (".model.0123", ".model.4567", ".models.0123", "model.0123"):
+    for name in (".model.0123456789ab", ".models.0123456789ab", "model.0123456789ab", ".model.mine"):
         (tmp_path / name).mkdir()
-    (tmp_path / ".model.lock").touch()
+    for name in (".model.lock", ".model.ba9876543210"):
+        (tmp_path / name).touch()
     remove_leftovers(tmp_path / "model")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".model.lock", ".models.0123", "model", "model.0123"]
+    left = [".model.lock", ".model.mine", ".models.0123456789ab", "model", "model.0123456789ab"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
 
 
 def write_plainly(path: Path) -> None:

@@ -54,7 +54,11 @@ def test_a_start_that_failed_before_its_first_step_does_not_claim_the_folder(
         patch.setattr(loop, "backward", lambda *_, **__: 1 / 0)  # as memory that is too small would
         with pytest.raises(ZeroDivisionError):
             train(short(seed=5), tmp_path / "out")
+    left = [tmp_path / "out" / f".{name}.0123456789ab" for name in ("plan.json", "summary.json", "model")]
+    for path in left:
+        path.touch()  # as of a process killed while it wrote them
     assert train(short(), tmp_path / "out")["steps"] == 6
+    assert not any(path.exists() for path in left)
     with pytest.raises(UsageError, match="other seed"):
         train(short(seed=5), tmp_path / "out")
 

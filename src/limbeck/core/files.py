@@ -7,6 +7,7 @@ import gzip
 import json
 import math
 import os
+import re
 import shutil
 import socket
 import time
@@ -181,8 +182,12 @@ def lock_holder(path: Path) -> str:
 def remove_leftovers(place: Path) -> None:
     """Remove what killed processes left beside `place`. Only for who knows that no other process writes there now."""
     for path in list(place.parent.glob(".*")):  # none where there is no such folder yet
-        if path.name.startswith(f".{place.name}.") and path.is_dir():
+        if not re.fullmatch(rf"\.{re.escape(place.name)}\.[0-9a-f]{{12}}", path.name):
+            continue
+        if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def sync(folder: Path) -> None:

@@ -28,7 +28,14 @@ from limbeck.core.progress import StepProgress
 from limbeck.evaluation import measure_run, rerank
 from limbeck.models.flops import product_rate, training_flops
 from limbeck.tokens.collection_tokens import collection_pairs
-from limbeck.training.checkpoint import Checkpoint, check_output_dir, claim_output_dir, load_checkpoint, save_checkpoint
+from limbeck.training.checkpoint import (
+    PLAN,
+    Checkpoint,
+    check_output_dir,
+    claim_output_dir,
+    load_checkpoint,
+    save_checkpoint,
+)
 from limbeck.training.log import LogSink, TrainingLog
 from limbeck.training.metrics import AsyncScalars, DivergenceMonitor, StepMetrics, score_spread
 from limbeck.training.plan import TrainingPlan, Validation
@@ -107,11 +114,13 @@ def train(
 
 @contextmanager
 def _alone_in(output: Path) -> Iterator[None]:
-    """Let one training at a time write into a folder."""
+    """Let one training at a time write into a folder, without what a killed one left half written there."""
     lock = output / ".lock"
     with locked(lock, leased=True) as mine:
         if not mine:
             raise UsageError(f"{output}: {lock_holder(lock)}, is training there; wait for it, or give another --output")
+        for name in (MODEL, SUMMARY, PLAN):
+            remove_leftovers(output / name)
         yield
 
 
@@ -412,7 +421,6 @@ class _Training:
         seconds = round(time.monotonic() - self.started, 2)
         summary = summarise(self.plan, self.encoder, self.samplers, self.state, seconds)
         if self.processes.is_first:
-            remove_leftovers(self.output / MODEL)
             self.encoder.save(self.output / MODEL, weights)
             summary["weights_sha256"] = weights_digest(self.output / MODEL)
             write_json(self.output / SUMMARY, summary)

@@ -120,12 +120,12 @@ def test_a_failing_cell_is_recorded_and_the_others_finish(
 ) -> None:
     real = execution.train
 
-    def train(plan: Any, *rest: Any) -> dict[str, Any]:
+    def train(plan: Any, *rest: Any, **options: Any) -> dict[str, Any]:
         if (plan.seed, len(plan.stages)) == (1, 1):
             raise MissingError("the disk is full")
         if (plan.seed, len(plan.stages)) == (2, 2):
             raise ZeroDivisionError("a fault of ours")
-        return real(plan, *rest)
+        return real(plan, *rest, **options)
 
     monkeypatch.setattr(execution, "train", train)
     study = load_study(study_file(tiny))
