@@ -1,10 +1,12 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from limbeck.collections import Collection
-from limbeck.lists import Lists, distinct_queries, document_leaks, query_leaks, without_queries
+from limbeck.core.errors import UsageError
+from limbeck.lists import Lists, close_in_meaning, distinct_queries, document_leaks, query_leaks, without_queries
 from limbeck.lists.leaks import positives
 
 LONG = "the aspirin given after surgery lowers the risk of thrombosis in most patients"
@@ -106,3 +108,41 @@ def test_tests_searched_together_have_each_its_own_leaks() -> None:
     assert first == query_leaks(QUERIES, QUERIES, [TEST])[0]
     assert [(leak.id, leak.of) for leak in second.leaks] == [("q3", "t1")]
     assert query_leaks(QUERIES, QUERIES, []) == []
+
+
+def test_a_text_that_is_close_in_meaning_only_counts_apart_from_the_same_words_and_nearly_so() -> None:
+    directions = {
+        "what is a limbeck": 0.0, "What is a LIMBECK?": 0.0, LONG: 90.0, QUERIES["q2"]: 88.0,
+        "when does copper boil": 180.0, "the boiling point of copper": 190.0, "how are cathedrals built": 203.0,
+    }  # fmt: skip
+
+    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+        angles = np.radians([directions[text] for text in texts])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+    queries = {
+        "q3": "how are cathedrals built", "q1": "What is a LIMBECK?", "q2": QUERIES["q2"],
+        "q9": "the boiling point of copper",
+    }  # fmt: skip
+    overlaps = query_leaks(queries, queries, [TEST])
+    [found] = close_in_meaning(overlaps, embed, 0.95, examples=5)
+    assert (found.close, found.share) == (1, pytest.approx(1 / 3))
+    [example] = found.examples
+    assert (example.id, example.of, example.likeness, example.same) == ("q9", "t3", 0.985, False)
+    assert close_in_meaning(overlaps, embed, 0.99, examples=5)[0].close == 0
+    with pytest.raises(UsageError, match="0 to 1"):
+        close_in_meaning(overlaps, embed, 1.5, examples=5)
+
+
+def test_the_closest_text_is_found_in_whatever_block_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limbeck.lists.leaks.BLOCK", 7)
+    draw = np.random.default_rng(0)
+    table = draw.normal(size=(60, 8)).astype(np.float32)
+    table /= np.linalg.norm(table, axis=1, keepdims=True)
+    texts = {f"p{number}": f"{number:x} of the lists, quite another text than {number**3}" for number in range(50)}
+    tests = {f"t{number}": f"{number**5} is what this one asks" for number in range(10)}
+    rows = {text: table[row] for row, text in enumerate([*texts.values(), *tests.values()])}
+    overlaps = query_leaks(texts, texts, [Collection("x", {}, tests, {}, tuple(tests))])
+    [found] = close_in_meaning(overlaps, lambda some: np.stack([rows[text] for text in some]), 0.0, examples=10)
+    best = (table[50:] @ table[:50].T).argmax(1)
+    assert {(each.of, each.id) for each in found.examples} == {(f"t{row}", f"p{best[row]}") for row in range(10)}

@@ -15,9 +15,11 @@ from limbeck.lists.from_teacher import (
     run_in_order,
 )
 from limbeck.lists.leaks import (
+    CloseTexts,
     LeakCounts,
     LeakExample,
     Overlap,
+    close_in_meaning,
     distinct_queries,
     document_leaks,
     positives,
@@ -38,6 +40,7 @@ __all__ = [
     "POLICIES",
     "SIGNALS",
     "TEXTS_KEY",
+    "CloseTexts",
     "Conversion",
     "Exported",
     "LeakCounts",
@@ -50,6 +53,7 @@ __all__ = [
     "TrainingList",
     "candidates_to_mine",
     "candidates_to_teach",
+    "close_in_meaning",
     "concatenate",
     "convert",
     "describe",

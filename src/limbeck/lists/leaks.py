@@ -1,7 +1,7 @@
 """Leaks: queries and relevant documents of a test that training lists hold already, in the same words or nearly."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Collection as Members
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from limbeck.collections import Collection
 from limbeck.collections.near_duplicates import ALIKE, KnownTexts
+from limbeck.core.errors import UsageError
 from limbeck.core.progress import with_progress
 from limbeck.lists.lists import SIGNALS, Lists
 from limbeck.lists.ragged import Column, arrow, chunk_lengths, flat
 
 Texts = Mapping[str, str]
 """Id → text."""
+
+BLOCK = 4096
+"""Texts of the lists that are compared with all of a test at a time."""
 
 _Found = tuple[dict[str, str], int]
 """The texts there are, and how many ids have none."""
@@ -120,6 +125,59 @@ class Overlap:
         )
 
 
+@dataclass(frozen=True)
+class CloseTexts:
+    """Texts of a test to which a text of the lists is close in meaning, as a bi-encoder sees it.
+
+    Those that are the same or nearly so by their words are not among them. Unlike these, a text that is close may be a
+    paraphrase, or only about the same: it is to be read, not left out unseen.
+
+    Attributes:
+        cosine: the least that counts as close.
+        close: texts of the test, each with its closest of the lists in the examples.
+        share: of the test's texts.
+    """
+
+    cosine: float
+    close: int
+    share: float
+    examples: tuple[LeakExample, ...]
+
+
+def close_in_meaning(
+    overlaps: Sequence[Overlap], embed: Callable[[Sequence[str]], NDArray[np.float32]], cosine: float, examples: int
+) -> list[CloseTexts]:
+    """For each overlap of the same searched texts: the test's texts that are close to one of these, by embeddings.
+
+    The closest of the lists' texts is searched for exhaustively, texts × texts × dimension multiplications.
+
+    Args:
+        embed: embeddings of length 1, [texts, dimension].
+        cosine: the least that counts as close, 0 to 1; UsageError for another.
+        examples: how many to keep, the closest first.
+    """
+    if not 0 <= cosine <= 1:
+        raise UsageError(f"a cosine of {cosine:g} as the least that counts as close; expected 0 to 1, as .9")
+    ids = list(overlaps[0].searched) if overlaps else []
+    texts = embed(list(overlaps[0].searched.values())) if ids else None
+    found = []
+    for overlap in overlaps:
+        by_words = overlap.exact | overlap.near
+        left = {name: text for name, text in overlap.against.items() if name not in by_words}
+        close: list[LeakExample] = []
+        if left and texts is not None:
+            likest, places = _closest(embed(list(left.values())), texts)
+            rows = sorted(zip(-likest, left, places, strict=True))
+            close = [
+                LeakExample(ids[of], overlap.searched[ids[of]], name, left[name], round(float(-likeness), 3), False)
+                for likeness, name, of in rows
+                if -likeness >= cosine
+            ]
+        share = len(close) / len(overlap.against) if overlap.against else 0.0
+        found.append(CloseTexts(cosine, len(close), share, tuple(close[:examples])))
+    return found
+
+
 def query_leaks(query_ids: Iterable[str], texts: Texts, tests: Sequence[Collection]) -> list[Overlap]:
     """Which of these queries are, or are nearly, queries of the splits of `tests`; one overlap for each."""
     against = [_looked_up(test.query_ids, test.queries) for test in tests]
@@ -199,6 +257,18 @@ def _overlaps(searched: _Found, against: Sequence[_Found], noun: str) -> list[Ov
         )
         for (known, unknown), found in zip(against, leaks, strict=True)
     ]
+
+
+def _closest(rows: NDArray[np.float32], columns: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Of each row [rows, dimension] the highest inner product with a column [columns, dimension], and whose it is."""
+    highest, place = np.full(len(rows), -np.inf, np.float32), np.zeros(len(rows), np.intp)
+    for start in range(0, len(columns), BLOCK):
+        products = rows @ columns[start : start + BLOCK].T
+        best = products.argmax(1)
+        value = products[np.arange(len(rows)), best]
+        place = np.where(value > highest, start + best, place)
+        highest = np.maximum(highest, value)
+    return highest, place
 
 
 def _looked_up(ids: Iterable[str], texts: Texts) -> _Found:

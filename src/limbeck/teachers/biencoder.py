@@ -28,13 +28,23 @@ Embeddings = NDArray[np.float32]
 def biencoder_scores(
     encoder: BiEncoder, collection: Collection, run: Run, scale: float = 1.0, console: Console | None = None
 ) -> dict[str, NDArray[np.float32]]:
-    """As `BiEncoder.score`; only texts that were not embedded before are. Killed, the same call goes on.
+    """As `BiEncoder.score`, by `keeping_embeddings`: of a deeper run, or of more queries, only what is new is embedded.
 
-    Embeddings are in limbeck's cache, whatever collection a text is of: of a deeper run, or of more queries, only what
-    is new is embedded. With a `console`, progress is shown on it.
+    Raises what that does, and DataError for a text that is not there.
+    """
+    return encoder.score(collection, run, scale, embed=keeping_embeddings(encoder, console))
 
-    Raises:
-        DataError: an embedding that is no number; a part of the cache that is damaged; a text that is not there.
+
+def keeping_embeddings(
+    encoder: BiEncoder, console: Console | None = None
+) -> Callable[[str, Sequence[str]], Embeddings]:
+    """What embeds texts that are each a "query" or a "document", of length 1: float32 [texts, dimension].
+
+    Embeddings are in limbeck's cache, whatever collection a text is of: only texts that were not embedded before are.
+    Killed, the same call goes on. With a `console`, progress is shown on it.
+
+    Raises, when texts are embedded:
+        DataError: an embedding that is no number; a part of the cache that is damaged.
         MissingError: a part cannot be written, as on a full disk.
     """
 
@@ -45,7 +55,7 @@ def biencoder_scores(
         noun = "queries" if kind == "query" else "documents"
         return kept.of(texts, lambda part: encoder.encode(part, prompt=prompt), f"Embed {noun}", console)
 
-    return encoder.score(collection, run, scale, embed=embed)
+    return embed
 
 
 @dataclass(frozen=True)
