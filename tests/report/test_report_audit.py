@@ -7,9 +7,8 @@ from rich.console import Console
 from typed_results import typed
 
 from limbeck.report import print_report, to_csv, to_html, to_latex, to_markdown
-from limbeck.report.audit import audit_sentences
-from limbeck.report.leaks import leak_cautions
-from limbeck.report.summary import summary_json
+from limbeck.report.audit import audit_sentences, leak_cautions
+from limbeck.report.data import summary_json
 from limbeck.study.analysis.results import StudyResults
 from limbeck.study.plan.audit import AuditedPair, Configuration, FactorDifference
 

@@ -238,8 +238,7 @@ def report(folder: StudyFolder, json: Json = False) -> None:
     from limbeck.report.paper import write_paper
     from limbeck.study.analysis.explorer import explore
     from limbeck.study.analysis.gather import gather
-    from limbeck.study.analysis.provenance import write_provenance
-    from limbeck.study.analysis.values import write_values
+    from limbeck.study.analysis.provenance import write_provenance, write_values
 
     results = gather(folder)
     files = write_report(results, folder / "report", explore(folder))

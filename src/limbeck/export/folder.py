@@ -12,11 +12,9 @@ from limbeck.core.environment import unnamed
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import replace_folder, temporary_folder, wrap_write_errors, write_json, write_text
 from limbeck.evaluation import rerank
-from limbeck.export.card import CardFacts, model_card
-from limbeck.export.drift import Drift, drift
-from limbeck.export.onnx import FP32, INT8, onnx_encoder, require_onnx, write_onnx
+from limbeck.export.card import CardFacts, measured, model_card
+from limbeck.export.onnx import FP32, INT8, Drift, drift, onnx_encoder, require_onnx, write_onnx
 from limbeck.export.origin import Origin
-from limbeck.export.results import measured
 from limbeck.models.checkpoint import expect_replaceable
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run

@@ -1,13 +1,11 @@
 """Reports of a study: terminal, Markdown, CSV, LaTeX, JSON and one self-contained HTML page."""
 
-from limbeck.report.csv import to_csv
+from limbeck.report.data import summary_json, to_csv
 from limbeck.report.finding import Finding, state_finding
 from limbeck.report.folder import write_report
-from limbeck.report.js_assets import require_packages
 from limbeck.report.latex import to_latex
 from limbeck.report.markdown import to_markdown
-from limbeck.report.page import to_html
-from limbeck.report.summary import summary_json
+from limbeck.report.page import require_packages, to_html
 from limbeck.report.table import Entry, Row, Table, build_table
 from limbeck.report.terminal import print_report
 

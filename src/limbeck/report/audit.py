@@ -1,9 +1,11 @@
-"""The audit as a matrix: what each recipe had, for every factor in which any two recipes differ."""
+"""What but the objective may explain a number: other terms of training, and test texts in what was trained on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from limbeck.report.formats import ABSENT, enumerate_words
+from limbeck.lists import LeakCounts, LeakExample
+from limbeck.report.formats import ABSENT, enumerate_words, plural
+from limbeck.study.analysis.results import StudyResults
 from limbeck.study.plan.audit import AuditedPair, audit_backbones
 
 
@@ -55,3 +57,87 @@ def audit_matrices(audit: Sequence[AuditedPair]) -> list[AuditMatrix]:
         rows = tuple((name, tuple(recipe.get(f, ABSENT) for f in factors)) for name, recipe in recipes.items())
         shared.setdefault((factors, rows), []).append(backbone)
     return [AuditMatrix(tuple(backbones), factors, rows) for (factors, rows), backbones in shared.items()]
+
+
+def sign(results: StudyResults, backbone: str, recipe: str) -> str:
+    """The sign of a recipe's terms (†, ‡, …), nothing for the commonest ones."""
+    return results.terms.get(backbone, {}).get(recipe, "")
+
+
+def signed_recipe(results: StudyResults, backbone: str, recipe: str) -> str:
+    """A recipe with the sign of its terms."""
+    return f"{recipe}{sign(results, backbone, recipe)}"
+
+
+def terms_notes(results: StudyResults) -> list[str]:
+    """What the signs in a table mean; nothing where there are none."""
+    signs = {found for recipes in results.terms.values() for found in recipes.values() if found}
+    if not signs:
+        return []
+    ordered = sorted(signs, key=lambda found: (len(found), "†‡§¶".index(found[0])))
+    return [
+        f"{enumerate_words(ordered)}: trained on other terms than the recipes of the same backbone with another sign "
+        "or none. A difference between recipes of unlike signs cannot be put down to the objective alone; the audit "
+        "says what else differs."
+    ]
+
+
+LEAK_NOTE = (
+    "Queries of training lists and validation are searched for the test's judged queries, positives of the lists and "
+    "relevant documents of the validation for the documents judged relevant in the test. The same: but for case, "
+    "punctuation and blanks. Nearly: 60 % or more of the character 3-grams of both are shared."
+)
+
+
+@dataclass(frozen=True)
+class LeakRow:
+    """What one search found."""
+
+    where: str
+    test: str
+    queries: LeakCounts
+    documents: LeakCounts
+
+    @property
+    def parts(self) -> list[tuple[str, LeakCounts]]:
+        """What was searched for, with what was found."""
+        return [("queries", self.queries), ("relevant documents", self.documents)]
+
+
+def leak_rows(results: StudyResults) -> list[LeakRow]:
+    """One row for each search, those of training lists first."""
+    return [
+        LeakRow(f"{found.kind} {found.name}", found.test, found.queries, found.documents) for found in results.leaks
+    ]
+
+
+def leak_cautions(results: StudyResults) -> list[str]:
+    """A sentence where test queries stand word for word in training lists or validation."""
+    most: dict[str, LeakRow] = {}
+    for row in leak_rows(results):
+        if row.queries.exact > (most[row.test].queries.exact if row.test in most else 0):
+            most[row.test] = row
+    if not most:
+        return []
+    found = [
+        f"{row.queries.exact:,} of {plural(row.queries.against, 'test query')} of {name} in {row.where}"
+        for name, row in most.items()
+    ]
+    return [f"Warning: test queries were seen before, word for word: {'; '.join(found)}."]
+
+
+def leak_text(found: LeakCounts) -> str:
+    """Counts of one search: `2 the same, 119 nearly, of 300 (40.3 %)`."""
+    share = f"{100 * found.share:.1f} %"
+    return f"{found.exact:,} the same, {found.near:,} nearly, of {found.against:,} ({share})"
+
+
+def example_text(example: LeakExample) -> str:
+    """A leak in one line: the text of the lists, and that of the test."""
+    alike = "the same" if example.same else f"{example.likeness:.2f} alike"
+    return f"{example.id}: {_cut(example.text)} — test {example.of}: {_cut(example.of_text)} ({alike})"
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 160 else f"{line[:159]}…"

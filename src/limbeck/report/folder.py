@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.core.files import plain, write_text
-from limbeck.report.csv import to_csv
+from limbeck.report.data import to_csv
 from limbeck.report.latex import to_latex
 from limbeck.report.markdown import to_markdown
 from limbeck.report.page import to_html

@@ -4,11 +4,17 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from limbeck.report.audit import audit_sentences, backbone_sentences
-from limbeck.report.claims import claims_note, state_claims
-from limbeck.report.finding import state_finding
+from limbeck.report.audit import (
+    LEAK_NOTE,
+    audit_sentences,
+    backbone_sentences,
+    example_text,
+    leak_rows,
+    leak_text,
+    signed_recipe,
+)
+from limbeck.report.finding import claims_note, state_claims, state_finding
 from limbeck.report.formats import duration, interval, moment, one_line, p_value, plural, signed
-from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
 from limbeck.report.phrases import (
     REHEARSAL,
     entry_text,
@@ -21,7 +27,6 @@ from limbeck.report.phrases import (
     unfinished_cells,
 )
 from limbeck.report.table import Table, build_table
-from limbeck.report.terms import signed_recipe
 from limbeck.study.analysis.results import Cell, StudyResults
 
 _SHOWN = 3  # leaks of each search

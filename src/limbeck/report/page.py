@@ -2,25 +2,37 @@
 
 import base64
 import hashlib
+import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from limbeck.core.environment import from_extra
+from limbeck.core.errors import MissingError
 from limbeck.core.text import printable
 from limbeck.report import formats
-from limbeck.report.audit import audit_matrices, audit_sentences, backbone_sentences
+from limbeck.report.audit import (
+    LEAK_NOTE,
+    audit_matrices,
+    audit_sentences,
+    backbone_sentences,
+    example_text,
+    leak_rows,
+    leak_text,
+    signed_recipe,
+    terms_notes,
+)
 from limbeck.report.charts import Chart, cost, differences, heat_map, scaling
-from limbeck.report.claims import claims_note, state_claims
 from limbeck.report.curves import loss, validation
 from limbeck.report.data import pack, table_data
 from limbeck.report.factors import state_factors
-from limbeck.report.finding import state_finding
-from limbeck.report.js_assets import bundle
-from limbeck.report.leaks import LEAK_NOTE, example_text, leak_rows, leak_text
+from limbeck.report.finding import claims_note, state_claims, state_finding
 from limbeck.report.phrases import (
     REHEARSAL,
     legend,
@@ -32,8 +44,49 @@ from limbeck.report.phrases import (
 )
 from limbeck.report.rank_chart import rank_chart, rank_recipes, ranks_note
 from limbeck.report.table import Table, build_table
-from limbeck.report.terms import signed_recipe, terms_notes
 from limbeck.study.analysis.results import StudyResults
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Scripts, each an ES module, and the styles that they need. No text of them ends a script or asks for anything."""
+
+    charts: str
+    tables: str
+    styles: str
+
+
+def require_packages() -> tuple[Any, Any, Any]:
+    """vl-convert, itables and matplotlib. MissingError names their extra where one is not installed."""
+    vl_convert, itables, matplotlib = (
+        from_extra(name, "report", "the report of a study") for name in ("vl_convert", "itables", "matplotlib")
+    )
+    return vl_convert, itables, matplotlib
+
+
+@cache
+def bundle() -> Bundle:
+    """Vega-Lite out of vl-convert (`vegaEmbed` in the page) and DataTables out of itables (`DataTable`).
+
+    MissingError where the extra `report` is not installed, where itables holds no DataTables as this
+    version expects them, or where a bundle could not stand in a page.
+    """
+    vl_convert, itables, _ = require_packages()
+    folder = files(itables) / "html"
+    script = (folder / "dt_bundle.js").read_text(encoding="utf-8")
+    # A module inside a page cannot be imported from: what it exports becomes global instead.
+    tables, found = re.subn(r"export\{[^}]*?\b(\w+) as default\b[^}]*\}", r"window.DataTable=\1", script)
+    if found != 1:
+        raise MissingError("itables: its DataTables bundle has no default export; install itables>=2.9,<3")
+    styles = (folder / "dt_bundle.css").read_text(encoding="utf-8")
+    charts = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    # In a regular expression; after it, HTML would not see the script's end.
+    tables = tables.replace("<!--", r"<\!--")
+    ends = any(end in text.lower() for text in (charts, tables) for end in ("</script", "<!--"))
+    if ends or "</style" in styles.lower():
+        raise MissingError("vl-convert or itables: its bundle holds text that would end a script or style in a page")
+    return Bundle(charts, tables, styles)
+
 
 _SCRIPTS = ("data.js", "tables.js", "charts.js", "explorer.js", "page.js")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from limbeck.evaluation import Mark
+from limbeck.report.audit import sign, terms_notes
 from limbeck.report.formats import enumerate_words, plural
-from limbeck.report.terms import sign, terms_notes
 from limbeck.study.analysis.comparisons import FirstStageDifference
 from limbeck.study.analysis.results import Cell, FirstStage, StudyResults, Teacher
 
@@ -58,7 +58,7 @@ class Entry:
 class Row:
     """A first stage, a teacher that re-ranks the same candidates, or a recipe on a backbone.
 
-    `terms` is the sign of what a recipe was trained on; see `limbeck.report.terms`.
+    `terms` is the sign of what a recipe was trained on; see `limbeck.report.audit`.
     """
 
     kind: Literal["first stage", "teacher", "recipe"]

@@ -3,7 +3,7 @@ import pytest
 
 from limbeck.core.errors import DataError, UsageError
 from limbeck.evaluation import Training, Trainings, compare, compare_all, paired_t, randomisation_test
-from limbeck.evaluation.statistics.comparison import ONE_QUERY, UNTRAINED
+from limbeck.evaluation.statistics.comparison import ONE_QUERY, UNTRAINED, carrying_queries
 
 A, B = [("a", "")], [("b", "")]
 
@@ -133,3 +133,33 @@ def test_impossible_margins_are_refused_and_nothing_compared_is_nothing():
     assert compare_all(Trainings.align([Training(recipe="a", values={"x": {"q": 1.0}})]), []) == []
     with pytest.raises(UsageError, match="margin"):
         together({"x": drawn(0)}, {"x": drawn(1)}, margin=0)
+
+
+def carried(values, found=False):
+    return carrying_queries([np.asarray(values)], [[f"q{n}" for n in range(len(values))]], found)
+
+
+def test_one_query_that_makes_the_whole_difference_is_named():
+    values = [-0.01] * 30 + [0.9]
+    assert carried(values) == (("q30", 0.9),)
+    assert carried(np.negative(values)) == (("q30", -0.9),)
+
+
+def test_a_difference_found_that_turns_without_a_few_queries_is_carried_by_them():
+    random = np.random.default_rng(0)
+    values = np.concatenate([random.normal(0, 0.02, 60), [0.1, 0.1, -0.06]])
+    assert carried(values) == ()
+    assert [query for query, _ in carried(values, found=True)] == ["q60", "q61", "q47"]
+
+
+def test_an_even_difference_is_carried_by_no_few():
+    random = np.random.default_rng(0)
+    assert carried(random.normal(0.1, 0.2, 50), found=True) == ()
+    assert carried(np.zeros(9)) == ()
+    assert carried(np.full(9, 0.1), found=True) == ()
+
+
+def test_over_collections_a_query_is_named_with_its_collections_place():
+    even, uneven = np.random.default_rng(1).normal(0, 0.01, 40), np.array([0.0] * 20 + [1.0])
+    found = carrying_queries([even, uneven], [[str(n) for n in range(40)], [str(n) for n in range(21)]], False)
+    assert found == (("20 (2)", 1.0),)

@@ -5,7 +5,7 @@ import pytest
 
 from limbeck.core.errors import DataError
 from limbeck.evaluation import Figures, analyse_factors
-from limbeck.evaluation.statistics.design import level_effects, terms
+from limbeck.evaluation.statistics.components import level_effects, terms
 from limbeck.evaluation.statistics.multiple import all_pairs_level, tukey_holm
 
 BACKBONE = np.array([-0.1, -0.02, 0.05, 0.07])

@@ -10,10 +10,9 @@ import pytest
 from typed_results import answers, typed
 
 from limbeck.report.paper import write_paper
-from limbeck.report.paper.compare_published import beside_markdown
-from limbeck.report.paper.heat import heat_table
 from limbeck.report.paper.published import beside_published, published
 from limbeck.report.paper.scores import Scores
+from limbeck.report.paper.tables import beside_markdown, heat_table
 
 Results = dict[str, Any]
 DOCUMENT = r"""\documentclass{article}\usepackage[T1]{fontenc}\usepackage[margin=2cm]{geometry}

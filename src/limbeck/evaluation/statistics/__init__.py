@@ -4,18 +4,24 @@
 parts of these. docs/statistics.md has the whole rule in words, with its error rates.
 """
 
-from limbeck.evaluation.statistics.bootstrap import bootstrap_interval
 from limbeck.evaluation.statistics.comparison import Answer, Comparison, compare, compare_all, effect_size
 from limbeck.evaluation.statistics.components import Figures
-from limbeck.evaluation.statistics.equivalence import check_margin, equivalence, equivalence_p
 from limbeck.evaluation.statistics.factors import FactorAnalysis, analyse_factors
 from limbeck.evaluation.statistics.families import Corrected, Difference, Fact, Mark
 from limbeck.evaluation.statistics.multiple import CORRECTIONS, LEVEL, Correction, benjamini_hochberg, holm, tukey_holm
-from limbeck.evaluation.statistics.power import minimum_detectable_difference, power
-from limbeck.evaluation.statistics.randomisation import randomisation_test, randomisation_tests
 from limbeck.evaluation.statistics.ranks import Ranks, mean_ranks
+from limbeck.evaluation.statistics.resampling import bootstrap_interval, randomisation_test, randomisation_tests
 from limbeck.evaluation.statistics.seeds import over_queries_and_seeds
-from limbeck.evaluation.statistics.student import Estimate, over_queries, paired_t
+from limbeck.evaluation.statistics.student import (
+    Estimate,
+    check_margin,
+    equivalence,
+    equivalence_p,
+    minimum_detectable_difference,
+    over_queries,
+    paired_t,
+    power,
+)
 from limbeck.evaluation.statistics.trainings import Moments, Training, Trainings
 
 __all__ = [

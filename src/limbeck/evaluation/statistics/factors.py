@@ -8,11 +8,20 @@ from typing import Literal
 import numpy as np
 
 from limbeck.core.errors import DataError
-from limbeck.evaluation.statistics.bootstrap import draw, percentiles
 from limbeck.evaluation.statistics.comparison import ENOUGH_COLLECTIONS, Interval
-from limbeck.evaluation.statistics.components import COLLECTION, SEED, Figures, estimates, names, variances
-from limbeck.evaluation.statistics.design import Term, level_effects, terms
+from limbeck.evaluation.statistics.components import (
+    COLLECTION,
+    SEED,
+    Figures,
+    Term,
+    estimates,
+    level_effects,
+    names,
+    terms,
+    variances,
+)
 from limbeck.evaluation.statistics.multiple import LEVEL, all_pairs_level
+from limbeck.evaluation.statistics.resampling import draw, percentiles
 from limbeck.evaluation.statistics.seeds import over_queries_and_seeds
 from limbeck.evaluation.statistics.student import Estimate, over_queries
 from limbeck.evaluation.statistics.trainings import Floats

@@ -7,14 +7,12 @@ from pathlib import Path
 from limbeck.core.files import atomic_write, write_text
 from limbeck.report.latex import escape
 from limbeck.report.paper.bars import bar_charts, negatives_charts
-from limbeck.report.paper.compare_published import beside_csv, beside_latex, beside_markdown
 from limbeck.report.paper.correlation import correlations
+from limbeck.report.paper.curves import scaling_curves, training_curves
 from limbeck.report.paper.drawing import Drawing, NotDrawn, render
-from limbeck.report.paper.heat import collection_tables, heat_table, remark
 from limbeck.report.paper.published import beside_published, rank_distillm_table
-from limbeck.report.paper.scaling import scaling_curves
-from limbeck.report.paper.scores import Scores
-from limbeck.report.paper.training import training_curves
+from limbeck.report.paper.scores import Scores, remark
+from limbeck.report.paper.tables import beside_csv, beside_latex, beside_markdown, collection_tables, heat_table
 from limbeck.study.analysis.results import StudyResults
 
 

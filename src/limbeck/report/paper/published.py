@@ -15,8 +15,7 @@ from scipy.stats import t as student
 
 from limbeck.report.formats import ABSENT, number, plural
 from limbeck.report.latex import escape
-from limbeck.report.paper.heat import remark
-from limbeck.report.paper.scores import LEVEL, Column, Score, Scores, hub_id
+from limbeck.report.paper.scores import LEVEL, Column, Score, Scores, hub_id, remark
 from limbeck.study.analysis.results import Recipe
 
 TABLES = ("2603.03010", "2405.07920")  # Morand et al. 2026; Schlatt et al. 2025 (Rank-DistiLLM)

@@ -250,3 +250,8 @@ class Scores:
 
     def first_stage(self, column: Column, measure: str | None = None) -> float | None:
         return measured(self.results.first_stage, column.key, measure or self.measure)
+
+
+def remark(scores: Scores) -> str:
+    """What a caption begins with where no number is a result."""
+    return r"\textbf{Rehearsal with random stand-ins: no number here is a result.} " if scores.rehearsal else ""

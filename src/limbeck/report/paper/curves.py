@@ -1,4 +1,4 @@
-"""Training curves: the loss of every recipe, and the validation measure on every backbone."""
+"""Curves: means over the size of backbones, losses and validation over steps."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -6,12 +6,93 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from limbeck.report.curves import Curve, curve, mean_curve, smooth, stage_boundaries
 from limbeck.report.formats import plural
-from limbeck.report.paper.drawing import COLOURS, GREY, LINES, WIDTH, Drawing, NotDrawn
-from limbeck.report.paper.scores import Scores
+from limbeck.report.paper.drawing import COLOURS, GREY, INK, LINES, MARKERS, WIDTH, Drawing, NotDrawn
+from limbeck.report.paper.scores import Column, Scores, family, hub_id, size_text
+
+
+def scaling_curves(scores: Scores) -> list[Drawing | NotDrawn]:
+    """One figure per family with three sizes or more: a panel per aggregate, a line per recipe, sizes on a log axis."""
+    families: dict[str, list[str]] = {}
+    models = {each.name: hub_id(each, scores.rehearsal) for each in scores.results.backbones}
+    for name, parameters in scores.sizes.items():
+        if parameters:
+            families.setdefault(family(models[name]), []).append(name)
+    found: list[Drawing | NotDrawn] = [
+        _curve(scores, model, names)
+        for model, names in families.items()
+        if len({scores.sizes[name] for name in names}) > 2
+    ]
+    return found or [NotDrawn("scaling", "no family of backbones was trained in three sizes or more")]
+
+
+def _curve(scores: Scores, model: str, names: list[str]) -> Drawing | NotDrawn:
+    file = f"scaling-{model.split('/')[-1].lower()}"
+    columns = [c for c in scores.aggregates if any(scores.score(n, r, c).values for n in names for r in scores.recipes)]
+    if not columns:
+        return NotDrawn(file, f"no cell of {model} has a value of {scores.measure}")
+    caption = (
+        f"{scores.measure} over the parameters of {model} (log axis): means over {plural(scores.seeds, 'seed')}"
+        + (", with Student's 95 % intervals over seeds." if scores.seeds > 1 else "; one seed has no interval.")
+        + " Dotted: the first stage alone. The measure's axis does not start at zero."
+    )
+    across = min(3, len(columns))
+    down = -(-len(columns) // across)
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(down, across, squeeze=False)
+        for axes, column in zip(panels.flat, columns, strict=False):
+            _draw_panel(axes, scores, column, names)
+        for axes in panels.flat[len(columns) :]:
+            axes.set_visible(False)
+        for row in panels:
+            row[0].set_ylabel(scores.measure)
+        handles = [
+            Line2D([], [], color=colour, linestyle=dashes, marker=marker, linewidth=1.4, markersize=4, label=recipe)  # type: ignore[arg-type]
+            for place, recipe in enumerate(scores.recipes)
+            for colour, dashes, marker in [_sign(place)]
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 2 * across), handlelength=3)
+
+    rows = -(-len(scores.recipes) // (2 * across))
+    return Drawing(file, caption, (WIDTH * (0.2 + 0.8 * across / 3), 2.2 * down + 0.18 * rows), draw)
+
+
+def _sign(place: int) -> tuple[str, str | tuple[int, tuple[float, ...]], str]:
+    """Colour, dashes and marker of a recipe or backbone by its place."""
+    turn, colour = divmod(place, len(COLOURS))
+    return COLOURS[colour], LINES[(colour + turn) % len(LINES)], MARKERS[(colour + turn) % len(MARKERS)]
+
+
+def _draw_panel(axes: Axes, scores: Scores, column: Column, names: list[str]) -> None:
+    for place, recipe in enumerate(scores.recipes):
+        found = [(scores.sizes[name], scores.score(name, recipe, column)) for name in names]
+        there = [(x, score.mean, score.half) for x, score in found if x is not None and score.mean is not None]
+        if not there:
+            continue
+        colour, dashes, marker = _sign(place)
+        style = {"color": colour, "linestyle": dashes, "marker": marker, "linewidth": 1.4, "markersize": 3.6}
+        axes.plot([x for x, _, _ in there], [mean for _, mean, _ in there], **style)  # type: ignore[arg-type]
+        for x, mean, half in there:
+            if half is not None:
+                axes.plot([x, x], [mean - half, mean + half], color=colour, linewidth=0.9)
+    first = scores.first_stage(column)
+    if first is not None:
+        axes.axhline(first, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
+    axes.set_xscale("log")
+    sizes = sorted({scores.sizes[name] or 0 for name in names})
+    axes.xaxis.set_major_locator(FixedLocator(sizes))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticklabels([size_text(parameters) for parameters in sizes])
+    axes.set_xlim(sizes[0] / 1.25, sizes[-1] * 1.25)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_title(column.label)
+    axes.set_xlabel("parameters")
+
 
 _ACROSS = 3
 
@@ -103,8 +184,9 @@ def _grid(
             if place + across >= len(panels):
                 axes.set_xlabel("step")
         handles = [
-            Line2D([], [], color=_sign(place)[0], linestyle=_sign(place)[1], linewidth=1.5, label=line)  # type: ignore[arg-type]
+            Line2D([], [], color=colour, linestyle=dashes, linewidth=1.5, label=line)  # type: ignore[arg-type]
             for place, line in enumerate(lines)
+            for colour, dashes, _ in [_sign(place)]
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=min(per_row, len(handles)), handlelength=3)
 
@@ -119,7 +201,7 @@ def _grid(
 
 def _draw_lines(axes: Axes, lines: dict[str, list[Curve]], names: Sequence[str]) -> None:
     for place, name in enumerate(names):
-        colour, dashes = _sign(place)
+        colour, dashes, _ = _sign(place)
         curves = lines[name]
         for one in curves if len(curves) > 1 else ():
             axes.plot(*one, color=colour, linewidth=0.5, alpha=0.3)
@@ -128,11 +210,6 @@ def _draw_lines(axes: Axes, lines: dict[str, list[Curve]], names: Sequence[str])
             axes.plot(
                 steps, values, color=colour, linestyle=dashes, linewidth=1.4, marker="o" if len(steps) == 1 else None
             )
-
-
-def _sign(place: int) -> tuple[str, str | tuple[int, tuple[float, ...]]]:
-    turn, colour = divmod(place, len(COLOURS))
-    return COLOURS[colour], LINES[(colour + turn) % len(LINES)]
 
 
 def _thousands(value: float, _place: int | None = None) -> str:

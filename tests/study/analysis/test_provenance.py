@@ -17,8 +17,7 @@ import pytest
 from limbeck.core.environment import unnamed
 from limbeck.report import write_report
 from limbeck.study.analysis.gather import gather
-from limbeck.study.analysis.provenance import RECOMPUTE, provenance
-from limbeck.study.analysis.values import write_values
+from limbeck.study.analysis.provenance import RECOMPUTE, provenance, write_values
 from limbeck.study.run.store import Store
 
 

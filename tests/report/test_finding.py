@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typed_results import answers, typed
 
-from limbeck.report.claims import claims_note, state_claims
+from limbeck.report.finding import claims_note, state_claims
 
 Results = dict[str, Any]
 SEED = "of the recipes nothing is known: no recipe has a second seed, so what other seeds would change is not known"
