@@ -118,7 +118,7 @@ def attend(
         share = dropout if module.training else 0.0
         return flash(query, key, value, scaling, share, sequences, sliding_window, firsts_only), None
     mask = sequences.mask if sliding_window is None else _window(sequences, sliding_window)
-    queries = query[0].transpose(0, 1)[:, :, None] if firsts_only else sequences.padded(query)
+    queries = query.squeeze(0).transpose(0, 1)[:, :, None] if firsts_only else sequences.padded(query)
     context = _attended(
         queries, sequences.padded(key), sequences.padded(value), mask, scaling, dropout, module.training
     )
@@ -171,7 +171,7 @@ def flash(
     scale = width**-0.5 if scaling is None else scaling
     wider = -width % 8
     query, key, value = (
-        (torch.nn.functional.pad(each, (0, wider)) if wider else each)[0].transpose(0, 1)
+        (torch.nn.functional.pad(each, (0, wider)) if wider else each).squeeze(0).transpose(0, 1)
         for each in (query, key, value)
     )
     bounds, longest = sequences.bounds, sequences.longest

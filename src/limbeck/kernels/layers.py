@@ -34,7 +34,8 @@ def projected(part: Any, hidden_states: torch.Tensor, names: tuple[str, ...]) ->
     weight, bias = torch.cat([each.weight for each in maps]), torch.cat([each.bias for each in maps])
     together = linear(hidden_states, weight, bias)
     shape = (*hidden_states.shape[:2], len(names), -1, part.attention_head_size)
-    return together.view(shape).permute(2, 0, 3, 1, 4).unbind()
+    # Parted before they are turned: so their gradients are put together where the product wants them.
+    return tuple(each.transpose(1, 2) for each in together.view(shape).unbind(2))
 
 
 def _forward(

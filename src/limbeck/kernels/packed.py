@@ -80,7 +80,7 @@ class Sequences:
 
     def padded(self, packed: torch.Tensor) -> torch.Tensor:
         """[n, heads, longest, width] from [1, heads, tokens, width]; zeros where there is no token."""
-        rows = packed[0].transpose(0, 1)
+        rows = packed.squeeze(0).transpose(0, 1)
         if self.mask is not None:
             wide = rows.new_zeros(len(self.lengths) * self.longest, *rows.shape[1:])
             rows = wide.index_copy(0, self.places, rows)

@@ -53,20 +53,19 @@ def assemble_batch(
     pairs: Pairs, lists: Lists, drawn: list[tuple[int, NDArray[np.int64]]], signals: frozenset[str]
 ) -> Batch:
     """The batch of drawn (index of a list, positions in it), with the signals that the objective reads."""
-    width = max(len(positions) for _, positions in drawn)
-    mask = np.zeros((len(drawn), width), bool)
+    counts = np.array([len(positions) for _, positions in drawn])
+    mask = np.arange(counts.max()) < counts[:, None]
     targets = {signal: np.zeros(mask.shape, np.float32) for signal in sorted(signals)}
-    query_ids, passage_ids = [], []
-    for row, (index, positions) in enumerate(drawn):
-        mask[row, : len(positions)] = True
-        query_ids += [lists.query_ids[index]] * len(positions)
-        passage_ids += [lists.passage_ids[index][position] for position in positions]
-        for signal, target in targets.items():
-            values = lists.values(signal)
-            assert values is not None  # the plan refuses lists that lack a signal
-            target[row, : len(positions)] = values[index][positions]
+    passage_ids: list[str] = []
+    for index, positions in drawn:
+        ids = lists.passage_ids[index]
+        passage_ids += [ids[position] for position in positions.tolist()]
+    for signal, target in targets.items():
+        values = lists.values(signal)
+        assert values is not None  # the plan refuses lists that lack a signal
+        target[mask] = np.concatenate([values[index][positions] for index, positions in drawn])
     return Batch(
-        pairs.queries.rows(query_ids),
+        np.repeat(pairs.queries.rows([lists.query_ids[index] for index, _ in drawn]), counts),
         pairs.passages.rows(passage_ids),
         torch.from_numpy(np.flatnonzero(mask)),
         {signal: torch.from_numpy(target) for signal, target in targets.items()},
