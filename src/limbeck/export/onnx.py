@@ -173,7 +173,8 @@ class _OnnxModel(torch.nn.Module):
         options.intra_op_num_threads = torch.get_num_threads()
         self._session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._output = SequenceClassifierOutput
-        self.place = torch.nn.Parameter(torch.zeros(0), requires_grad=False)
+        self.device = torch.device("cpu")
+        self.place = torch.nn.Parameter(torch.zeros(0), requires_grad=False)  # for `CrossEncoder.device`
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **further: Any) -> Any:
         # Batches without padding come without a mask.

@@ -69,7 +69,7 @@ def all_pairs_level(df: float, means: int, level: float = LEVEL) -> float:
     The larger of Bonferroni's and Tukey's: the interval at it leaves out 0 where the smallest p, corrected, is below.
 
     >>> all_pairs_level(20, 2), round(all_pairs_level(20, 4), 4)
-    (0.05, 0.0112)
+    (0.05, 0.0111)
     """
     if means <= 2:
         return level
