@@ -176,7 +176,7 @@ def graph(
     """Show a study's nodes: what each needs and takes. With --json, all that another scheduler has to know."""
     from limbeck.study.config.study import load_study
     from limbeck.study.run.execute import prepare
-    from limbeck.study.run.graph import read_graph, resources_of
+    from limbeck.study.run.graph import hours_by_kind, read_graph
     from limbeck.study.run.store import Store
 
     if study.is_file():
@@ -187,11 +187,12 @@ def graph(
     if json:
         print_json(found.describe())
         return
-    hours = resources_of(found)
     rows = [
-        (kind, f"{of['nodes']:,}", "?" if of["hours"] is None else f"{of['hours']:,.2f}") for kind, of in hours.items()
+        (kind, f"{count:,}", "" if hours is None else f"{hours:,.2f}")
+        for kind, (count, hours) in hours_by_kind(found).items()
     ]
-    print_table(("kind", "nodes", "hours"), rows, f"{found.name}: {len(found.nodes):,} nodes; hours of one GPU each")
+    print_table(("kind", "nodes", "hours of one GPU"), rows)
+    typer.echo(f"{found.name}: {len(found.nodes):,} nodes")
 
 
 def work(

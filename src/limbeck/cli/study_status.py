@@ -47,19 +47,24 @@ def print_status(facts: Mapping[str, Any]) -> None:
         if len(shown) < len(nodes):
             typer.echo(f"{len(nodes) - len(shown):,} more are blocked or not shown; --json has all")
     counts = ", ".join(f"{count:,} {state}" for state, count in facts["node_counts"].items())
-    hours = "" if facts["hours_left"] is None else f"; {facts['hours_left']:,.2f} hours left, as planned, on one GPU"
+    hours = "" if facts["hours_left"] is None else f"; {facts['hours_left']:,.2f} GPU hours left, as planned"
     typer.echo(f"Nodes: {counts}{hours}")
 
 
 def watch_status(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """Print the state anew until nothing runs any more and all is done; the last one. Ctrl-C ends it."""
+    """Print the state anew until all is done, or failed; the last one. Ctrl-C ends it.
+
+    Without a terminal it is printed again only once a node has come to another state.
+    """
     from limbeck.study.run.status import status
 
-    screen = console()
+    screen, shown = console(), None
     while True:
         if screen.is_terminal:
             screen.clear()
-        print_status(facts)
+        if screen.is_terminal or facts["node_counts"] != shown:
+            print_status(facts)
+            shown = facts["node_counts"]
         if not set(facts["node_counts"]) - {"done", "failed", "blocked"}:
             return facts
         time.sleep(WATCH_SECONDS)

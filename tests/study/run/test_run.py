@@ -106,6 +106,34 @@ def test_another_measure_costs_no_re_ranking(
     assert set(gather(output).cells[0].values["mini/test"]) == {"nDCG@10", "RR@10", "AP"}
 
 
+def test_a_lesser_depth_costs_no_re_ranking_and_gives_what_it_would_have_given(
+    finished: Path, output: Path, tmp_path: Path, study_file: Callable[..., Path], tiny: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def runs(folder: Path) -> dict[str, Any]:
+        store = Store(folder)
+        return {
+            cell["id"]: read_run(store.evaluation(cell["id"], cell["evaluations"]["mini/test"]) / "run.gz")
+            for cell in store.read_index()["cells"]
+        }
+
+    deep, afresh = runs(finished), Path(shutil.copytree(finished, tmp_path / "afresh"))
+    tiny["evaluation"]["depth"] = 4
+    study = load_study(study_file(tiny))
+    for folder in afresh.glob("cells/*/evaluations"):
+        shutil.rmtree(folder)
+    assert run_study(study, afresh)["done"] == 4
+    monkeypatch.delattr(execution, "rerank")
+    assert run_study(study, output)["done"] == 4
+    assert gather(output).comparisons == gather(afresh).comparisons
+    for cell, run in runs(output).items():
+        assert {len(ranking) for ranking in run.values()} == {4}
+        for query_id, ranking in run.items():
+            assert ranking.docids == runs(afresh)[cell][query_id].docids
+            known = dict(zip(deep[cell][query_id].docids, deep[cell][query_id].scores, strict=True))
+            assert [known[docid] for docid in ranking.docids] == ranking.scores.tolist()
+
+
 def test_another_test_collection_costs_no_training(
     output: Path, study_file: Callable[..., Path], tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,14 +14,19 @@ SHOWN = 10
 """Passages of each query that are kept apart in `head.gz`: whole runs of a large study take an hour to read."""
 
 
-def evaluate(folder: Path, collection: Collection, measures: list[str], make_run: Callable[[], Run]) -> dict[str, Any]:
+def evaluate(
+    folder: Path, collection: Collection, measures: list[str], make_run: Callable[[], Run], ranking: str, depth: int
+) -> dict[str, Any]:
     """The values of a run on a collection, from `folder` where they are there already.
 
     The run is made only if `folder` does not hold it, so that another measure costs no more re-ranking.
 
+    Args:
+        ranking, depth: kept beside the values, for `deeper_run`.
+
     Returns:
-        what `values.json` holds: `values` (measure → query id → value), and the counts `queries`, `scored`, `missing`
-        and `short` (see `limbeck.evaluation.Evaluation`).
+        what `values.json` holds: `values` (measure → query id → value), the counts `queries`, `scored`, `missing` and
+        `short` (see `limbeck.evaluation.Evaluation`), `ranking` and `depth`.
     """
     path = folder / "values.json"
     wanted = [canonical(measure) for measure in measures]
@@ -41,10 +46,46 @@ def evaluate(folder: Path, collection: Collection, measures: list[str], make_run
             "scored": found.scored,
             "missing": len(found.missing),
             "short": len(found.short),
+            "ranking": ranking,
+            "depth": depth,
             "values": {**kept["values"], **found.values},
         }
         write_json(path, kept)
     return kept
+
+
+def deeper_run(folder: Path, ranking: str, depth: int) -> tuple[int, Run] | None:
+    """The run of a deeper evaluation of the same ranker, and its depth, from `folder`'s neighbours; None without one.
+
+    Args:
+        folder: of the evaluation that is wanted.
+        ranking: the key of all that decides what a pair scores, which an evaluation's depth does not.
+    """
+    for path in sorted(folder.parent.glob("*/values.json")):
+        kept = read_json(path)
+        if kept.get("ranking") == ranking and kept["depth"] > depth and path.with_name("run.gz").exists():
+            return kept["depth"], read_run(path.with_name("run.gz"))
+    return None
+
+
+def scored_before(collection: Collection, candidates: Run, deeper: Run) -> Run | None:
+    """The candidates of the collection's queries, ranked by the scores that they have in a deeper run.
+
+    None where one of them has none there: a fusion finds others first when it looks deeper.
+    """
+    scores: dict[str, dict[str, float]] = {}
+    for query_id in collection.query_ids:
+        docids = candidates[query_id].docids if query_id in candidates else ()
+        if collection.drop_query_document:
+            docids = tuple(docid for docid in docids if docid != query_id)
+        if not docids:
+            continue
+        ranked = deeper.get(query_id)
+        known = dict(zip(ranked.docids, ranked.scores.tolist(), strict=True)) if ranked else {}
+        if not known.keys() >= set(docids):
+            return None
+        scores[query_id] = {docid: known[docid] for docid in docids}
+    return Run.from_scores("rerank", scores)
 
 
 def read_head(folder: Path) -> Run:

@@ -303,11 +303,10 @@ class _Builder:
         self.add(f"evaluate/{of}/{collection}", key, f"{of} on {collection}", own, scored or needs)
 
 
-def resources_of(graph: Graph) -> dict[str, Any]:
-    """What the nodes take together, by kind: their number and hours."""
-    found: dict[str, Any] = {}
+def hours_by_kind(graph: Graph) -> dict[str, tuple[int, float | None]]:
+    """Kind → its nodes, and the hours of those whose hours the plan tells; None where it tells none."""
+    found: dict[str, tuple[int, float | None]] = {}
     for node in graph.nodes:
-        of = found.setdefault(node.kind, {"nodes": 0, "hours": 0.0})
-        of["nodes"] += 1
-        of["hours"] = None if of["hours"] is None or node.hours is None else of["hours"] + node.hours
+        count, hours = found.get(node.kind, (0, None))
+        found[node.kind] = (count + 1, hours if node.hours is None else (hours or 0.0) + node.hours)
     return found

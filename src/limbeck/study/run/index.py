@@ -105,7 +105,16 @@ def teacher_key(study: Study, teacher: str, collection: str) -> str:
 
 def cell_key(study: Study, collection: str) -> str:
     """What each cell's evaluation is kept under, in the cell's folder."""
-    return key_of(evaluation_description(study.sources, collection, precision=study.config.evaluation.precision))
+    return key_of(_cell_evaluation(study, collection))
+
+
+def ranking_key(study: Study, collection: str) -> str:
+    """Stands for all that decides the scores of a cell's evaluation, which its depth does not."""
+    return key_of({name: value for name, value in _cell_evaluation(study, collection).items() if name != "depth"})
+
+
+def _cell_evaluation(study: Study, collection: str) -> dict[str, Any]:
+    return evaluation_description(study.sources, collection, precision=study.config.evaluation.precision)
 
 
 def recipe_steps(study: Study, backbone: str, recipe: str) -> int | None:

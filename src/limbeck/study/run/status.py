@@ -156,7 +156,7 @@ def status(output: str | Path) -> dict[str, Any]:
         blocked, running, missing), `step` of `steps` optimiser steps (None while their number is not known) and
         `error`; `node_counts` (state → nodes); `nodes` that are neither done nor waiting, each with `name`, `label`,
         `state`, `host`, `attempts`, `seconds` since it began, `progress` (0 to 1), `hours_left`, `error` and `log`;
-        `hours_left` of all nodes, where the plan tells, on one of their GPUs.
+        `hours_left` on one GPU, of the nodes whose hours the plan tells (None: of none).
 
     Raises MissingError where the folder holds no study.
     """
@@ -174,14 +174,14 @@ def status(output: str | Path) -> dict[str, Any]:
         for node in graph.nodes
         if states[node.name].state not in (State.DONE, State.WAITING, State.READY)
     ]
-    left = [node.hours for node in graph.nodes if states[node.name].state is not State.DONE]
+    left = [node.hours for node in graph.nodes if node.hours is not None and states[node.name].state is not State.DONE]
     return {
         "name": index["name"],
         "counts": {kind: sum(cell["state"] == kind for cell in cells) for kind in kinds},
         "cells": cells,
         "node_counts": {state.value: count for state, count in Counter(s.state for s in states.values()).items()},
         "nodes": shown,
-        "hours_left": None if None in left or not left else sum(hours for hours in left if hours),
+        "hours_left": sum(left) if left else None,
     }
 
 

@@ -111,7 +111,7 @@ _COLLECTION: json_files.Schema = {"name": str, "place": str, "fingerprint": str,
 _SCHEMAS: Mapping[str, json_files.Schema] = {
     "values.json": {
         "collection": str, "queries": int, "scored": int, "missing": int, "short": int,
-        "values": {...: {...: float}},
+        "values": {...: {...: float}}, "ranking?": str, "depth?": int,
     },
     "plan.json": {"stages": [{"steps": int}]},
     "state.json": {"status": str, "steps?": (int, None), "seconds?": float, "error?": (str, None)},

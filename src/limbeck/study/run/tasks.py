@@ -21,8 +21,9 @@ from limbeck.study.config.schema import Stage as StageConfig
 from limbeck.study.config.study import Study
 from limbeck.study.plan.plan import Cell, describe_cell, learning_rate, lists_per_step, settings, stated_steps
 from limbeck.study.run.artifacts import Materials
-from limbeck.study.run.evaluate import evaluate, evaluation_files
+from limbeck.study.run.evaluate import deeper_run, evaluate, evaluation_files, scored_before
 from limbeck.study.run.graph import Node
+from limbeck.study.run.index import ranking_key
 from limbeck.study.run.leaks import search_leaks
 from limbeck.study.run.store import Store
 from limbeck.training import Stage, TrainingPlan, Validation, ValidationSettings, train
@@ -123,7 +124,8 @@ def _evaluate(shop: "Workshop", node: Node, console: Console) -> list[Path]:
         return Run("rerank", {query_id: found[query_id] for query_id in collection.query_ids if query_id in found})
 
     folder = shop.store.evaluation(task.get("cell"), task["evaluation"])
-    evaluate(folder, collection, evaluation.measures, ranked)
+    ranking = ranking_key(shop.study, task["collection"]) if "cell" in task else task["evaluation"]
+    evaluate(folder, collection, evaluation.measures, ranked, ranking, evaluation.depth)
     return evaluation_files(folder)
 
 
@@ -134,6 +136,11 @@ def _reranked(shop: "Workshop", node: Node, console: Console, shard: int, shards
     if shards > 1:
         mine = [query_id for query_id in list(collection.query_ids)[shard::shards] if query_id in candidates]
         candidates = replace(candidates, rankings={query_id: candidates[query_id] for query_id in mine})
+    folder = shop.store.evaluation(node.cell, node.task["evaluation"])
+    deeper = deeper_run(folder, ranking_key(study, name), evaluation.depth)
+    if deeper and (cut := scored_before(collection, candidates, deeper[1])):
+        console.print(f"{node.label}: scores are those of the evaluation at depth {deeper[0]}", highlight=False)
+        return cut
     encoder = _loaded(shop, node.task["cell"])
     return rerank(encoder, collection, candidates, evaluation.depth, evaluation.precision, console=console)
 

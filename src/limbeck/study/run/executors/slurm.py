@@ -112,14 +112,16 @@ class Slurm:
 
     def _submit(self, nodes: Sequence[Node]) -> None:
         dependency = self._dependency(nodes)
-        tag = uuid.uuid4().hex[:12]
-        write_text(self.folder / f"{tag}.txt", "".join(f"{node.name}\n" for node in nodes))
+        tag = f"{nodes[0].kind}-{uuid.uuid4().hex[:12]}"
         script = self.script(tag, nodes, dependency)
-        write_text(self.folder / f"{tag}.sh", script)
         self.scripts.append(script)
         if self.dry:
-            self.jobs |= {node.name: f"{tag}_{number}" for number, node in enumerate(nodes)}
+            # The number that Slurm will give it is not known.
+            self.jobs |= {node.name: f"<job limbeck-{tag}>_{number}" for number, node in enumerate(nodes)}
             return
+        (self.store.folder / "logs").mkdir(parents=True, exist_ok=True)
+        write_text(self.folder / f"{tag}.txt", "".join(f"{node.name}\n" for node in nodes))
+        write_text(self.folder / f"{tag}.sh", script)
         command = ["sbatch", "--parsable", str(self.folder / f"{tag}.sh")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -179,7 +181,6 @@ class Slurm:
             if value is not None or name == "requeue"
         ]
         threads = f"export OMP_NUM_THREADS={resources.cpus}\n" if resources.cpus else ""
-        (folder / "logs").mkdir(parents=True, exist_ok=True)
         return _SCRIPT.format(
             options="\n".join(lines), threads=threads, python=shlex.quote(sys.executable),
             output=shlex.quote(str(folder)), nodes=shlex.quote(str(self.folder / f"{tag}.txt")),
