@@ -123,9 +123,10 @@ class CostModel:
             if sources.first_stage(part).encoder
             for name in names
         }
-        return sum((self._encoding(stage, name) for (stage, _), name in encoded.items()), NONE)
+        return sum((self.encoding(stage, name) for (stage, _), name in encoded.items()), NONE)
 
-    def _encoding(self, stage: str, collection: str) -> CostEstimate:
+    def encoding(self, stage: str, collection: str) -> CostEstimate:
+        """Encoding one collection's documents for a first stage."""
         parameters = self.study.sources.first_stage(stage).encoder
         count = self._documents(collection)
         if parameters is None or count is None:

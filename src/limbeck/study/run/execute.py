@@ -14,10 +14,11 @@ from limbeck.core.lease import Attempt, Lease, take
 from limbeck.evaluation import suite_means
 from limbeck.study.config.study import Study
 from limbeck.study.plan.plan import plan_study
+from limbeck.study.run.build_graph import build_graph
 from limbeck.study.run.check_models_available import require_models
 from limbeck.study.run.evaluate import means
 from limbeck.study.run.executors import Executor, Here, MakeExecutor
-from limbeck.study.run.graph import Graph, Node, build_graph, write_graph
+from limbeck.study.run.graph import Graph, Node, write_graph
 from limbeck.study.run.index import write_index
 from limbeck.study.run.run_record import Invocation
 from limbeck.study.run.status import NodeState, NodeStates, State, progress_of

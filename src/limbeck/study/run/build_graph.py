@@ -1,0 +1,190 @@
+"""From a planned study to its graph: which nodes there are, what each needs, and how long it takes."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from limbeck.core.hashing import key_of
+from limbeck.evaluation import canonical
+from limbeck.study.config.resolver import BM25_NAME, DEPTH
+from limbeck.study.plan.cost import NONE, CostEstimate, CostModel
+from limbeck.study.plan.plan import Cell, StudyPlan
+from limbeck.study.run.artifacts import PAIRS_OF_SHARD, lists_key, run_key, taught_keys
+from limbeck.study.run.graph import Graph, Node
+from limbeck.study.run.index import cell_key, first_stage_key, teacher_key
+from limbeck.study.run.leaks import planned_searches
+
+TEXTS_OF_SHARD = 200_000
+"""Documents that one node encodes."""
+
+
+def build_graph(plan: StudyPlan) -> Graph:
+    """The graph of a planned study, with planned hours: what several nodes need is there once."""
+    return _Builder(plan).graph()
+
+
+class _Builder:
+    def __init__(self, plan: StudyPlan) -> None:
+        self.plan, self.study, self.sources, self.config = plan, plan.study, plan.study.sources, plan.study.config
+        self.costs = CostModel(plan.study)
+        self.nodes: dict[str, Node] = {}
+        self.places: dict[str, int] = {}
+        self.measures = list(dict.fromkeys(canonical(measure) for measure in self.config.evaluation.measures))
+
+    def graph(self) -> Graph:
+        evaluation = self.config.evaluation
+        tests = list(dict.fromkeys(self.config.collections.test))
+        candidates = {name: self.run(evaluation.first_stage, name, evaluation.depth) for name in tests}
+        for name in tests:
+            self.evaluate("first-stage", name, first_stage_key(self.study, name), candidates[name])
+            for teacher in self.sources.scoring_teachers:
+                self.evaluate(teacher, name, teacher_key(self.study, teacher, name), candidates[name], teacher=teacher)
+        stages = [stage for recipe in self.config.recipes.values() for stage in recipe]
+        lists = {name: self.lists(name) for name in dict.fromkeys(stage.lists for stage in stages)}
+        self.leaks(lists)
+        validation = self.config.validation
+        validated: set[str] = set()
+        if validation:
+            first_stage = validation.first_stage or evaluation.first_stage
+            for name in validation.collections:
+                validated |= self.run(first_stage, name, validation.depth)
+        keys = {name: cell_key(self.study, name) for name in tests}
+        for cell in {cell.id: cell for cell in self.plan.cells}.values():
+            trained = self.cell(cell, lists, validated)
+            for name in tests:
+                hours = self.hours(self.costs.evaluation_of(cell.backbone, name))
+                self.evaluate(cell.id, name, keys[name], {trained} | candidates[name], hours, cell=cell.id)
+        return Graph(self.study.name, str(self.study.path.resolve()), tuple(self.nodes.values()))
+
+    def hours(self, *works: CostEstimate, shards: int = 1) -> float | None:
+        """Of some works together, on one GPU at the rate that the study states; None where no rate or work is known."""
+        rate, flops = self.config.compute.flops_per_second, sum(works, NONE).flops
+        return None if rate is None or flops is None else flops / rate / 3600 / shards
+
+    def add(
+        self, name: str, key: str, label: str, task: Mapping[str, Any], needs: Iterable[str] = (),
+        hours: float | None = None,
+    ) -> set[str]:  # fmt: skip
+        """Add a node, unless it is there; a set of its name, to be needed."""
+        if name not in self.nodes:
+            # In the order of the graph, so that equal studies give equal files.
+            order = sorted(set(needs), key=self.places.__getitem__)
+            kind = name.partition("/")[0]
+            resources = self.config.compute.of(kind)
+            self.nodes[name] = Node(
+                name=name, key=key, label=label, task=dict(task), needs=tuple(order), resources=resources,
+                hours=hours,
+            )  # fmt: skip
+            self.places[name] = len(self.places)
+        return {name}
+
+    def run(self, first_stage: str, collection: str, depth: int) -> set[str]:
+        """The nodes behind a first stage's candidates; none where their file is given."""
+        fusion, retriever = self.sources.fusion(first_stage), self.sources.retriever(first_stage)
+        if not (fusion or retriever):
+            return set()
+        needs: set[str] = set()
+        if fusion:
+            for part in self.sources.fused(first_stage):
+                needs |= self.run(part, collection, depth)
+        elif self.sources.first_stage(first_stage).encoder:
+            needs |= self.encode(first_stage, collection)
+        key = run_key(self.sources, first_stage, collection, depth)
+        task = {"first_stage": first_stage, "collection": collection, "depth": depth}
+        return self.add(f"run/{key}", key, f"{first_stage} on {collection}, depth {depth}", task, needs)
+
+    def encode(self, first_stage: str, collection: str) -> set[str]:
+        """The shards of a collection's documents; none where one node may as well encode what it retrieves from."""
+        loaded = self.sources.collection(collection)
+        shards = math.ceil(len(loaded.documents) / TEXTS_OF_SHARD)
+        if shards <= 1:
+            return set()
+        described = [self.sources.candidates(first_stage, collection), loaded.documents_fingerprint]
+        hours = self.hours(self.costs.encoding(first_stage, collection), shards=shards)
+        found: set[str] = set()
+        for shard in range(shards):
+            key = key_of(["encode", described, shard, shards])
+            task = {"first_stage": first_stage, "collection": collection, "shard": shard, "shards": shards}
+            label = f"{first_stage} encodes {collection}, {shard + 1} of {shards}"
+            found |= self.add(f"encode/{key_of(described)}/{shard + 1}-of-{shards}", key, label, task, hours=hours)
+        return found
+
+    def lists(self, name: str) -> set[str]:
+        source = self.config.lists[name]
+        if source.format == "limbeck":
+            return set()
+        key = lists_key(self.sources, name)
+        if f"lists/{key}" in self.nodes:
+            return {f"lists/{key}"}
+        needs: set[str] = set()
+        for collection in self.sources.listed(name):
+            made: set[str] = set()
+            if not source.path:
+                depth = self.sources.depth(name) or DEPTH
+                made = self.run(source.first_stage or BM25_NAME, collection, depth)
+            needs |= made
+            if source.teacher:
+                needs |= self.teach(name, collection, made)
+        return self.add(f"lists/{key}", key, f"lists {name}", {"lists": name}, needs)
+
+    def teach(self, name: str, collection: str, needs: set[str]) -> set[str]:
+        """The shards of a teacher's work on one training collection's candidates."""
+        source = self.config.lists[name]
+        found: set[str] = set()
+        keys = taught_keys(self.sources, name, collection)
+        for shard, key in enumerate(keys):
+            task = {"lists": name, "collection": collection, "shard": shard, "shards": len(keys)}
+            part = f"{shard + 1}-of-{len(keys)}"
+            of_shards = f", {shard + 1} of {len(keys)}" if len(keys) > 1 else ""
+            label = f"{source.teacher} teaches {name} on {collection}{of_shards}"
+            found |= self.add(f"teach/{keys[0]}/{part}", key, label, task, needs)
+        return found
+
+    def leaks(self, lists: Mapping[str, set[str]]) -> None:
+        searched: dict[tuple[str, str], list[str]] = {}
+        for search in planned_searches(self.study):
+            searched.setdefault((search["kind"], search["name"]), []).append(search["key"])
+        for (kind, name), keys in searched.items():
+            needs = lists[name] if kind == "lists" else set()
+            task = {"kind": kind, "name": name}
+            self.add(f"leaks/{kind}/{name}", key_of(["leaks", keys]), f"leaks in {kind} {name}", task, needs)
+
+    def cell(self, cell: Cell, lists: Mapping[str, set[str]], validated: set[str]) -> str:
+        stages = self.config.recipes[cell.recipe]
+        task = {"backbone": cell.backbone, "recipe": cell.recipe, "seed": cell.seed}
+        together = self.config.compute.of("cell").processes > 1
+        before: set[str] = set()
+        trained = 0  # stages
+        works = [self.costs.stage(cell.backbone, stage) for stage in stages]
+        for count, key in sorted(({} if together else self.plan.prefixes(cell)).items()):
+            needs = before.union(validated, *(lists[stage.lists] for stage in stages[:count]))
+            label = f"{cell.name}, shared prefix ({count} of {len(stages)} stages)"
+            hours = self.hours(*works[trained:count])
+            before = self.add(f"prefix/{key}", key_of(["prefix", key]), label, {**task, "stages": count}, needs, hours)
+            trained = count
+        needs = before.union(validated, *(lists[stage.lists] for stage in stages))
+        hours = self.hours(*works[trained:], self.costs.validation(cell.backbone, cell.recipe))
+        [name] = self.add(f"cell/{cell.id}", cell.id, cell.name, {**task, "cell": cell.id}, needs, hours)
+        return name
+
+    def evaluate(
+        self, of: str, collection: str, evaluation: str, needs: set[str], hours: float | None = None, **task: str
+    ) -> None:
+        """One ranker on one test collection, its re-ranking in shards where it is long."""
+        described = [task.get("cell"), evaluation]
+        shards = 1
+        if "cell" in task:
+            queries = len(self.sources.collection(collection).query_ids)
+            shards = max(1, math.ceil(queries * self.config.evaluation.depth / PAIRS_OF_SHARD))
+        task = {**task, "collection": collection, "evaluation": evaluation}
+        scored: set[str] = set()
+        for shard in range(shards if shards > 1 else 0):
+            key = key_of(["score", described, shard, shards])
+            name = f"score/{of}/{collection}/{shard + 1}-of-{shards}"
+            label = f"{of} scores {collection}, {shard + 1} of {shards}"
+            part = None if hours is None else hours / shards
+            scored |= self.add(name, key, label, {**task, "shard": shard, "shards": shards}, needs, part)
+        own: dict[str, Any] = {**task, "shards": shards}
+        key = key_of(["evaluate", described, self.measures])
+        rest = 0.0 if scored and hours is not None else hours
+        self.add(f"evaluate/{of}/{collection}", key, f"{of} on {collection}", own, scored or needs, rest)
