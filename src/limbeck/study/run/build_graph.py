@@ -1,12 +1,14 @@
 """From a planned study to its graph: which nodes there are, what each needs, and how long it takes."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from limbeck.core.hashing import key_of
 from limbeck.evaluation import canonical
 from limbeck.study.config.resolver import BM25_NAME, DEPTH
+from limbeck.study.config.schema import Stage
 from limbeck.study.plan.cost import NONE, CostEstimate, CostModel
 from limbeck.study.plan.plan import Cell, StudyPlan
 from limbeck.study.run.artifacts import PAIRS_OF_SHARD, lists_key, run_key, taught_keys
@@ -52,13 +54,13 @@ class _Builder:
         for cell in {cell.id: cell for cell in self.plan.cells}.values():
             trained = self.cell(cell, lists, validated)
             for name in tests:
-                hours = self.hours(self.costs.evaluation_of(cell.backbone, name))
-                self.evaluate(cell.id, name, keys[name], {trained} | candidates[name], hours, cell=cell.id)
+                self.evaluate(cell.id, name, keys[name], {trained} | candidates[name], cell.backbone, cell=cell.id)
         return Graph(self.study.name, str(self.study.path.resolve()), tuple(self.nodes.values()))
 
-    def hours(self, *works: CostEstimate, shards: int = 1) -> float | None:
-        """Of some works together, on one GPU at the rate that the study states; None where no rate or work is known."""
-        rate, flops = self.config.compute.flops_per_second, sum(works, NONE).flops
+    def hours(self, work: Callable[[CostModel], CostEstimate], shards: int = 1) -> float | None:
+        """Of a work on one GPU, at the rate that the study states; None where it states none or the work is unknown."""
+        rate = self.config.compute.flops_per_second
+        flops = work(self.costs).flops if rate else None
         return None if rate is None or flops is None else flops / rate / 3600 / shards
 
     def add(
@@ -100,7 +102,7 @@ class _Builder:
         if shards <= 1:
             return set()
         described = [self.sources.candidates(first_stage, collection), loaded.documents_fingerprint]
-        hours = self.hours(self.costs.encoding(first_stage, collection), shards=shards)
+        hours = self.hours(lambda costs: costs.encoding(first_stage, collection), shards)
         found: set[str] = set()
         for shard in range(shards):
             key = key_of(["encode", described, shard, shards])
@@ -155,22 +157,25 @@ class _Builder:
         together = self.config.compute.of("cell").processes > 1
         before: set[str] = set()
         trained = 0  # stages
-        works = [self.costs.stage(cell.backbone, stage) for stage in stages]
         for count, key in sorted(({} if together else self.plan.prefixes(cell)).items()):
             needs = before.union(validated, *(lists[stage.lists] for stage in stages[:count]))
             label = f"{cell.name}, shared prefix ({count} of {len(stages)} stages)"
-            hours = self.hours(*works[trained:count])
+            hours = self.hours(partial(_training, cell.backbone, stages[trained:count]))
             before = self.add(f"prefix/{key}", key_of(["prefix", key]), label, {**task, "stages": count}, needs, hours)
             trained = count
         needs = before.union(validated, *(lists[stage.lists] for stage in stages))
-        hours = self.hours(*works[trained:], self.costs.validation(cell.backbone, cell.recipe))
+        rest = stages[trained:]
+        hours = self.hours(
+            lambda costs: _training(cell.backbone, rest, costs) + costs.validation(cell.backbone, cell.recipe)
+        )
         [name] = self.add(f"cell/{cell.id}", cell.id, cell.name, {**task, "cell": cell.id}, needs, hours)
         return name
 
     def evaluate(
-        self, of: str, collection: str, evaluation: str, needs: set[str], hours: float | None = None, **task: str
+        self, of: str, collection: str, evaluation: str, needs: set[str], backbone: str | None = None, **task: str
     ) -> None:
-        """One ranker on one test collection, its re-ranking in shards where it is long."""
+        """One ranker on one test collection, its re-ranking in shards where it is long. A cell's has a `backbone`."""
+        hours = self.hours(lambda costs: costs.evaluation_of(backbone, collection)) if backbone else None
         described = [task.get("cell"), evaluation]
         shards = 1
         if "cell" in task:
@@ -188,3 +193,7 @@ class _Builder:
         key = key_of(["evaluate", described, self.measures])
         rest = 0.0 if scored and hours is not None else hours
         self.add(f"evaluate/{of}/{collection}", key, f"{of} on {collection}", own, scored or needs, rest)
+
+
+def _training(backbone: str, stages: Sequence[Stage], costs: CostModel) -> CostEstimate:
+    return sum((costs.stage(backbone, stage) for stage in stages), NONE)
