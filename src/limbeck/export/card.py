@@ -14,7 +14,7 @@ from limbeck.export.onnx import Drift
 from limbeck.export.origin import Origin, dataset, public_name
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.report.formats import one_line
-from limbeck.study.run.run_record import read_invocations
+from limbeck.study.run.index import read_invocations
 from limbeck.study.run.store import read_json
 
 

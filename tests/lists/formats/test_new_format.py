@@ -7,7 +7,7 @@ import pytest
 from limbeck.collections import Collection
 from limbeck.core.errors import UsageError
 from limbeck.lists import Conversion, convert, export, format_names, formats, read_lists, writable_format_names
-from limbeck.study.rehearsal.lists import write_published
+from limbeck.study.rehearsal.materials import write_published
 
 TOY = '''
 """Lines `query: passage passage …`, the best first."""

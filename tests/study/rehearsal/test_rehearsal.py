@@ -15,8 +15,7 @@ from limbeck.report import write_report
 from limbeck.study.analysis.gather import gather
 from limbeck.study.config.study import load_study
 from limbeck.study.plan.plan import plan_study
-from limbeck.study.rehearsal.collections import write_collection
-from limbeck.study.rehearsal.lists import write_published
+from limbeck.study.rehearsal.materials import write_collection, write_published
 from limbeck.study.rehearsal.prepare import prepare as prepare_rehearsal
 from limbeck.study.rehearsal.shrink import unproved
 from limbeck.study.run.execute import run_study

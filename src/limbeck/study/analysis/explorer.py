@@ -7,7 +7,7 @@ from typing import Any
 
 from limbeck.collections import Collection, load_collection
 from limbeck.core.errors import LimbeckError
-from limbeck.study.run.evaluate import SHOWN, read_head
+from limbeck.study.run.evaluations import SHOWN, read_head
 from limbeck.study.run.status import cell_state
 from limbeck.study.run.store import Store, read_json
 

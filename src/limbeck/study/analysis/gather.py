@@ -29,7 +29,7 @@ from limbeck.study.analysis.results import (
     TestCollection,
 )
 from limbeck.study.plan.audit import audit, measured_facts, terms
-from limbeck.study.run.evaluate import means
+from limbeck.study.run.evaluations import means
 from limbeck.study.run.leaks import FoundLeaks, LeakSearch, as_search, leak_warnings
 from limbeck.study.run.status import cell_state, prefix_seconds
 from limbeck.study.run.store import Store, read_json, read_record
@@ -39,7 +39,7 @@ from limbeck.training.summary import TrainingSummary
 POINTS = 200  # of a loss curve
 
 Kept = Mapping[str, Any]
-"""What a `values.json` holds; see `limbeck.study.run.evaluate.evaluate`."""
+"""What a `values.json` holds; see `limbeck.study.run.evaluations.evaluate`."""
 
 
 def gather(output: str | Path) -> StudyResults:

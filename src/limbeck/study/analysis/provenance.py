@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from limbeck.core.environment import unnamed
 from limbeck.core.files import atomic_write, write_json
-from limbeck.study.run.run_record import read_invocations
+from limbeck.study.run.index import read_invocations
 from limbeck.study.run.status import cell_state
 from limbeck.study.run.store import Store, read_json
 

@@ -13,9 +13,7 @@ from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import StudyConfig
 from limbeck.study.config.study import Study, load_study
 from limbeck.study.plan.architecture import Architecture, architecture_of
-from limbeck.study.rehearsal.collections import write_collection
-from limbeck.study.rehearsal.lists import write_published
-from limbeck.study.rehearsal.models import DENSE, SPLADE, write_model
+from limbeck.study.rehearsal.materials import DENSE, SPLADE, write_collection, write_model, write_published
 from limbeck.study.rehearsal.shrink import collections_of, files_of, miniature, plain, signals_of, stand_ins
 
 FORMAT = 2

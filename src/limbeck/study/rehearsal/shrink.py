@@ -9,7 +9,7 @@ from limbeck.collections.load import without_suffixes
 from limbeck.objectives import parse
 from limbeck.study.config.schema import FirstStage, StudyConfig, Teacher
 from limbeck.study.config.study import Study
-from limbeck.study.rehearsal.models import LAYERS
+from limbeck.study.rehearsal.materials import LAYERS
 from limbeck.teachers.kinds import AsGiven
 
 STEPS = 4

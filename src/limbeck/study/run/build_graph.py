@@ -12,8 +12,8 @@ from limbeck.study.config.schema import Stage
 from limbeck.study.plan.cost import NONE, CostEstimate, CostModel
 from limbeck.study.plan.plan import Cell, StudyPlan
 from limbeck.study.run.artifacts import PAIRS_OF_SHARD, lists_key, run_key, taught_keys
+from limbeck.study.run.evaluations import cell_key, first_stage_key, teacher_key
 from limbeck.study.run.graph import Graph, Node
-from limbeck.study.run.index import cell_key, first_stage_key, teacher_key
 from limbeck.study.run.leaks import planned_searches
 
 TEXTS_OF_SHARD = 200_000

@@ -16,11 +16,10 @@ from limbeck.study.config.study import Study
 from limbeck.study.plan.plan import plan_study
 from limbeck.study.run.build_graph import build_graph
 from limbeck.study.run.check_models_available import require_models
-from limbeck.study.run.evaluate import means
+from limbeck.study.run.evaluations import means
 from limbeck.study.run.executors import Executor, Here, MakeExecutor
 from limbeck.study.run.graph import Graph, Node, write_graph
-from limbeck.study.run.index import write_index
-from limbeck.study.run.run_record import Invocation
+from limbeck.study.run.index import Invocation, write_index
 from limbeck.study.run.status import NodeState, NodeStates, State, progress_of
 from limbeck.study.run.store import Store, read_json
 from limbeck.study.run.tasks import set_state

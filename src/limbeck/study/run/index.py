@@ -1,20 +1,22 @@
-"""The index of a study's output: all that reading its results needs, without the study file or its sources."""
+"""What an output folder says of its study: the index, by which results are read without its sources, and all calls."""
 
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 from limbeck import __version__
+from limbeck.core.environment import command, commit, machine, unnamed, versions
 from limbeck.core.files import write_json, write_text
-from limbeck.core.hashing import key_of
 from limbeck.evaluation import canonical
 from limbeck.objectives import parse
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Stage
 from limbeck.study.config.study import Study
 from limbeck.study.plan.audit import facts_of
-from limbeck.study.plan.plan import StudyPlan, evaluation_description, learning_rate, lists_per_step, stated_steps
+from limbeck.study.plan.plan import StudyPlan, learning_rate, lists_per_step, stated_steps
+from limbeck.study.run.evaluations import cell_key, first_stage_key, teacher_key
 from limbeck.study.run.leaks import planned_searches
-from limbeck.study.run.store import Store
+from limbeck.study.run.store import Store, read_json
 
 
 def write_index(plan: StudyPlan, store: Store) -> None:
@@ -91,32 +93,6 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
     }
 
 
-def first_stage_key(study: Study, collection: str) -> str:
-    """What a first stage's evaluation is kept under."""
-    return key_of(evaluation_description(study.sources, collection, ranker="first stage"))
-
-
-def teacher_key(study: Study, teacher: str, collection: str) -> str:
-    """What a teacher's evaluation is kept under."""
-    # No scale changes a ranking.
-    ranker = {key: value for key, value in study.sources.teacher(teacher).items() if key != "scale"}
-    return key_of(evaluation_description(study.sources, collection, ranker=ranker))
-
-
-def cell_key(study: Study, collection: str) -> str:
-    """What each cell's evaluation is kept under, in the cell's folder."""
-    return key_of(_cell_evaluation(study, collection))
-
-
-def ranking_key(study: Study, collection: str) -> str:
-    """Stands for all that decides the scores of a cell's evaluation, which its depth does not."""
-    return key_of({name: value for name, value in _cell_evaluation(study, collection).items() if name != "depth"})
-
-
-def _cell_evaluation(study: Study, collection: str) -> dict[str, Any]:
-    return evaluation_description(study.sources, collection, precision=study.config.evaluation.precision)
-
-
 def recipe_steps(study: Study, backbone: str, recipe: str) -> int | None:
     """Optimiser steps of a recipe; None where a stage counts epochs, whose length its lists decide."""
     steps = [stated_steps(study, backbone, stage) for stage in study.config.recipes[recipe]]
@@ -159,3 +135,32 @@ def _stage(study: Study, stage: Stage) -> dict[str, Any]:
         "lists_per_step": counts.pop() if len(counts) == 1 else None,
         "learning_rate": next(iter(rates.values())) if same else ", ".join(f"{r:g} ({n})" for n, r in rates.items()),
     }
+
+
+class Invocation:
+    """One call's record, a file of its own, so that calls at the same time do not meet.
+
+    It is written on each occasion; of a call that was killed, what it had done by then is known.
+    """
+
+    def __init__(self, store: Store) -> None:
+        began = _now()
+        self._path = store.invocations / f"{began.replace(':', '')}-{uuid.uuid4().hex[:6]}.json"
+        facts = {"command": command(), "commit": commit(), "versions": versions(), "machine": machine()}
+        self._record: dict[str, Any] = {"began": began, "last": began, **unnamed(facts), "cells": {}}
+        write_json(self._path, self._record)
+
+    def note(self, cell_id: str, result: str) -> None:
+        """Write down what became of a cell."""
+        self._record["cells"][cell_id] = result
+        self._record["last"] = _now()
+        write_json(self._path, self._record)
+
+
+def read_invocations(store: Store) -> list[dict[str, Any]]:
+    """All records, in the order in which the calls began; none of a study that an older limbeck ran."""
+    return [read_json(path) for path in sorted(store.invocations.glob("*.json"))]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat("T", "seconds")

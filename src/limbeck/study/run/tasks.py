@@ -21,9 +21,8 @@ from limbeck.study.config.schema import Stage as StageConfig
 from limbeck.study.config.study import Study
 from limbeck.study.plan.plan import Cell, describe_cell, learning_rate, lists_per_step, settings, stated_steps
 from limbeck.study.run.artifacts import Materials
-from limbeck.study.run.evaluate import deeper_run, evaluate, evaluation_files, scored_before
+from limbeck.study.run.evaluations import deeper_run, evaluate, evaluation_files, ranking_key, scored_before
 from limbeck.study.run.graph import Node
-from limbeck.study.run.index import ranking_key
 from limbeck.study.run.leaks import search_leaks
 from limbeck.study.run.store import Store
 from limbeck.training import Stage, TrainingPlan, Validation, ValidationSettings, train

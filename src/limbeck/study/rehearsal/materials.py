@@ -1,13 +1,117 @@
-"""Small random models of a real model's own architecture and tokeniser kind."""
+"""What a rehearsal is made of: small generated collections, lists in every published format, small random models."""
 
 import json
+from itertools import product
 from pathlib import Path
+from random import Random
 from typing import Any
 from zlib import crc32
 
+import numpy as np
+
+from limbeck.collections import Collection
+from limbeck.collections.suites import has_queries_in_corpus, relevance_level
 from limbeck.core.errors import UsageError
+from limbeck.lists import Lists, find_format, write_lists
+from limbeck.lists.formats import ExampleQuery
 from limbeck.study.plan.architecture import Architecture
-from limbeck.study.rehearsal.collections import WORDS
+
+WORDS = ["".join(parts) for parts in product("bdfklmnprst", "aeiou", ["n", "r", "st", "mo"])]
+"""220 words of three or four letters."""
+
+
+def text(draw: Random, length: int) -> str:
+    """So many words."""
+    return " ".join(draw.choices(WORDS, k=length))
+
+
+DOCUMENTS = 20
+QUERIES = 4
+LONG = 600  # words of the one document that no backbone of 512 positions can read whole
+
+
+def write_collection(name: str, number: int, folder: Path, training: bool) -> None:
+    """Write documents of random words, queries of words from two documents each, and these two as their judgments.
+
+    What is known of the real collection holds for the small one: grades that count as relevant, queries that are in the
+    corpus. Ids are numbers, different in every collection of a study.
+
+    Args:
+        number: the collection's among those of the study.
+        training: whether it is one to train on: with three times the queries, and one long document.
+    """
+    draw = Random(f"{number} {name}")
+    first = 1000 * (number + 1)
+    documents = {str(first + n): text(draw, draw.randint(8, 16)) for n in range(DOCUMENTS)}
+    if training:
+        documents[str(first + DOCUMENTS - 1)] = text(draw, LONG)
+    own = has_queries_in_corpus(name)
+    queries: dict[str, str] = {}
+    judgments: list[str] = []
+    for n in range(QUERIES * (3 if training else 1)):
+        itself, *docids = draw.sample(sorted(set(documents) - set(queries)), 3)
+        query_id = itself if own else str(first + 500 + n)
+        words = [draw.choice(documents[docid].split()) for docid in docids for _ in range(2)]
+        queries[query_id] = " ".join(words)
+        grades = (relevance_level(name) + 1, relevance_level(name))
+        judgments += [f"{query_id}\t{docid}\t{grade}" for docid, grade in zip(docids, grades, strict=True)]
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, texts in (("corpus.jsonl", documents), ("queries.jsonl", queries)):
+        lines = [json.dumps({"_id": text_id, "text": words}) for text_id, words in texts.items()]
+        _write_lines(folder / file, lines)
+    _write_lines(folder / "qrels.tsv", ["query-id\tcorpus-id\tscore", *judgments])
+    settings = {"relevance_level": relevance_level(name), "drop_query_document": own}
+    _write_lines(folder / "limbeck.json", [json.dumps(settings)])
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+PASSAGES = 12
+
+
+def rankings(collection: Collection) -> list[ExampleQuery]:
+    """A ranking of each of the split's queries, judged passages among them; the same on every call."""
+    draw = Random(collection.name)
+    ids = list(collection.documents)
+    found = []
+    for query_id in collection.query_ids:
+        relevant = [docid for docid, grade in collection.qrels.get(query_id, {}).items() if grade > 0]
+        relevant = relevant[: PASSAGES // 2] or draw.sample(ids, 1)
+        others = [docid for docid in draw.sample(ids, min(2 * PASSAGES, len(ids))) if docid not in relevant]
+        scores = {docid: draw.gauss(3, 1) for docid in relevant}
+        scores |= {docid: draw.gauss(-3, 2) for docid in others[: PASSAGES - len(relevant)]}
+        ranked = sorted(scores.items(), key=lambda item: -item[1])
+        passages, values = [docid for docid, _ in ranked], [round(score, 4) for _, score in ranked]
+        found.append(ExampleQuery(query_id, passages, values, frozenset(relevant)))
+    return found
+
+
+def write_published(form: str, collection: Collection, signals: frozenset[str], path: Path) -> None:
+    """Write a file of a published format, or `limbeck` lists; gzipped or Parquet as its name says.
+
+    Args:
+        signals: what the study trains on, where a format has several shapes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = rankings(collection)
+    if form == "limbeck":
+        write_lists(_ready(found), path)
+    else:
+        find_format(form).example(found, collection, signals, path)
+
+
+def _ready(found: list[ExampleQuery]) -> Lists:
+    orders = [np.arange(len(r.passages), 0, -1, dtype=np.float32) for r in found]
+    return Lists(
+        [r.query_id for r in found],
+        [r.passages for r in found],
+        labels=[np.array([p in r.relevant for p in r.passages], np.float32) for r in found],
+        teacher_scores=[np.array(r.scores, np.float32) for r in found],
+        teacher_order=orders,
+    )
+
 
 LAYERS = 2
 SMALL = {

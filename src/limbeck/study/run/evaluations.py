@@ -1,4 +1,4 @@
-"""One ranker on one test collection: its run and every query's values, kept so that each is computed once."""
+"""One ranker on one test collection: its run and every query's values, and what they are kept under."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -6,12 +6,41 @@ from typing import Any
 
 from limbeck.collections import Collection
 from limbeck.core.files import write_json
+from limbeck.core.hashing import key_of
 from limbeck.evaluation import canonical, measure_run
 from limbeck.runs import Run, read_run, write_run
+from limbeck.study.config.study import Study
+from limbeck.study.plan.plan import evaluation_description
 from limbeck.study.run.store import read_json
 
 SHOWN = 10
 """Passages of each query that are kept apart in `head.gz`: whole runs of a large study take an hour to read."""
+
+
+def first_stage_key(study: Study, collection: str) -> str:
+    """What a first stage's evaluation is kept under."""
+    return key_of(evaluation_description(study.sources, collection, ranker="first stage"))
+
+
+def teacher_key(study: Study, teacher: str, collection: str) -> str:
+    """What a teacher's evaluation is kept under."""
+    # No scale changes a ranking.
+    ranker = {key: value for key, value in study.sources.teacher(teacher).items() if key != "scale"}
+    return key_of(evaluation_description(study.sources, collection, ranker=ranker))
+
+
+def cell_key(study: Study, collection: str) -> str:
+    """What each cell's evaluation is kept under, in the cell's folder."""
+    return key_of(_cell_evaluation(study, collection))
+
+
+def ranking_key(study: Study, collection: str) -> str:
+    """Stands for all that decides the scores of a cell's evaluation, which its depth does not."""
+    return key_of({name: value for name, value in _cell_evaluation(study, collection).items() if name != "depth"})
+
+
+def _cell_evaluation(study: Study, collection: str) -> dict[str, Any]:
+    return evaluation_description(study.sources, collection, precision=study.config.evaluation.precision)
 
 
 def evaluate(
