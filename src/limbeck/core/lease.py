@@ -157,8 +157,13 @@ def last_attempt(folder: Path, key: str) -> Attempt | None:
                 numbers.append(int(number))
     if not numbers:
         return None
-    path = folder / key[:2] / f"{key}.{max(numbers)}.json"
-    return Attempt(key, max(numbers), path, read_record(path))
+    return nth_attempt(folder, key, max(numbers))
+
+
+def nth_attempt(folder: Path, key: str, number: int) -> Attempt:
+    """An attempt by its number; with an empty record where there is none, or where it is just being written."""
+    path = folder / key[:2] / f"{key}.{number}.json"
+    return Attempt(key, number, path, read_record(path))
 
 
 def is_alive(attempt: Attempt, now: float, touched: float) -> bool:

@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from limbeck.runs import read_run
 from limbeck.study.analysis.provenance import provenance
 from limbeck.study.config.study import load_study
 from limbeck.study.run.execute import prepare, run_study
-from limbeck.study.run.executors import executor_of
+from limbeck.study.run.executors import Here, executor_of
 from limbeck.study.run.executors.slurm import Slurm
 from limbeck.study.run.graph import Graph, Node, read_graph
 from limbeck.study.run.status import NodeStates, State, status
@@ -115,6 +117,37 @@ def test_what_fails_is_named_by_what_it_blocks(
     [failed] = [node for node in found["nodes"] if node["state"] == "failed"]
     assert failed["label"] == "lists judged"
     assert failed["error"] in Path(failed["log"]).read_text()
+
+
+class Deadly(Here):
+    """Does nodes' work in processes that die at cells: one after another, as an engine with retries of its own does."""
+
+    def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
+        for node in nodes[:1]:
+            if node.kind != "cell":
+                return super().start([node], begin)
+            begin(node)
+            for _ in range(3):
+                if (child := os.fork()) == 0:
+                    take(self.workshop.store.attempts, node.key, {"node": node.name})
+                    os.kill(os.getpid(), signal.SIGKILL)
+                os.waitpid(child, 0)
+        return bool(nodes)
+
+
+def test_a_node_whose_process_dies_is_tried_four_times_also_where_its_executor_tries_by_itself(
+    study_file: Write, tiny: dict[str, Any], tmp_path: Path
+) -> None:
+    tiny["recipes"], tiny["seeds"] = {"BCE": tiny["recipes"]["BCE"]}, 1
+    study = load_study(study_file(tiny))
+    counts = run_study(study, tmp_path, executor=lambda graph, store, said: Deadly(Workshop.open(store.folder), said))
+    assert counts["failed"] == 1
+    [cell] = (node for node in read_graph(Store(tmp_path)).nodes if node.kind == "cell")
+    assert (
+        len(list(tmp_path.glob(f"attempts/*/{cell.key}.*.json"))) == 6
+    )  # three of the first start, three of the second
+    assert status(tmp_path)["node_counts"]["died"] == 1
+    assert run_study(study, tmp_path)["done"] == 1  # asked again, it is tried again
 
 
 def hold_at_most(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:

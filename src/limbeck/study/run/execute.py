@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from limbeck.core.lease import Attempt, Lease, take
+from limbeck.core.lease import Attempt, Lease, nth_attempt, take
 from limbeck.evaluation import suite_means
 from limbeck.study.config.study import Study
 from limbeck.study.plan.plan import plan_study
@@ -91,12 +91,15 @@ class _Drive:
     console: Console
     executor: Executor
     known: dict[str, NodeState] = field(default_factory=dict)
+    earlier: dict[str, int] = field(default_factory=dict)
+    """Name → number of the last attempt before this call."""
     starts: dict[str, int] = field(default_factory=dict)
     said: float = field(default_factory=time.monotonic)
 
     def run(self) -> dict[str, int]:
         looking = NodeStates(self.graph, self.store)
         self.known = looking.look()
+        self.earlier = {name: each.attempt.number for name, each in self.known.items() if each.attempt}
         before = self._finished()
         # What failed before this call is tried again, once.
         self.forgiven = {name: each.attempt for name, each in self.known.items() if each.state is State.FAILED}
@@ -138,7 +141,7 @@ class _Drive:
         ready = []
         for node in wanted:
             state = self.known[node.name].state
-            if node.name in at_work or state not in UNDONE or self.starts.get(node.name, 0) >= TRIES:
+            if node.name in at_work or state not in UNDONE:
                 continue
             if self.executor.orders_needs or all(self.known[need].state is State.DONE for need in node.needs):
                 ready.append(node)
@@ -170,8 +173,7 @@ class _Drive:
             old = self.forgiven.get(node.name)
             if found.state is State.FAILED and old and found.attempt and old.number == found.attempt.number:
                 found = NodeState(State.READY, found.attempt)
-            dead = found.state in UNDONE and self.starts.get(node.name, 0) >= TRIES
-            if dead and node.name not in at_work:
+            if found.state in UNDONE and node.name not in at_work and self._is_hopeless(node, found):
                 found = NodeState(State.FAILED, _gave_up(self.store, node, found))
             blocking = next((n for n in node.needs if states[n].state in (State.FAILED, State.BLOCKED)), None)
             if blocking and found.state in (*UNDONE, State.BLOCKED):
@@ -180,6 +182,16 @@ class _Drive:
                 found = NodeState(State.READY, found.attempt)
             states[node.name] = found
         return states
+
+    def _is_hopeless(self, node: Node, found: NodeState) -> bool:
+        """Whether a node was handed over, or died, as often as one is tried; its executor may try it by itself."""
+        if self.starts.get(node.name, 0) >= TRIES:
+            return True
+        numbers = range(self.earlier.get(node.name, 0) + 1, found.attempt.number + 1 if found.attempt else 0)
+        if len(numbers) < TRIES:
+            return False
+        made = [nth_attempt(self.store.attempts, node.key, number) for number in numbers]
+        return sum(each.status in (None, "died") for each in made) >= TRIES
 
     def _worth_waiting(self, wanted: list[Node]) -> bool:
         """Whether another process is at something that all cells share, and behind which there is work to do."""
