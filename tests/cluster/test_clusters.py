@@ -19,11 +19,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
+
+from limbeck.core.errors import UsageError
+from limbeck.study.config.schema import Resources
+from limbeck.study.config.study import load_study
+from limbeck.study.run.execute import prepare
+from limbeck.study.run.executors.local import Local
+from limbeck.study.run.graph import Node
+from limbeck.study.run.status import NodeStates, State
+from limbeck.study.run.store import Store
 
 KILLS = int(os.environ.get("LIMBECK_TEST_KILLS", "1"))
 SEED = int(os.environ.get("LIMBECK_TEST_SEED", random.SystemRandom().randrange(10**6)))
@@ -194,6 +205,32 @@ def test_two_local_processes_give_the_same_bytes_and_kills_change_nothing(
 ) -> None:
     report("local:2", harass(study, tmp_path / "out", environment, "local:2", KILLS))
     expect_same(tmp_path / "out", reference)
+
+
+def test_visible_gpus_are_shared_out_among_local_processes(
+    study: Path, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**environment, "CUDA_VISIBLE_DEVICES": "4,7"}.items():
+        monkeypatch.setenv(name, value)
+    values = yaml.safe_load(study.read_text())
+    values["compute"] = {"default": {"gpus": 1}}
+    path = study.with_name("with-gpus.yaml")
+    path.write_text(yaml.safe_dump(values))
+    store, quiet = Store(tmp_path / "out"), Console(quiet=True)
+    graph = prepare(load_study(path), store, quiet)
+    first = [node for node in graph.nodes if not node.needs]
+    local, begun = Local(graph, store, quiet, count=3), list[Node]()
+    try:
+        assert local.start([*first, *first], begun.append)
+        assert len(begun) == 2  # a third process is free, but no third GPU
+        until(lambda: not local.at_work(), "the end of both")
+    finally:
+        local.close()
+    states = NodeStates(graph, store).look()
+    assert [states[node.name].state for node in begun] == [State.DONE, State.DONE]
+    assert sorted(record["gpus"] for _, record in attempts(store.folder)) == ["4", "7"]
+    with pytest.raises(UsageError, match="takes 3 GPUs by the study's `compute:`, but this machine shows 2"):
+        local.start([replace(begun[0], resources=Resources(gpus=3))], begun.append)
 
 
 def test_a_driver_that_is_killed_and_started_again_takes_up_its_workers_though_nothing_can_be_locked(

@@ -35,7 +35,7 @@ def print_status(facts: Mapping[str, Any]) -> None:
             (
                 node["label"],
                 node["state"],
-                node["host"] or "",
+                (node["host"] or "") + (f", GPU {node['gpus']}" if node["gpus"] else ""),
                 str(node["attempts"]),
                 "" if node["progress"] is None else f"{node['progress']:.0%}",
                 _hours(node["hours_left"]),

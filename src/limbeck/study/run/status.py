@@ -155,8 +155,9 @@ def status(output: str | Path) -> dict[str, Any]:
         `name`; `counts` (state → cells); `cells`, each with `id`, `backbone`, `recipe`, `seed`, `state` (done, failed,
         blocked, running, missing), `step` of `steps` optimiser steps (None while their number is not known) and
         `error`; `node_counts` (state → nodes); `nodes` that are neither done nor waiting, each with `name`, `label`,
-        `state`, `host`, `attempts`, `seconds` since it began, `progress` (0 to 1), `hours_left`, `error` and `log`;
-        `hours_left` on one GPU, of the nodes whose hours the plan tells (None: of none).
+        `state`, `host`, `gpus` (as CUDA_VISIBLE_DEVICES names them), `attempts`, `seconds` since it began, `progress`
+        (0 to 1), `hours_left`, `error`, `blocked_by` and `log`; `hours_left` on one GPU, of the nodes whose hours the
+        plan tells (None: of none).
 
     Raises MissingError where the folder holds no study.
     """
@@ -292,6 +293,7 @@ def _node(store: Store, node: Node, found: NodeState) -> dict[str, Any]:
         "label": node.label,
         "state": found.state.value,
         "host": record.get("host"),
+        "gpus": record.get("gpus"),
         "attempts": found.attempt.number if found.attempt else 0,
         "seconds": seconds,
         "progress": progress,

@@ -85,7 +85,8 @@ class Workshop:
         last, outcome = found.attempt, None
         for more in reversed(range(TRIES)):
             halvings = _halvings(last) if node.kind in _TRAININGS else 0
-            held = take(self.store.attempts, node.key, {"node": node.name, "halvings": halvings}, self.on_loss)
+            facts = {"node": node.name, "halvings": halvings, "gpus": os.environ.get("CUDA_VISIBLE_DEVICES") or None}
+            held = take(self.store.attempts, node.key, facts, self.on_loss)
             if not isinstance(held, Lease):
                 return Outcome.HELD
             if found.state is State.DAMAGED and last is found.attempt and last:
