@@ -152,14 +152,14 @@ def test_a_node_whose_process_dies_is_tried_four_times_also_where_its_executor_t
 
 def hold_at_most(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device on which no micro-batch of more tokens can be trained on."""
-    whole = CrossEncoder.logits
+    whole = CrossEncoder.forward
 
-    def logits(self: CrossEncoder, pairs: Any, query_rows: Any, passage_rows: Any) -> torch.Tensor:
-        if pairs.lengths(query_rows, passage_rows).sum() > tokens:
+    def forward(self: CrossEncoder, batch: dict[str, Any]) -> torch.Tensor:
+        if not torch.is_inference_mode_enabled() and batch["input_ids"].numel() > tokens:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return whole(self, pairs, query_rows, passage_rows)
+        return whole(self, batch)
 
-    monkeypatch.setattr(CrossEncoder, "logits", logits)
+    monkeypatch.setattr(CrossEncoder, "forward", forward)
 
 
 def scores(output: Path) -> dict[str, dict[str, float]]:
