@@ -51,8 +51,7 @@ def fetch(
 
     from limbeck.cli.study_plan import print_downloads
     from limbeck.study.config.study import load_study
-    from limbeck.study.plan.downloads import downloads
-    from limbeck.study.plan.fetch import fetch_study
+    from limbeck.study.plan.downloads import downloads, fetch_study
 
     loaded = load_study(study, with_files=False)
     if dry_run:

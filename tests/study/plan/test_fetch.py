@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from limbeck.cli.app import app
 from limbeck.core.errors import UsageError
 from limbeck.study.config.study import load_study
-from limbeck.study.plan.fetch import fetch_study
+from limbeck.study.plan.downloads import fetch_study
 
 TRIPLES = b"".join(b"%d.5\t-%d\tq%d\td%d\td%d\n" % (n, n, n, n, n + 5) for n in range(5))
 STUDIES = Path(__file__).parents[3] / "studies"

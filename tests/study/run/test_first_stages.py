@@ -12,8 +12,8 @@ from limbeck.core.errors import MissingError
 from limbeck.retrieval import BM25, Dense
 from limbeck.runs import Fusion
 from limbeck.study.config.study import StudyError, load_study
+from limbeck.study.plan.downloads import require_models
 from limbeck.study.run.artifacts import Materials
-from limbeck.study.run.check_models_available import require_models
 from limbeck.study.run.store import Store
 
 STAGES = {

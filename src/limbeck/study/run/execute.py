@@ -13,9 +13,9 @@ from rich.console import Console
 from limbeck.core.lease import Attempt, Lease, nth_attempt, take
 from limbeck.evaluation import suite_means
 from limbeck.study.config.study import Study
+from limbeck.study.plan.downloads import require_models
 from limbeck.study.plan.plan import plan_study
 from limbeck.study.run.build_graph import build_graph
-from limbeck.study.run.check_models_available import require_models
 from limbeck.study.run.evaluations import means
 from limbeck.study.run.executors import Executor, Here, MakeExecutor
 from limbeck.study.run.graph import Graph, Node, write_graph
