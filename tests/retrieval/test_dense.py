@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,3 +98,10 @@ def test_another_similarity_is_refused(words: Collection, dense_model: Path, tmp
     with pytest.raises(UsageError, match="names the similarity euclidean"):
         Dense(str(copy)).retrieve(words, progress=False)
     assert isinstance(Dense(str(copy), "dot").retrieve(words, progress=False), Run)
+
+
+def test_documents_that_are_cut_are_said_when_progress_is(
+    words: Collection, dense_model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Dense(str(dense_model), max_length=3).retrieve(words, 5)
+    assert re.search(r"dense, 3 tokens: of \d+ texts encoded, \d+ were cut at their end", capfd.readouterr().err)

@@ -20,6 +20,9 @@ from limbeck.core.errors import UsageError
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+GPU_SHARE = "LIMBECK_GPU_SHARE"
+"""The environment variable that says what share of a GPU a process has, beside others: 0.5."""
+
 PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 """Number formats of products; weights are float32 in all of them. `auto` is the fastest that is safe on the device."""
 
@@ -30,11 +33,16 @@ def default_device() -> torch.device:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that can still be had on a CUDA device, those that torch keeps for itself included; None elsewhere."""
+    """Bytes that can still be had on a CUDA device, those that torch keeps for itself included; None elsewhere.
+
+    Where the process has a share of the device (`GPU_SHARE`), no more than that share of its memory.
+    """
     if device.type != "cuda":
         return None
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return torch.cuda.mem_get_info(device)[0] + kept
+    used = torch.cuda.memory_allocated(device)
+    free, total = torch.cuda.mem_get_info(device)
+    share = float(os.environ.get(GPU_SHARE) or 1)
+    return int(min(free + torch.cuda.memory_reserved(device) - used, share * total - used))
 
 
 def to_device(array: NDArray[Any] | torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -3,12 +3,13 @@
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 
 from limbeck.core.devices import default_device, keep_freed_memory
 from limbeck.core.errors import DataError, MissingError, UsageError
@@ -23,6 +24,23 @@ _TEXTS_PER_CALL = 2048  # bounds what the tokeniser keeps as Python objects
 _UNKNOWN_LIMIT = 1_000_000
 
 
+@dataclass
+class TextCuts:
+    """How many texts were encoded, and of how many the end was lost, because they are longer than is read of them."""
+
+    texts: int = 0
+    cut: int = 0
+
+    def say(self, what: str, console: Console) -> None:
+        """One line, where there is something to say; then it counts anew."""
+        if self.cut:
+            console.print(
+                f"{what}: of {self.texts:,} texts encoded, {self.cut:,} were cut at their end", style="yellow",
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
+        self.texts = self.cut = 0
+
+
 @dataclass(frozen=True)
 class TextEncoder:
     """A checkpoint, run with transformers alone, in float32 and without dropout.
@@ -31,6 +49,7 @@ class TextEncoder:
         layout: how the checkpoint wants its texts and outputs treated.
         max_length: longest text in tokens, special ones included; longer ones are cut at their end.
         token_budget: most tokens of one micro-batch. Outputs do not depend on it but for rounding.
+        cuts: counted while texts are encoded.
     """
 
     source: ModelSource
@@ -39,6 +58,7 @@ class TextEncoder:
     layout: SentenceLayout | SpladeLayout
     max_length: int
     token_budget: int
+    cuts: TextCuts = field(default_factory=TextCuts, compare=False, kw_only=True)
 
     @property
     def name(self) -> str:
@@ -93,6 +113,8 @@ class TextEncoder:
             encoded = self.tokenizer(
                 part, truncation=True, max_length=max_length, return_attention_mask=False, verbose=False
             )
+            self.cuts.texts += len(part)
+            self.cuts.cut += sum(bool(each.overflowing) for each in encoded.encodings)
             for text, ids in zip(part, encoded["input_ids"], strict=True):
                 if not ids:
                     raise DataError(f'{self.name}: its tokeniser makes no token of the text "{text}"')
@@ -152,7 +174,6 @@ def _with_bar(batches: Sequence[NDArray[np.intp]], texts: int, progress: bool) -
     if not (progress and sys.stderr.isatty()):
         yield from batches
         return
-    from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bars:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
 from limbeck.collections import Collection
 from limbeck.core.errors import UsageError
@@ -85,7 +86,7 @@ class Dense:
                 "one of them, or choose another model"
             )
         max_length, normalise = encoder.shortened(self.max_length), similarity == "cosine"
-        return encoded_collection(
+        found = encoded_collection(
             "dense",
             collection,
             {**encoder.identity, "max_length": max_length, "normalise": normalise},
@@ -96,6 +97,9 @@ class Dense:
             progress,
             shard,
         )
+        if progress:
+            encoder.cuts.say(f"dense, {max_length} tokens", Console(stderr=True))
+        return found
 
 
 def near_the_best(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from scipy.sparse import load_npz, save_npz
 
 from limbeck.collections import Collection
@@ -69,7 +70,10 @@ class Splade:
             return weights.T.tocsr() if kind == "document" else weights
 
         identity = {**encoder.identity, "max_length": max_length}
-        return encoded_collection("SPLADE", collection, identity, encode, form, progress, shard)
+        found = encoded_collection("SPLADE", collection, identity, encode, form, progress, shard)
+        if progress:
+            encoder.cuts.say(f"SPLADE, {max_length} tokens", Console(stderr=True))
+        return found
 
 
 def compare_terms(queries: Any, index: Any, floor: NDArray[np.float32]) -> Hits:

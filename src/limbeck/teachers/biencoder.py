@@ -53,7 +53,10 @@ def keeping_embeddings(
         identity = {**encoder.identity, "max_length": encoder.max_length, "prompt": prompt, "normalise": True}
         kept = KeptEmbeddings(cache_folder() / "embedded" / key_of([FORMAT, identity], 16), encoder.dimension)
         noun = "queries" if kind == "query" else "documents"
-        return kept.of(texts, lambda part: encoder.encode(part, prompt=prompt), f"Embed {noun}", console)
+        found = kept.of(texts, lambda part: encoder.encode(part, prompt=prompt), f"Embed {noun}", console)
+        if console:
+            encoder.cuts.say(f"{encoder.name}, {encoder.max_length} tokens", console)
+        return found
 
     return embed
 

@@ -1,3 +1,4 @@
+import io
 import re
 from dataclasses import replace
 from importlib import metadata
@@ -5,6 +6,7 @@ from importlib import metadata
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from transformers import AutoModel, AutoTokenizer
 
 from limbeck.collections import Collection
@@ -60,6 +62,16 @@ def test_texts_are_cut_where_asked_but_not_beyond_the_model(write_checkpoint):
     np.testing.assert_allclose(cut, encoder.encode(["alembic boils"]), atol=1e-6)
     with pytest.raises(UsageError, match="max_length is 9, expected 1 to 8"):
         encoder.encode(["alembic"], max_length=9)
+
+
+def test_texts_that_are_cut_are_counted_and_said_once(write_checkpoint):
+    encoder = BiEncoder.load(write_checkpoint())
+    encoder.encode(["alembic boils copper drips", "copper", "glass heats alembic", "copper"], max_length=4)
+    assert (encoder.cuts.texts, encoder.cuts.cut) == (3, 2)
+    console = Console(file=io.StringIO())
+    encoder.cuts.say("dense", console)
+    encoder.cuts.say("dense", console)
+    assert console.file.getvalue() == "dense: of 3 texts encoded, 2 were cut at their end\n"
 
 
 def test_embeddings_keep_their_length_where_asked(write_checkpoint):

@@ -271,7 +271,8 @@ class Resources(Section):
     """What one node takes of a machine.
 
     Attributes:
-        gpus: of each process; left out: one where there is one and the node has a model to run.
+        gpus: of each process, or a share of one (.25) for nodes that leave it idle; left out: one where there is one
+            and the node has a model to run.
         cpus: of each process; the threads that torch uses.
         memory: in all, as Slurm writes it: 500M, 64G.
         hours: after which a scheduler may stop it; it goes on where it was.
@@ -279,7 +280,7 @@ class Resources(Section):
         partition, account, constraint: as Slurm knows them.
     """
 
-    gpus: Annotated[int, Field(ge=0)] | None = None
+    gpus: Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)] | None = None
     cpus: Count | None = None
     memory: Annotated[str, Field(pattern=r"^[1-9][0-9]*[MGT]$")] | None = None
     hours: Rate | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from limbeck.core.devices import GPU_SHARE
 from limbeck.core.errors import LimbeckError, MissingError, UsageError
 from limbeck.study.config.schema import Resources
 from limbeck.study.run.graph import GPU_KINDS, Graph, Node
@@ -23,6 +24,7 @@ PRELOADED = [
 ]  # fmt: skip
 """What most nodes import, some of it late: each process would spend seconds on it."""
 STOP_SECONDS = 60.0  # for a checkpoint, once asked to stop
+NEARLY = 1e-6  # three thirds are a whole
 END_SECONDS = 1.0  # for processes whose nodes are done, to end by themselves
 
 
@@ -35,13 +37,15 @@ class Local:
 
     def __init__(self, graph: Graph, store: Store, console: Console, count: int | None) -> None:
         self.graph, self.store, self.console = graph, store, console
-        self.free = visible_gpus()
+        self.free = dict.fromkeys(visible_gpus(), 1.0)
         self.has_gpus = bool(self.free)
+        shares = [gpus_of(node, self.has_gpus) for node in graph.nodes]
+        on_one = max([1, *(int(1 / share + NEARLY) for share in shares if 0 < share < 1)])
         cpus = graph_cpus(graph)
-        self.count = count or len(self.free) or max(1, (os.cpu_count() or 1) // cpus if cpus else 1)
+        self.count = count or len(self.free) * on_one or max(1, (os.cpu_count() or 1) // cpus if cpus else 1)
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(PRELOADED)
-        self.running: dict[str, tuple[BaseProcess, list[str]]] = {}
+        self.running: dict[str, tuple[BaseProcess, dict[str, float]]] = {}
         gpus = f"; GPUs {', '.join(self.free)}" if self.free else ""
         console.print(f"local: {self.count} processes at a time{gpus}", highlight=False)
 
@@ -52,10 +56,11 @@ class Local:
             if len(self.running) >= self.count:
                 break
             wanted = gpus_of(node, self.has_gpus)
-            if wanted > len(self.free):
+            mine = allotted(self.free, wanted)
+            if mine is None:
                 self._require(node, wanted)
                 continue
-            mine, self.free = self.free[:wanted], self.free[wanted:]
+            self.free = {gpu: free - mine.get(gpu, 0.0) for gpu, free in self.free.items()}
             begin(node)
             variables = variables_of(node.resources)
             if self.has_gpus:
@@ -89,14 +94,14 @@ class Local:
         for name, (process, mine) in list(self.running.items()):
             if not process.is_alive():
                 process.join()
-                self.free += mine
+                self.free = {gpu: free + mine.get(gpu, 0.0) for gpu, free in self.free.items()}
                 del self.running[name]
 
-    def _require(self, node: Node, wanted: int) -> None:
-        if wanted > len(self.free) + sum(len(mine) for _, mine in self.running.values()):
+    def _require(self, node: Node, wanted: float) -> None:
+        if wanted > len(self.free):
             raise UsageError(
-                f"{node.label}: takes {wanted} GPUs by the study's `compute:`, but this machine shows "
-                f"{len(visible_gpus())}; ask for fewer, or run it on another machine"
+                f"{node.label}: takes {wanted:g} GPUs by the study's `compute:`, but this machine shows "
+                f"{len(self.free)}; ask for fewer, or run it on another machine"
             )
 
 
@@ -132,17 +137,39 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def gpus_of(node: Node, has_gpus: bool) -> int:
-    """GPUs that a node takes, all its processes together."""
-    each = node.resources.gpus
+def gpus_of(node: Node, has_gpus: bool) -> float:
+    """GPUs that a node takes, all its processes together: a whole number, or a share of one.
+
+    Raises:
+        UsageError: several processes that share one: each must have its own.
+    """
+    each, processes = node.resources.gpus, node.resources.processes
     if each is None:
         each = int(has_gpus and node.kind in GPU_KINDS)
-    return each * node.resources.processes
+    if 0 < each < 1 < processes:
+        raise UsageError(
+            f"{node.label}: {processes} processes that train together take a GPU each, but the study's `compute:` "
+            f"gives each {each:g} of one; expected a whole number of gpus, or one process"
+        )
+    return each * processes
+
+
+def allotted(free: Mapping[str, float], wanted: float) -> dict[str, float] | None:
+    """What a node that wants so many GPUs gets of each, given what is free of each; None where there is too little.
+
+    A share comes from the GPU that has least left beside it, so that others stay whole.
+    """
+    if 0 < wanted < 1:
+        enough = [gpu for gpu, left in free.items() if left >= wanted - NEARLY]
+        return {min(enough, key=lambda gpu: free[gpu]): wanted} if enough else None
+    whole = [gpu for gpu, left in free.items() if left >= 1 - NEARLY][: int(wanted)]
+    return dict.fromkeys(whole, 1.0) if len(whole) == wanted else None
 
 
 def variables_of(resources: Resources) -> dict[str, str]:
-    """The environment that gives a node its threads: equal ones give equal bytes."""
-    return {"OMP_NUM_THREADS": str(resources.cpus)} if resources.cpus else {}
+    """The environment that gives a node its threads (equal ones give equal bytes), and its share of a GPU's memory."""
+    threads = {"OMP_NUM_THREADS": str(resources.cpus)} if resources.cpus else {}
+    return threads | ({GPU_SHARE: f"{resources.gpus:g}"} if 0 < (resources.gpus or 0) < 1 else {})
 
 
 def graph_cpus(graph: Graph) -> int | None:

@@ -43,6 +43,13 @@ class Slurm:
         self.folder = store.folder.resolve() / "slurm"
         self.jobs: dict[str, str] = {}  # name of a node → its task, JOB_NUMBER
         self.scripts: list[str] = []
+        shared = next((node for node in graph.nodes if 0 < (node.resources.gpus or 0) < 1), None)
+        if shared is not None:
+            raise UsageError(
+                f"{shared.label}: takes {shared.resources.gpus} of a GPU by the study's `compute:`, but Slurm gives "
+                "whole ones; expected a whole number of gpus. Several nodes share one in a job that runs "
+                "`limbeck study run … --on local` itself"
+            )
         if not any(node.resources.gpus for node in graph.nodes):
             console.print(
                 "slurm: the study asks for no GPU; if it is to have one, say `compute: {default: {gpus: 1}}`",
