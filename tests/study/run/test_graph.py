@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,8 @@ def test_slurm_s_arrays_wait_for_one_another_task_by_task_where_they_can(
         )
         assert "#SBATCH --dependency=afterok:" in script
     assert sum("dependency=aftercorr:" in script for script in slurm.scripts) == 2
+    assert all("#SBATCH --signal=B:USR1@180\n" in script for script in slurm.scripts)
+    assert not subprocess.run(["bash", "-n"], input="\n".join(slurm.scripts), text=True, check=False).returncode
     assert slurm.jobs.keys() == graph.by_name.keys()
     assert len(set(slurm.jobs.values())) == len(graph.nodes)
     assert not (tmp_path / "slurm").exists()  # a dry run leaves nothing that a driver could take for submitted

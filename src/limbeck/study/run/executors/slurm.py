@@ -20,7 +20,7 @@ ARRAY = 1000
 SPARE = 1.5
 """Times the planned hours that a task asks for; one that needs more is stopped, saves, and is queued again."""
 LAST_SECONDS = 180
-"""Before its time is up, a task is told: to save and be queued again."""
+"""Before its time is up, or half of a short time, a task is told: to save and be queued again."""
 ARGUMENTS = 60_000
 """Characters of a dependency at most: an argument of 128 kB is the most that Linux takes."""
 
@@ -163,14 +163,15 @@ class Slurm:
     def script(self, tag: str, nodes: Sequence[Node], dependency: str) -> str:
         """The batch script of an array. Its tasks need no more than this folder and the environment of `sbatch`."""
         resources, folder = nodes[0].resources, self.store.folder.resolve()
+        minutes = self._minutes(nodes)
         options = {
             "job-name": f"limbeck-{tag}",
             "array": f"0-{len(nodes) - 1}",
             "output": folder / "logs" / "slurm-%A_%a.txt",
             "open-mode": "append",
             "requeue": None,
-            "signal": f"B:USR1@{LAST_SECONDS}",
-            "time": self._minutes(nodes),
+            "signal": f"B:USR1@{LAST_SECONDS if minutes is None else min(LAST_SECONDS, minutes * 30)}",
+            "time": minutes,
             "nodes": 1,
             "ntasks": 1,
             "cpus-per-task": (resources.cpus or 1) * resources.processes,
@@ -228,13 +229,12 @@ for patience in 1 2 3 4 5 6 7 8; do
     sleep 15
 done
 echo "$node: exit $code, start ${{SLURM_RESTART_COUNT:-0}}"
-if [ -n "$late" ] && [ $code -eq 130 ]; then
-    scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
-elif [ $code -ne 0 ] && [ $code -ne 7 ] && [ $code -ne 75 ] && [ $code -ne 130 ]; then
-    # Its process died (137: killed, as when memory runs out): three more tries.
-    if [ "${{SLURM_RESTART_COUNT:-0}}" -lt 3 ]; then
-        scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
-    fi
-fi
+case $code in
+    0 | 7 | 75) exit $code ;;
+    130) again=$late ;;
+    # Its process died (137: killed, as when memory runs out): three more tries. Or it was told before it could listen.
+    *) again=$late; if [ "${{SLURM_RESTART_COUNT:-0}}" -lt 3 ]; then again=yes; fi ;;
+esac
+if [ -n "$again" ]; then scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"; fi
 exit $code
 """
