@@ -252,6 +252,7 @@ def test_a_first_stage_that_two_recipes_share_is_trained_once(
     assert run_study(load_study(study_file(tiny)), tmp_path)["done"] == 3
     assert len(steps) == 2 + 3 + 3
     assert not (tmp_path / "shared" / "prefixes").exists()
+    assert status(tmp_path)["node_counts"].keys() == {"done"}
     results, store = gather(tmp_path), Store(tmp_path)
     cells = {cell.recipe: cell for cell in results.cells}
     assert results.seconds > sum(store.state(cell.id)["seconds"] for cell in results.cells)  # the prefix's are added

@@ -75,6 +75,12 @@ class NodeStates:
             if own.state in (State.READY, State.STOPPED, State.DIED, State.DAMAGED):
                 own = self._with_needs(node, own, found)
             found[node.name] = own
+        for node in reversed(self.graph.nodes):
+            # Shared prefixes are removed once what they were for is done.
+            own, after = found[node.name], self.graph.followers[node.name]
+            is_gone = node.kind == "prefix" and own.state is State.DAMAGED
+            if is_gone and all(found[each.name].state is State.DONE for each in after):
+                found[node.name] = NodeState(State.DONE, own.attempt)
         self._own = dict(found)
         return found
 
