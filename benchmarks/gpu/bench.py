@@ -27,10 +27,10 @@ from limbeck.core.devices import autocast
 from limbeck.kernels.attention import flash
 from limbeck.kernels.packed import Sequences
 from limbeck.lists import Lists
+from limbeck.models.cost import product_rate, training_flops
 from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.models.flops import product_rate, training_flops
 from limbeck.objectives import parse
-from limbeck.tokens.collection_tokens import collection_pairs
+from limbeck.tokens.pairs import collection_pairs
 from limbeck.training import Backbone, Settings, Stage, TrainingPlan, loop, train
 from limbeck.training.step import assemble_batch, read_step
 

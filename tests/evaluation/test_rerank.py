@@ -49,7 +49,7 @@ RUN = Run.from_scores(
 @pytest.fixture
 def encoder(monkeypatch: pytest.MonkeyPatch) -> Stub:
     stores = _Pairs(_Rows(list(COLLECTION.queries)), _Rows([*COLLECTION.documents, "q1"]))
-    monkeypatch.setattr("limbeck.tokens.collection_tokens.collection_pairs", lambda *_: stores)
+    monkeypatch.setattr("limbeck.tokens.pairs.collection_pairs", lambda *_: stores)
     return Stub()
 
 

@@ -16,7 +16,7 @@ from limbeck.core import files
 from limbeck.core.errors import MissingError, UsageError
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.sources import silence_transformers
-from limbeck.tokens.collection_tokens import collection_pairs
+from limbeck.tokens.pairs import collection_pairs
 
 Pairs = list[tuple[str, str]]
 

@@ -9,8 +9,7 @@ from limbeck.core.errors import UsageError
 from limbeck.evaluation import rerank
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run
-from limbeck.tokens.collection_tokens import collection_pairs
-from limbeck.tokens.pairs import Cuts, score_windows
+from limbeck.tokens.pairs import Cuts, collection_pairs, score_windows
 
 LONG = "the alembic boils and the copper glows " * 12
 COLLECTION = Collection(

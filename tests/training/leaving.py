@@ -4,7 +4,7 @@ import torch
 from torch.distributed.fsdp import fully_shard
 
 from limbeck.core.distributed import Processes
-from limbeck.models.sharding import whole
+from limbeck.kernels.layers import whole
 
 processes = Processes.joined()
 model = torch.nn.Linear(8, 8)

@@ -11,7 +11,7 @@ from limbeck.collections import Collection
 from limbeck.lists import Lists
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import parse
-from limbeck.tokens.collection_tokens import collection_pairs
+from limbeck.tokens.pairs import collection_pairs
 from limbeck.training import TrainingPlan, train
 from limbeck.training.metrics import AsyncScalars
 from limbeck.training.state import Student

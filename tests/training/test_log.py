@@ -9,8 +9,7 @@ import pytest
 
 from limbeck.core.errors import MissingError
 from limbeck.training import TrainingPlan, train
-from limbeck.training.log import LogSink, TrainingLog, read_log
-from limbeck.training.trackers import Tracker, tracker
+from limbeck.training.log import LogSink, Tracker, TrainingLog, read_log, tracker
 
 
 class Notebook:

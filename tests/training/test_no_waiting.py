@@ -16,7 +16,7 @@ from limbeck.collections import Collection
 from limbeck.lists import Lists
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
-from limbeck.tokens.collection_tokens import collection_pairs
+from limbeck.tokens.pairs import collection_pairs
 from limbeck.training import TrainingPlan
 from limbeck.training.metrics import AsyncScalars, score_spread
 from limbeck.training.state import Student

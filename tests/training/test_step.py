@@ -10,8 +10,7 @@ from limbeck.collections import Collection
 from limbeck.lists import Lists
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
-from limbeck.tokens.collection_tokens import collection_pairs
-from limbeck.tokens.pairs import Pairs
+from limbeck.tokens.pairs import Pairs, collection_pairs
 from limbeck.training import step as step_module
 from limbeck.training.step import Batch, StepResult, assemble_batch, backward, read_step
 

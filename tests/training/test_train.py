@@ -25,7 +25,7 @@ from limbeck.training import metrics as watch
 from limbeck.training.checkpoint import claim_output_dir
 from limbeck.training.log import read_log
 from limbeck.training.metrics import TrainingStopped
-from limbeck.training.schedule import learning_rate
+from limbeck.training.state import learning_rate
 
 Plan = Callable[..., TrainingPlan]
 

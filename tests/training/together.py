@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from limbeck.core.distributed import ALONE, Processes
+from limbeck.kernels.layers import whole
 from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.models.sharding import whole
 from limbeck.objectives import names, parse
-from limbeck.tokens.collection_tokens import collection_pairs
+from limbeck.tokens.pairs import collection_pairs
 from limbeck.training import Backbone, loop, train
 from limbeck.training.step import assemble_batch, backward, read_step
 

@@ -10,7 +10,7 @@ from limbeck.cli.output import Json, errors, print_json, warn
 from limbeck.core.errors import UsageError
 from limbeck.core.options import Options, settings_of, with_options
 from limbeck.training.config import Backbone, Recipe, RecipeStage, RecipeValidation, Settings
-from limbeck.training.trackers import Tracker
+from limbeck.training.log import Tracker
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ def train(
     from limbeck.core.distributed import Processes
     from limbeck.training import TrainingPlan
     from limbeck.training import train as run_training
-    from limbeck.training.trackers import tracker
+    from limbeck.training.log import tracker
 
     plan = TrainingPlan.of(recipe)
     warn(plan.collection.warnings)

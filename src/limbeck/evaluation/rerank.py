@@ -43,8 +43,7 @@ def rerank(
         UsageError: another `aggregate`.
     """
     # Not above: measures and statistics need no torch, whose import takes seconds.
-    from limbeck.tokens.collection_tokens import collection_pairs
-    from limbeck.tokens.pairs import score_windows
+    from limbeck.tokens.pairs import collection_pairs, score_windows
 
     if aggregate not in ("first", "max"):
         raise UsageError(f"aggregate is {aggregate!r}, expected first or max")

@@ -24,12 +24,17 @@ from limbeck.core.distributed import ALONE, Processes
 from limbeck.core.errors import UsageError
 from limbeck.kernels.attention import attention_path, has_flash, use_our_attention
 from limbeck.kernels.dropout import use_fast_dropout
-from limbeck.kernels.embedding import touch_used_rows_only
-from limbeck.kernels.layers import compile_layers, compute_head_in_float32, first_token_only, project_together
+from limbeck.kernels.layers import (
+    compile_layers,
+    compute_head_in_float32,
+    first_token_only,
+    project_together,
+    touch_used_rows_only,
+)
 from limbeck.kernels.packed import Sequences
 from limbeck.models.checkpoint import Checkpoint, first_position, longest_input, read_checkpoint, write_checkpoint
+from limbeck.models.cost import scoring_tokens, training_tokens
 from limbeck.models.families import family_of
-from limbeck.models.memory import scoring_tokens, training_tokens
 from limbeck.models.modular import ModularModel
 from limbeck.models.sources import ModelSource, resolve
 from limbeck.tokens.batching import filled_batches, micro_batches, shares
@@ -147,7 +152,7 @@ class CrossEncoder:
         if compiled:
             compile_layers(model)
         if sharded:
-            from limbeck.models.sharding import shard  # torch's distributed tensors, which nobody else needs
+            from limbeck.kernels.layers import shard  # torch's distributed tensors, which nobody else needs
 
             shard(model)
         else:

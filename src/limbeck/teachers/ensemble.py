@@ -14,7 +14,7 @@ from limbeck.core.errors import UsageError
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run
 from limbeck.teachers.score_cache import Scores, kept_scores
-from limbeck.tokens.collection_tokens import collection_pairs
+from limbeck.tokens.pairs import collection_pairs
 
 COMBINE = ("mean", "standardised")
 

@@ -1,14 +1,20 @@
-"""Pairs of stored queries and passages: their lengths, their cuts, and padded batches of them."""
+"""Pairs of queries and passages, stored or of a collection: their lengths, their cuts, and batches of them."""
 
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from limbeck.tokens.store import TokenStore, ranges
+from limbeck.collections import Collection
+from limbeck.core.hashing import key_of
+from limbeck.tokens.store import TokenStore, cache_folder, ranges
 from limbeck.tokens.template import PairTemplate
+
+if TYPE_CHECKING:
+    from limbeck.models.cross_encoder import CrossEncoder
 
 Rows = NDArray[np.int64]
 
@@ -131,3 +137,44 @@ def score_windows(pairs: Pairs, query_rows: Rows, passage_rows: Rows) -> tuple[P
     ids = np.array([f"{number:012d}".encode() for number in range(len(owners))], np.bytes_)
     tokens = pairs.passages.tokens[ranges(pairs.passages.offsets[passage_rows[owners]] + starts, sizes)]
     return replace(pairs, passages=TokenStore(ids, np.arange(len(owners)), offsets, tokens)), owners
+
+
+def collection_pairs(encoder: "CrossEncoder", collection: Collection) -> Pairs:
+    """Pairs of a collection's queries and documents; their tokens are shared by all processes of this user."""
+    folder, name, wording = cache_folder() / "tokens", collection.texts_fingerprint, encoder.wording
+    stores = []
+    for kind, texts, change in (
+        ("queries", collection.queries, wording.query),
+        ("documents", collection.documents, wording.passage),
+    ):
+        # A change of the texts is part of the store's name; most models make none.
+        own = "" if change("A") == "A" else f"-{key_of([wording.prompt, wording.lower_case])}"
+        told = Reworded(texts, change) if own else texts
+        stores.append(TokenStore.cached(folder, f"{kind}-{name}{own}", told, encoder.tokenizer, f"Tokenise {kind}"))
+    return encoder.pairs(*stores)
+
+
+class Reworded(Mapping[str, str]):
+    """Texts by id, changed when they are asked for."""
+
+    def __init__(self, texts: Mapping[str, str], change: Callable[[str], str]) -> None:
+        self._texts, self._change = texts, change
+
+    def __getitem__(self, text_id: str) -> str:
+        return self._change(self._texts[text_id])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def items(self) -> ItemsView[str, str]:
+        """In the texts' own order, read once."""
+        return _Items(self)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
+class _Items(ItemsView[str, str]):
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        texts: Reworded = self._mapping  # type: ignore[attr-defined]
+        return ((text_id, texts._change(text)) for text_id, text in texts._texts.items())

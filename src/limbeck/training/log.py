@@ -1,17 +1,21 @@
-"""Where the numbers of a training go: log sinks, of which the JSON lines beside the model are the one always there."""
+"""Where the numbers of a training go: JSON lines beside the model, and the experiment trackers that are asked for."""
 
 import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
+from limbeck.core.errors import MissingError
 from limbeck.core.files import atomic_write, wrap_write_errors
 from limbeck.core.json_files import Schema, read_json_lines
 
 TIME_FIELDS = ("seconds", "pairs_per_second", "tokens_per_second", "flops_utilisation")
 """Fields of a record that differ between two equal trainings."""
+
+Tracker = Literal["tensorboard", "trackio", "wandb"]
 
 _SCHEMA: Schema = {"kind": str, "step": int}
 _REMEDY = "put it right, or remove the training's folder to train anew"
@@ -85,3 +89,77 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 def _line(record: Mapping[str, Any]) -> bytes:
     return f"{json.dumps(record)}\n".encode()
+
+
+def tracker(name: Tracker, output: Path, config: Mapping[str, Any]) -> LogSink:
+    """The sink of a tracker, for the training that writes into `output`.
+
+    TensorBoard writes below `output/tensorboard`; the others name project and run after the last two folders of
+    `output`, and take the rest (account, server, offline mode) from their own environment variables.
+
+    Args:
+        config: what the training is, for the tracker's own tables.
+
+    Raises:
+        MissingError: it is not installed.
+    """
+    assert name in get_args(Tracker)
+    if name == "tensorboard":
+        writer = _imported("torch.utils.tensorboard", name).SummaryWriter(str(output / "tensorboard"))
+        return _TensorBoard(writer)
+    place = output.resolve()
+    library = _imported(name, name)
+    return _Run(library.init(project=place.parent.name or "limbeck", name=place.name, config=dict(config)))
+
+
+class _TensorBoard:
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        for key, value in scalars(record).items():
+            self._writer.add_scalar(key, value, record["step"])
+
+    def sync(self) -> None:
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Run:
+    """trackio and Weights & Biases, which speak the same language."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        self._run.log(scalars(record), step=record["step"])
+
+    def sync(self) -> None:
+        """They send what they have by themselves."""
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+def scalars(record: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a record under names such as `train/loss`, `validation/nDCG@10` and `validation/nDCG@10/SET`.
+
+    >>> scalars({"kind": "step", "step": 3, "loss": 0.5, "stage": 1})
+    {'train/loss': 0.5, 'train/stage': 1}
+    """
+    if record["kind"] == "validation":
+        name = f"validation/{record['measure']}"
+        return {name: record["value"], **{f"{name}/{key}": value for key, value in record["values"].items()}}
+    numbers = {key: value for key, value in record.items() if isinstance(value, int | float) and key != "step"}
+    return {f"train/{key}": value for key, value in numbers.items()}
+
+
+def _imported(module: str, name: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingError(
+            f"--track {name}: {name} is not installed ({error}); pip install {name}, or limbeck[track] for all"
+        ) from error

@@ -26,8 +26,8 @@ from limbeck.core.files import (
 )
 from limbeck.core.progress import StepProgress
 from limbeck.evaluation import measure_run, rerank
-from limbeck.models.flops import product_rate, training_flops
-from limbeck.tokens.collection_tokens import collection_pairs
+from limbeck.models.cost import product_rate, training_flops
+from limbeck.tokens.pairs import collection_pairs
 from limbeck.training.checkpoint import (
     PLAN,
     Checkpoint,
@@ -39,9 +39,8 @@ from limbeck.training.checkpoint import (
 from limbeck.training.log import LogSink, TrainingLog
 from limbeck.training.metrics import AsyncScalars, DivergenceMonitor, StepMetrics, score_spread
 from limbeck.training.plan import TrainingPlan, Validation
-from limbeck.training.schedule import learning_rate, warmup_steps
 from limbeck.training.signals import SignalHandler, StepAbandoned
-from limbeck.training.state import State, Student, load_student
+from limbeck.training.state import State, Student, learning_rate, load_student, warmup_steps
 from limbeck.training.step import Batch, StepInput, assemble_batch, backward, read_step
 from limbeck.training.summary import MODEL, SUMMARY, finished, summarise, weights_digest
 
@@ -72,7 +71,7 @@ def train(
             without; whoever names the folders sees to it that their trainings begin alike. For one process.
         sharded: whether weights, gradients and optimiser state are divided among the processes, for a backbone that
             does not fit one device.
-        sinks: where records go beside `log.jsonl`, such as those of `limbeck.training.trackers`. A resumed training
+        sinks: where records go beside `log.jsonl`, such as those of `limbeck.training.log`. A resumed training
             writes what follows its checkpoint again.
         halvings: how often `token_budget` and `max_tokens_without_grad_cache` are halved, for a device whose memory
             runs out with the plan's own. The training remains the plan's and ends the same but for rounding; where

@@ -1,4 +1,4 @@
-"""Where a training stands, as plain values beside its tensors."""
+"""Where a training stands: its weights and optimiser, its learning rate, and plain values beside them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -182,16 +182,38 @@ class Student:
         return gathered
 
     def _whole(self, tensor: torch.Tensor) -> torch.Tensor:
+        """All of a tensor of which this process may hold a part; all processes ask together."""
         if not self.encoder.sharded:
             return tensor
-        from limbeck.models.sharding import whole
+        from torch.distributed.tensor import DTensor  # which nobody else needs
 
-        return whole(tensor)
+        return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
     def _part(self, weight: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
         """What this process holds of a whole tensor, divided as `weight` is."""
         if not self.encoder.sharded:
             return tensor
-        from limbeck.models.sharding import part_like
+        from torch.distributed.tensor import DTensor, distribute_tensor
 
-        return part_like(weight, tensor)
+        if not isinstance(weight, DTensor) or tensor.shape != weight.shape:
+            return tensor
+        return distribute_tensor(tensor.to(weight.device), weight.device_mesh, weight.placements)
+
+
+def learning_rate(peak: float, step: int, steps: int, warmup: float, schedule: str = "linear") -> float:
+    """Linear warm-up to `peak`, then linear decay to zero behind the last step, or `peak` for good.
+
+    Args:
+        step: from 0.
+        warmup: share of `steps` when below 1, else a number of steps.
+        schedule: "linear" or "constant": how the rate goes on behind the warm-up.
+    """
+    rising = warmup_steps(steps, warmup)
+    if step < rising:
+        return peak * (step + 1) / rising
+    return peak if schedule == "constant" else peak * (steps - step) / max(1, steps - rising)
+
+
+def warmup_steps(steps: int, warmup: float) -> int:
+    """For how many of the steps the rate rises."""
+    return min(steps, round(warmup * steps) if warmup < 1 else int(warmup))

@@ -8,7 +8,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from limbeck.core.errors import UsageError
-from limbeck.models.flops import training_flops
+from limbeck.models.cost import training_flops
 from limbeck.study.config.study import load_study
 from limbeck.study.run.execute import run_study
 from limbeck.study.run.preview import preview

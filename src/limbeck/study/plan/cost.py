@@ -8,8 +8,7 @@ from typing import Any
 
 from limbeck.collections.folds import split_folds
 from limbeck.collections.load import without_suffixes
-from limbeck.models.flops import training_flops
-from limbeck.models.memory import CPU_GRAPH_TOKENS, CPU_TRAINING_TOKENS, graph_bytes
+from limbeck.models.cost import CPU_GRAPH_TOKENS, CPU_TRAINING_TOKENS, graph_bytes, training_flops
 from limbeck.study.config.known_downloads import TextTokens, text_tokens
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Stage, longest_pair

@@ -8,9 +8,8 @@ from rich.console import Console
 
 from limbeck.core.devices import autocast, choose_precision
 from limbeck.core.errors import UsageError
+from limbeck.models.cost import training_flops, training_tokens
 from limbeck.models.families import family_of
-from limbeck.models.flops import training_flops
-from limbeck.models.memory import training_tokens
 from limbeck.study.config.schema import longest_pair
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import architecture_of

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from limbeck.kernels.embedding import RowEmbedding
+from limbeck.kernels.layers import RowEmbedding
 
 
 def pair(padding: int | None) -> tuple[torch.nn.Embedding, torch.nn.Embedding]:

@@ -1,6 +1,6 @@
 import pytest
 
-from limbeck.training.schedule import learning_rate
+from limbeck.training.state import learning_rate
 
 
 def rates(steps: int, warmup: float) -> list[float]:
