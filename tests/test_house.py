@@ -100,5 +100,12 @@ def test_the_front_door_and_the_command_open_without_anything_heavy():
 
 def test_training_opens_without_what_it_does_not_use():
     found = _loaded("from limbeck.training import train")
-    for unused in ("onnx", "onnxruntime", "limbeck.export", "limbeck.models.splade", "limbeck.kernels.layers"):
+    for unused in (
+        "onnx",
+        "onnxruntime",
+        "limbeck.export",
+        "limbeck.models.splade",
+        "torch.distributed.fsdp",
+        "torch.distributed.tensor",
+    ):
         assert not {name for name in found if name == unused or name.startswith(f"{unused}.")}, unused

@@ -14,7 +14,8 @@ fetch)
     --platform "${3:-manylinux_2_28_x86_64}" --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
     --constraint constraints.txt --dest .gpu/wheels \
     pydantic pydantic-core annotated-types typing-extensions typing-inspection typer rich markdown-it-py mdurl shellingham \
-    ir_datasets lz4 ir_measures pytrec-eval-terrier bm25s PyStemmer sentence-transformers datasets dill multiprocess xxhash
+    ir_datasets lz4 ir_measures pytrec-eval-terrier bm25s PyStemmer sentence-transformers accelerate psutil \
+    datasets dill multiprocess xxhash
   python3 -m pip wheel --quiet --no-deps --wheel-dir .gpu/wheels .
   du -sh .gpu/wheels
   ;;
