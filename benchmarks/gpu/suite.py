@@ -100,7 +100,7 @@ class Suite:
 def machine() -> str:
     """The device, in words."""
     if not CUDA:
-        return f"{len(os.sched_getaffinity(0))} CPUs, no CUDA device"
+        return f"{os.cpu_count()} CPUs, no CUDA device"
     card = torch.cuda.get_device_properties(0)
     return f"{card.name}, compute capability {card.major}.{card.minor}, {card.total_memory / 2**30:.0f} GiB"
 
