@@ -83,7 +83,7 @@ def attention_of(part: Any) -> Any:
 
 def _pooled(backbone: Any, _inputs: Any, options: dict[str, Any], output: Any) -> Any:
     """ModernBERT's head pools tokens of a row; hand it one token for each sequence, [n, 1, hidden]."""
-    sequences, hidden = options["sequences"], output.last_hidden_state[0]
+    sequences, hidden = options["sequences"], output.last_hidden_state.squeeze(0)
     if backbone.config.classifier_pooling == "cls":
         pooled = hidden[sequences.first]
     else:

@@ -146,8 +146,8 @@ class ModularModel(nn.Module):
             return states[torch.arange(len(states), device=states.device), mask.sum(1) - 1]
         if pooling == "mean":
             sums = states.new_zeros(len(sequences.lengths), states.shape[-1])
-            return sums.index_add(0, sequences.owners, states[0]) / sequences.counts
-        return states[0, sequences.first if pooling == "cls" else sequences.last]
+            return sums.index_add(0, sequences.owners, states.squeeze(0)) / sequences.counts
+        return states.squeeze(0)[sequences.first if pooling == "cls" else sequences.last]
 
 
 def read_head(source: ModelSource, layout: ModularLayout) -> nn.Sequential:
