@@ -14,7 +14,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "limbeck needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Set PYTHON=python3.11 (or newer)")'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,teach,leaks,report,export,serve,dev]"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,teach,leaks,report,export,serve,docs,dev]"
 	touch $@
 
 demo: setup  ## the whole story on the built-in collection, into demo-out/
@@ -37,7 +37,11 @@ lint: setup  ## style and types
 bench: setup  ## speed and memory beside the peers, in one run (makes their environments)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/run.py
 
-clean:  ## remove the environment and what demo wrote
-	rm -rf $(VENV) demo-out
+docs: setup  ## the documentation site, into build/site; a broken link is an error
+	$(BIN)/python docs/assemble.py
+	$(BIN)/zensical build --strict --clean
 
-.PHONY: help setup demo test test-cluster lint bench clean
+clean:  ## remove the environment and what demo and docs wrote
+	rm -rf $(VENV) demo-out build
+
+.PHONY: help setup demo test test-cluster lint bench docs clean
