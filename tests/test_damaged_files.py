@@ -165,6 +165,10 @@ READERS = {
     ),
     "sbert-hard-negatives": Reader("x.jsonl", json.dumps(HARD) + "\n", {}, _format("sbert-hard-negatives")),
     "triples": Reader("x.tsv", "1\t2\t3\n4\t5\t6\n", {}, _format("triples")),
+    "scored-pairs": Reader(
+        "x.parquet", _parquet({"query": ["what boils"], "document": ["Water."], "score": [2.0]}), {},
+        _format("scored-pairs"),
+    ),
     "text-triples": Reader("x.tsv", "what boils\tWater boils.\tIron melts.\n", {}, _format("text-triples")),
     "lists from a run": Reader("x.run", RUN, {}, _format("run")),
     "lists.parquet": Reader("lists.parquet", LISTS, {}, read_lists),

@@ -12,7 +12,7 @@ _STUDY = {
     "margin": None, "output": "runs/study", "own_document": "remove", "facts": {}, "terms": {},
     "leaks": [], "seconds": 1.0, "teachers": [],
     "comparisons": [], "suite_comparisons": [], "pairwise": [], "over_backbones": [], "audit": [],
-    "factors": {"absent": "no factor varies"}, "warnings": [],
+    "factors": {"absent": "no factor varies"}, "bounds": [], "other_first_stages": [], "warnings": [],
 }  # fmt: skip
 _FIRST_STAGE = {"description": "BM25", "suites": {}}
 _COUNTS = {"queries": 60, "scored": 60, "missing": 0, "short": 0}

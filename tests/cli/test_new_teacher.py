@@ -10,7 +10,7 @@ from limbeck.cli import teach
 from limbeck.collections import load_collection
 from limbeck.core.options import settings_of
 from limbeck.lists import read_lists
-from limbeck.study.config.schema import teacher_section
+from limbeck.study.config.derived_sections import teacher_section
 from limbeck.teachers import kinds
 
 TOY = '''

@@ -27,6 +27,18 @@ def test_folds_apply_to_the_split(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_queries_of_another_split_can_be_left_out(tmp_path: Path) -> None:
+    folder = small(tmp_path / "mine")
+    (folder / "qrels" / "small.tsv").write_text("q0 0 d1 1\nq9 0 d1 1\nq7 0 d1 1\n")
+    left = load_collection(f"{folder}/dev~without:{folder}/small")
+    assert left.query_ids == ("q1", "q2", "q3", "q4", "q5", "q6", "q8")
+    assert set(left.qrels) == set(left.query_ids)
+    folds = [load_collection(f"{folder}/dev~without:{folder}/small@{fold}/2").query_ids for fold in (1, 2)]
+    assert sorted(folds[0] + folds[1]) == list(left.query_ids)
+    with pytest.raises(UsageError, match="all of its 3 queries are in"):
+        load_collection(f"{folder}/small~without:{folder}/dev")
+
+
 def test_a_folder_that_exists_is_never_taken_for_something_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ def test_every_member_is_an_id_of_ir_datasets_with_documents_queries_and_judgmen
 def test_suites_are_as_large_as_their_papers_say():
     assert {name: len(members) for name, members in suites().items()} == {
         "trec-dl": 2, "in-domain": 3, "beir13": 13, "lotte-search": 5, "robust04": 1, "ood": 6, "minified": 7,
-        "nanobeir": 13,
+        "nanobeir": 13, "bright": 12, "mteb-v2-six": 6,
     }  # fmt: skip
     assert set(suites()["ood"]) == {*suites()["lotte-search"], *suites()["robust04"]}
     assert set(suites()["minified"]) <= {*suites()["in-domain"], *suites()["beir13"]}

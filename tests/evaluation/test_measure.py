@@ -115,6 +115,13 @@ def test_the_querys_own_document_is_removed_where_the_collection_says_so():
     assert measure_run(collection(qrels, drop_query_document=True), run, ["RR"]).mean("RR") == 1
 
 
+def test_a_passage_that_a_query_must_not_be_answered_by_takes_no_rank():
+    """BRIGHT judges it -100: it is neither right nor wrong."""
+    scores = {"excluded": 3.0, "wrong": 2.0, "right": 1.0}
+    assert value({"right": 1, "excluded": -100}, scores, "RR") == 1 / 2
+    assert value({"right": 1, "excluded": -1}, scores, "RR") == 1 / 3
+
+
 def test_measures_go_by_one_name():
     run = Run.from_scores("r", {"q": {"a": 1}})
     result = measure_run(collection({"q": {"a": 1}}), run, ["MRR@10", "RR@10", "NDCG@10"])

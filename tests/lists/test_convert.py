@@ -279,7 +279,7 @@ def test_a_file_of_other_queries_only_says_what_was_left_out(scores, tmp_path, c
 def test_every_published_source_has_a_format():
     assert format_names() == [
         "colbertv2", "flagembedding", "hofstaetter", "rank-distillm", "rank-llm", "run", "sbert-hard-negatives",
-        "sentence-transformers", "text-triples", "triples",
+        "scored-pairs", "sentence-transformers", "text-triples", "triples",
     ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from limbeck.core.errors import DataError, UsageError
-from limbeck.lists import Lists, Sample, Sampler
+from limbeck.lists import Lists, Sample, Sampler, open_lists, write_lists
 from limbeck.lists.sampler import epoch_order
 
 ONE_AND_TWO = Sample(positives=1, negatives=2)
@@ -132,3 +132,26 @@ def test_no_global_random_state_is_read_or_moved(ten):
     assert (np.random.get_state()[1] == before).all()
     np.random.seed(1)
     assert plain(Sampler(ten, ONE_AND_TWO, 3, seed=7)(0)) == first
+
+
+def test_an_epoch_visits_a_list_once_for_each_of_its_positives(make_lists, tmp_path):
+    """As arXiv 2603.03010 v1 makes InfoNCE's lists: a list for each positive that was retrieved, without the others."""
+    lists = make_lists([0, 1, 0, 1, 1], [0, 0], [1, 0, 0], [1, 1])
+    sample = Sample(positives=1, negatives=2, each_positive=True)
+    write_lists(lists, tmp_path / "lists.parquet")
+    for there in (lists, open_lists(tmp_path / "lists.parquet")):
+        sampler = Sampler(there, sample, 1, seed=0)
+        assert (sampler.usable, sampler.visits, sampler.steps_per_epoch) == (2, 4, 4)
+        assert sampler.skipped == {"no positive": 1, "no negative": 1}
+        for epoch in range(3):
+            drawn = [sampler(step)[0] for step in range(4 * epoch, 4 * epoch + 4)]
+            positives = [(index, *(int(p) for p in positions if there.labels[index][p])) for index, positions in drawn]
+            assert sorted(positives) == [(0, 1), (0, 3), (0, 4), (2, 0)]
+            assert all(len(positions) == 3 for _, positions in drawn)
+        in_order = Sampler(there, sample, 2, seed=0, shuffled=False)
+        assert [[index for index, _ in in_order(step)] for step in range(2)] == [[0, 0], [0, 2]]
+
+
+def test_a_stratified_sample_needs_teacher_scores(make_lists):
+    with pytest.raises(UsageError, match=r"draws by teacher scores .* but the lists carry labels"):
+        Sampler(make_lists([1, 0]), Sample(size=2, stratified=True), 1, seed=0)

@@ -156,3 +156,47 @@ def test_a_wrong_text_is_refused(text):
 def test_drawing_by_label_needs_labels():
     with pytest.raises(UsageError, match="carry no labels"):
         Sample(positives=1, negatives=1).draw(3, None, np.random.default_rng(0))
+
+
+def test_a_stratified_sample_takes_one_passage_from_each_band_of_the_teachers_scores():
+    # 90 passages that the teacher finds hopeless, and ten spread over the rest of its range.
+    scores = np.array([*np.linspace(-10, -9.5, 90), *range(-9, 1)], dtype=np.float32)
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        drawn = Sample(size=10, stratified=True).draw(100, None, random, scores)
+        assert len(set(drawn)) == 10
+        assert sorted(drawn) == drawn.tolist()
+        assert np.histogram(scores[drawn], bins=10, range=(-10, 0))[0].min() == 1
+    unstratified = Sample(size=10).draw(100, None, np.random.default_rng(0))
+    assert np.histogram(scores[unstratified], bins=10, range=(-10, 0))[0].min() == 0
+
+
+def test_empty_bands_are_made_up_for_and_equal_scores_are_one_band():
+    far = np.array([0, 0, 0, 0, 9], dtype=np.float32)
+    for seed in range(9):
+        drawn = Sample(size=3, stratified=True).draw(5, None, np.random.default_rng(seed), far)
+        assert 4 in drawn
+        assert len(set(drawn)) == 3
+    assert len(Sample(size=3, stratified=True).draw(5, None, np.random.default_rng(0), np.ones(5))) == 3
+    assert Sample(size=9, stratified=True).draw(5, None, np.random.default_rng(0), far).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_stratified_negatives_are_negatives():
+    scores = np.arange(7, dtype=np.float32)
+    sample = Sample(positives=1, negatives=2, stratified=True)
+    for seed in range(20):
+        drawn = sample.draw(7, LABELS, np.random.default_rng(seed), scores)
+        negatives = [int(position) for position in drawn if LABELS[position] == 0]
+        assert len(negatives) == 2
+        assert negatives[0] <= 2 < negatives[1]  # of 0, 2 | 4, 5
+
+
+def test_a_stratified_sample_without_scores_and_what_cannot_go_together_is_refused():
+    with pytest.raises(UsageError, match="teacher's scores, but the lists carry none"):
+        Sample(size=2, stratified=True).draw(3, None, np.random.default_rng(0))
+    for wrong in ("stratified=true", "size=2, replacement=true, stratified=true"):
+        with pytest.raises(UsageError, match="stratified is given without negatives or size, or with replacement"):
+            Sample.parse(wrong)
+    for wrong in ("positives=2, negatives=7", "size=3", "positives=1, negatives=7, first=true"):
+        with pytest.raises(UsageError, match="each_positive visits a list once for each positive"):
+            Sample.parse(f"{wrong}, each_positive=true")

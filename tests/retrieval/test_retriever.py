@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from limbeck.collections import Collection
+from limbeck.core.schema import Section
 from limbeck.retrieval import KINDS, Retriever, make_retriever
 from limbeck.runs import Run, rank
+from limbeck.study.config.derived_sections import FirstStage
 from limbeck.study.config.resolver import Sources
-from limbeck.study.config.schema import FirstStage, Section, StudyConfig
+from limbeck.study.config.schema import StudyConfig
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ def factors(
     factor: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column that tells configurations apart, once for each; default: backbone, objective, negatives."
+            help="Column that tells configurations apart, once for each; default: backbone, objective, negatives, "
+            "first stage."
         ),
     ] = None,
     where: Annotated[

@@ -30,7 +30,8 @@ def print_plan(facts: Mapping[str, Any]) -> None:
         f"trains, {_size(disk['runs'])} of runs; beside them token stores, encoded documents and downloads"
     )
     memory = [f"{name} {_size(size)}" for name, size in facts["memory"].items()]
-    typer.echo(f"Memory on the device in training, estimated: {', '.join(memory)}; lists are mapped from the disk")
+    if memory:
+        typer.echo(f"Memory on the device in training, estimated: {', '.join(memory)}; lists are mapped from the disk")
     encoding = facts["first_stages"]
     if encoding["pairs"] != 0:
         hours = "" if encoding["hours"] is None else f", {encoding['hours']:,.2f} hours"

@@ -15,6 +15,7 @@ from limbeck.collections.suites import suites
 from limbeck.core.errors import DataError, MissingError, UsageError
 
 DEMO = "demo"
+WITHOUT = "~without:"
 
 
 def load_demo(name: str, split: str | None) -> Collection:
@@ -38,9 +39,10 @@ def load_collection(name: str) -> Collection:
 
     Args:
         name: `demo`, `demo/train`, `demo/valid` or `demo/test`; FOLDER or FOLDER/SPLIT; or an ir_datasets id. Any of
-            them may end in `~sentences`, for the documents' own sentences as queries, and then in folds, as in `@1/5`
-            or `@2-5/5`. `demo` is always the built-in one: a folder of that name is `./demo`. A folder that exists is
-            never taken for an ir_datasets id, nor the end of its name for folds or sentences.
+            them may end in `~sentences`, for the documents' own sentences as queries, or in `~without:NAME`, for the
+            queries that the collection NAME does not have, and then in folds, as in `@1/5` or `@2-5/5`. `demo` is
+            always the built-in one: a folder of that name is `./demo`. A folder that exists is never taken for an
+            ir_datasets id, nor the end of its name for folds or sentences.
 
     Raises:
         MissingError: nothing of that name, or it could not be fetched; no queries.
@@ -64,10 +66,13 @@ def load_documents(name: str) -> Collection:
     if not name:
         raise UsageError("the collection's name is empty; expected demo, FOLDER, FOLDER/SPLIT or an ir_datasets id")
     whole, folds = split_folds(name)
-    base = _without_sentences(whole)
+    kept, _, other = whole.partition(WITHOUT)
+    base = _without_sentences(kept)
     collection = _load(base)
-    if base != whole:
-        collection = sentence_queries(replace(collection, name=whole))
+    if base != kept:
+        collection = sentence_queries(replace(collection, name=kept))
+    if other:
+        collection = _without_queries(collection, _load(other))
     if folds:
         collection = keep_folds(collection, folds)
     return replace(collection, name=name)
@@ -80,8 +85,33 @@ def is_local(name: str) -> bool:
     return base.split("/")[0] == DEMO or (bool(base) and (folder.is_dir() or is_collection_folder(folder.parent)))
 
 
+def _without_queries(collection: Collection, other: Collection) -> Collection:
+    """The queries and judgments that another collection does not have, by their ids.
+
+    Raises UsageError where no query is left, or where the two have none in common: then one of them is not what it was
+    taken for.
+    """
+    gone = set(other.query_ids)
+    left = [query_id for query_id in collection.query_ids if query_id not in gone]
+    if not left or len(left) == len(collection.query_ids):
+        found = "all" if not left else "none"
+        raise UsageError(
+            f"{collection.name}{WITHOUT}{other.name}: {found} of its {len(collection.query_ids)} queries are in "
+            f"{other.name}; expected some, as in msmarco-passage/dev/judged{WITHOUT}msmarco-passage/dev/small"
+        )
+    judged = {query_id: collection.qrels[query_id] for query_id in left if query_id in collection.qrels}
+    return replace(collection, query_ids=tuple(left), qrels=judged)
+
+
+def other_collection(name: str) -> str:
+    """The collection whose queries a name leaves out, or nothing."""
+    return split_folds(name)[0].partition(WITHOUT)[2]
+
+
 def without_suffixes(name: str) -> str:
-    """A collection's name without `~sentences` and folds, even ones that cannot be: `load_collection` refuses those.
+    """A collection's name without `~sentences`, `~without:…` and folds, even ones that cannot be.
+
+    `load_collection` refuses those.
 
     >>> without_suffixes("scifact/train~sentences@1/5")
     'scifact/train'
@@ -90,7 +120,7 @@ def without_suffixes(name: str) -> str:
         whole = split_folds(name)[0]
     except UsageError:
         whole = name.rpartition("@")[0]
-    return _without_sentences(whole)
+    return _without_sentences(whole.partition(WITHOUT)[0])
 
 
 def _without_sentences(name: str) -> str:

@@ -6,7 +6,7 @@ A section takes known keys with values of the right type: nothing is converted, 
 import dataclasses
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from limbeck.core.errors import MissingError, UsageError, nearest
+from limbeck.core.errors import LimbeckError, MissingError, UsageError, nearest
 from limbeck.core.options import Declared, Was, settings_of
 from limbeck.core.yaml_file import Document, Key, Problem, read_yaml, show
 
@@ -119,6 +119,14 @@ def placed(path: Path, document: Document, problems: list[Problem]) -> list[str]
         f"{path.name}:{line}: {show(problem.key)}{': ' if problem.key else ''}{problem.text}" for line, problem in lines
     ]
     return list(dict.fromkeys(texts))
+
+
+def attempt(key: Key, action: Callable[..., object], *arguments: object) -> Iterator[Problem]:
+    """The problem that `action(*arguments)` runs into, if any."""
+    try:
+        action(*arguments)
+    except LimbeckError as error:
+        yield Problem(key, str(error))
 
 
 def known_keys(root: Any, key: Key = ()) -> list[str]:

@@ -19,6 +19,10 @@ from limbeck.runs import Ranking, Run
 EXAMPLES = "nDCG@10, RR@10, AP, Success@5, R@100, P@10"
 
 
+EXCLUDED = -100
+"""The grade of a passage that is neither right nor wrong for a query, such as the one it was made from (BRIGHT)."""
+
+
 @dataclass(frozen=True, repr=False)
 class Evaluation:
     """What a run is worth on a collection, and how complete it is.
@@ -164,10 +168,17 @@ def _at_level(measure: Any, level: int) -> Any:
 
 
 def _candidates(collection: Collection, run: Run) -> dict[str, tuple[str, ...]]:
-    """The run's candidates for the judged queries, best first, without the query's own document where it must go."""
-    found = {query_id: run[query_id].docids for query_id in collection.qrels if query_id in run}
-    if collection.drop_query_document:
-        return {query_id: tuple(d for d in docids if d != query_id) for query_id, docids in found.items()}
+    """The run's candidates for the judged queries, best first, without those that do not count.
+
+    These are passages judged `EXCLUDED` for the query, and the query's own document where it must go.
+    """
+    found = {}
+    for query_id, grades in collection.qrels.items():
+        if query_id in run:
+            gone = {docid for docid, grade in grades.items() if grade == EXCLUDED}
+            gone |= {query_id} if collection.drop_query_document else set()
+            docids = run[query_id].docids
+            found[query_id] = tuple(docid for docid in docids if docid not in gone) if gone else docids
     return found
 
 

@@ -22,10 +22,10 @@ _EPOCH, _DRAW = 1, 2
 class Sampler:
     """`sampler(step)` → `lists_per_step` pairs (index of a list, positions of the passages drawn from it, ascending).
 
-    Epoch e visits the usable lists in an order drawn from (seed, stage, e), or in their own unless `shuffled`; step s
-    takes the next `lists_per_step` of the epochs laid end to end, so a step may cross epochs, and may hold a list twice
-    when there are few. Passages are drawn from (seed, stage, step, place in the step). There is no state: resuming is a
-    number, sharding is a slice.
+    Epoch e visits the usable lists, each once (with `each_positive`, once for each of its positives), in an order drawn
+    from (seed, stage, e), or in their own unless `shuffled`; step s takes the next `lists_per_step` of the epochs laid
+    end to end, so a step may cross epochs, and may hold a list twice when there are few. Passages are drawn from (seed,
+    stage, step, place in the step). There is no state: resuming is a number, sharding is a slice.
 
     Where the sample draws positives and negatives, lists without either are left out and counted in `skipped`.
     Numbers are drawn by NumPy's PCG64, seeded through SeedSequence. UsageError for wrong numbers and for a sample that
@@ -45,11 +45,12 @@ class Sampler:
         for name, value in (("seed", self.seed), ("stage", self.stage)):
             if not 0 <= value < 2**32:
                 raise UsageError(f"{name} is {value}, expected a whole number from 0 to 2^32 - 1")
-        if self.sample.needs_labels and self.lists.labels is None:
+        absent = sorted(self.sample.needed - self.lists.signals)
+        if absent:
+            by, there = " and ".join(absent).replace("_", " "), ", ".join(sorted(self.lists.signals)) or "no signal"
             raise UsageError(
-                f"sample draws by label ({self.sample}), but the lists carry "
-                f"{', '.join(sorted(self.lists.signals)) or 'no signal'}: expected labels; add them to the lists, or "
-                "sample by depth and size"
+                f"sample draws by {by} ({self.sample}), but the lists carry {there}: expected {by}; add them to the "
+                "lists, or sample by depth and size"
             )
         if not self.usable:
             reasons = ", ".join(f"{count} with {reason}" for reason, count in self.skipped.items()) or "there are none"
@@ -61,17 +62,22 @@ class Sampler:
         first = step * self.lists_per_step
         drawn = []
         for slot in range(self.lists_per_step):
-            epoch, place = divmod(first + slot, self.usable)
+            epoch, place = divmod(first + slot, self.visits)
             if self.shuffled:
-                place = epoch_order(self.seed, self.stage, epoch, self.usable)(place)
-            index = self._usability.index(place)
-            drawn.append((index, self._positions(index, step, slot)))
+                place = epoch_order(self.seed, self.stage, epoch, self.visits)(place)
+            index, positive = self._usability.visited(place)
+            drawn.append((index, self._positions(index, positive, step, slot)))
         return drawn
 
     @property
     def usable(self) -> int:
         """Number of lists that are visited in an epoch."""
-        return self._usability.count
+        return self._usability.usable
+
+    @property
+    def visits(self) -> int:
+        """Number of visits in an epoch: of usable lists, or of their positives."""
+        return self._usability.visits
 
     @property
     def skipped(self) -> dict[str, int]:
@@ -80,51 +86,61 @@ class Sampler:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps after which every usable list was seen once."""
+        """Steps after which every usable list, or each of its positives, was seen once."""
         return self.steps(1)
 
     def steps(self, epochs: float) -> int:
         """Steps that `epochs` take, the last one filled up from the epoch that follows."""
-        return math.ceil(epochs * self.usable / self.lists_per_step)
+        return math.ceil(epochs * self.visits / self.lists_per_step)
 
     @cached_property
     def _usability(self) -> "_Usability":
         return _Usability.of(self.lists, self.sample)
 
-    def _positions(self, index: int, step: int, slot: int) -> np.ndarray:
+    def _positions(self, index: int, positive: int, step: int, slot: int) -> np.ndarray:
         random = np.random.Generator(
             np.random.PCG64(np.random.SeedSequence([self.seed, self.stage, _DRAW, step, slot]))
         )
         labels = None if self.lists.labels is None else self.lists.labels[index]
-        return self.sample.draw(len(self.lists.passage_ids[index]), labels, random)
+        stratified = self.sample.stratified and self.lists.teacher_scores is not None
+        scores = self.lists.teacher_scores[index] if stratified else None  # type: ignore[index]
+        return self.sample.draw(len(self.lists.passage_ids[index]), labels, random, scores, positive)
 
 
 @dataclass(frozen=True)
 class _Usability:
-    """Which of `total` lists a sample can draw from, in a bit for each.
+    """How often an epoch visits each of `total` lists: not, once, or once for each of its positives.
 
     Attributes:
-        bits: packed, [total / 8]; None where all lists can be drawn from.
-        before: usable lists before each block of `_BLOCK` lists, and of all.
+        times: [total] in 16 bits a list, or in one, packed, where that is enough; None where all are visited once.
+        before: visits before each block of `_BLOCK` lists, and of all.
+        skipped: why lists are not visited → how many.
     """
 
     total: int
-    bits: np.ndarray | None = None
+    times: np.ndarray | None = None
     before: np.ndarray | None = None
     skipped: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def count(self) -> int:
-        """How many are usable."""
+    def usable(self) -> int:
+        """How many lists are visited."""
+        return self.total - sum(self.skipped.values())
+
+    @property
+    def visits(self) -> int:
+        """How many visits there are."""
         return self.total if self.before is None else int(self.before[-1])
 
-    def index(self, place: int) -> int:
-        """The list that is the `place`-th usable one."""
-        if self.bits is None or self.before is None:
-            return place
+    def visited(self, place: int) -> tuple[int, int]:
+        """The list of the `place`-th visit, and the how-many-th visit of that list it is."""
+        if self.times is None or self.before is None:
+            return place, 0
         block = int(np.searchsorted(self.before, place, side="right")) - 1
-        bits = np.unpackbits(self.bits[block * _BLOCK // 8 : (block + 1) * _BLOCK // 8])
-        return block * _BLOCK + int(np.flatnonzero(bits)[place - int(self.before[block])])
+        ends = np.cumsum(_block(self.times, block), dtype=np.int64)
+        within = place - int(self.before[block])
+        found = int(np.searchsorted(ends, within, side="right"))
+        return block * _BLOCK + found, within - int(ends[found - 1]) if found else within
 
     @classmethod
     def of(cls, lists: Lists, sample: Sample) -> "_Usability":
@@ -132,23 +148,36 @@ class _Usability:
         labels, total = lists.labels, len(lists)
         if not sample.needs_labels or not isinstance(labels, Column):
             return cls(total)
-        found = labels.kept(key_of([sample.positive_from, sample.depth]), lambda: _look_through(labels, sample))
-        counts, bits = found[: _REASONS * 8].view(np.int64), found[_REASONS * 8 :]
-        if counts[0] == total:
+        described = [sample.positive_from, sample.depth, *(["each positive"] if sample.each_positive else [])]
+        found = labels.kept(key_of(described), lambda: _look_through(labels, sample))
+        counts, times = found[: _REASONS * 8].view(np.int64), found[_REASONS * 8 :]
+        if sample.each_positive:
+            times = times.view(np.uint16)
+        elif counts[0] == total:
             return cls(total)
-        blocks = (np.unpackbits(bits[first : first + _BLOCK // 8]).sum() for first in range(0, len(bits), _BLOCK // 8))
-        before = np.concatenate([[0], np.cumsum(np.fromiter(blocks, np.int64))])
+        sums = (int(_block(times, number).sum()) for number in range(math.ceil(total / _BLOCK)))
+        before = np.concatenate([[0], np.cumsum(np.fromiter(sums, np.int64))])
         skipped = {"no positive": int(counts[1]), "no negative": int(counts[2])}
-        return cls(total, bits, before, {reason: count for reason, count in skipped.items() if count})
+        return cls(total, times, before, {reason: count for reason, count in skipped.items() if count})
 
 
 _BLOCK = 1 << 16
 _REASONS = 3
 
 
+def _block(times: np.ndarray, number: int) -> np.ndarray:
+    """How often each list of a block is visited."""
+    if times.dtype == np.uint16:
+        return times[number * _BLOCK : (number + 1) * _BLOCK]
+    return np.unpackbits(times[number * _BLOCK // 8 : (number + 1) * _BLOCK // 8])
+
+
 def _look_through(labels: Column[np.ndarray], sample: Sample) -> np.ndarray:
-    """Bytes of three counts (usable lists, ones without a positive, others without a negative), and a bit a list."""
-    usable, counts, done = np.zeros(len(labels), bool), np.zeros(_REASONS, np.int64), 0
+    """Bytes of three counts (usable lists, ones without a positive, others without a negative), and of the visits.
+
+    A bit for each list, or 16 where each positive is one.
+    """
+    times, counts, done = np.zeros(len(labels), np.uint16), np.zeros(_REASONS, np.int64), 0
     for chunk in labels.chunks():
         if not len(chunk):
             continue
@@ -156,12 +185,14 @@ def _look_through(labels: Column[np.ndarray], sample: Sample) -> np.ndarray:
         starts = np.cumsum(lengths) - lengths
         positive = chunk.flatten().to_numpy() >= sample.positive_from
         within = np.arange(len(positive)) - np.repeat(starts, lengths) < (sample.depth or len(positive))
-        positives, negatives = (np.logical_or.reduceat(values, starts) for values in (positive, ~positive & within))
-        reasons = np.where(~positives, 1, np.where(~negatives, 2, 0))
+        positives = np.add.reduceat(positive, starts, dtype=np.int64)
+        negatives = np.logical_or.reduceat(~positive & within, starts)
+        reasons = np.where(positives == 0, 1, np.where(~negatives, 2, 0))
         counts += np.bincount(reasons, minlength=_REASONS)
-        usable[done : done + len(chunk)] = reasons == 0
+        times[done : done + len(chunk)] = np.where(reasons == 0, np.minimum(positives, 0xFFFF), 0)
         done += len(chunk)
-    return np.concatenate([counts.view(np.uint8), np.packbits(usable)])
+    packed = times.view(np.uint8) if sample.each_positive else np.packbits(times > 0)
+    return np.concatenate([counts.view(np.uint8), packed])
 
 
 DRAWN_WHOLE = 1 << 22

@@ -23,6 +23,10 @@ class Sample:
     replacement    negatives, or `size` passages, are drawn with replacement: always as many as asked for, some of them
                    twice
     first          positives are the list's first ones, not drawn
+    each_positive  an epoch visits a list once for each of its positives, with that one; goes with `positives=1`
+    stratified     negatives, or `size` passages, from all over the range of the teacher's scores: it is cut into as
+                   many equal bands as passages are asked for, and others make up for bands without a passage left
+                   (after arXiv 2604.04734, which covers the range uniformly; how, is ours)
 
         Sample(positives=1, negatives=7)         Sample.parse("positives=1, negatives=7")
         Sample(depth=50)                         Sample.from_mapping({"depth": 50})
@@ -37,6 +41,8 @@ class Sample:
     random: int | None = None
     replacement: bool = False
     first: bool = False
+    each_positive: bool = False
+    stratified: bool = False
 
     def __post_init__(self) -> None:
         problems = [*_bad_values(self), *_bad_combinations(self)]
@@ -83,6 +89,12 @@ class Sample:
         return self.positives is not None
 
     @property
+    def needed(self) -> frozenset[str]:
+        """The signals that drawing looks at."""
+        wanted = {"labels": self.needs_labels, "teacher_scores": self.stratified}
+        return frozenset(name for name, is_needed in wanted.items() if is_needed)
+
+    @property
     def passages(self) -> int | None:
         """How many passages are drawn from a list of enough; None where the list's length decides."""
         if self.positives is not None and self.negatives is not None:
@@ -97,24 +109,63 @@ class Sample:
         negatives = np.flatnonzero(~positive[: self.depth])
         return np.flatnonzero(positive), negatives
 
-    def draw(self, length: int, labels: np.ndarray | None, random: np.random.Generator) -> np.ndarray:
-        """Positions [drawn] in a list of `length` passages, ascending, so that their order tells nothing of labels."""
+    def draw(
+        self,
+        length: int,
+        labels: np.ndarray | None,
+        random: np.random.Generator,
+        scores: np.ndarray | None = None,
+        positive: int = 0,
+    ) -> np.ndarray:
+        """Positions [drawn] in a list of `length` passages, ascending, so that their order tells nothing of labels.
+
+        Args:
+            scores: the teacher's [passages], for a stratified sample.
+            positive: which of the list's positives, for `each_positive`.
+        """
         if self.positives is not None and self.negatives is not None:
             positives, negatives = self.pools(labels)
-            taken = positives[: self.positives] if self.first else _draw(positives, self.positives, random)
-            drawn = [taken, _draw(negatives, self.negatives, random, self.replacement)]
+            if self.each_positive:
+                taken = positives[positive : positive + 1]
+            else:
+                taken = positives[: self.positives] if self.first else _draw(positives, self.positives, random)
+            drawn = [taken, self._spread(negatives, self.negatives, random, scores)]
             if self.random is not None and self.depth is not None and labels is not None:
                 easy = self.depth + np.flatnonzero(labels[self.depth :] < self.positive_from)
                 drawn.append(_draw(easy, self.random, random, self.replacement))
             return np.sort(np.concatenate(drawn))
         positions = np.arange(length)[: self.depth]
-        return positions if self.size is None else np.sort(_draw(positions, self.size, random, self.replacement))
+        return positions if self.size is None else np.sort(self._spread(positions, self.size, random, scores))
+
+    def _spread(
+        self, positions: np.ndarray, count: int, random: np.random.Generator, scores: np.ndarray | None
+    ) -> np.ndarray:
+        if not self.stratified:
+            return _draw(positions, count, random, self.replacement)
+        if scores is None:
+            raise UsageError("sample: stratified draws by the teacher's scores, but the lists carry none")
+        return _draw_stratified(positions, scores[positions], count, random)
 
 
 def _draw(positions: np.ndarray, count: int, random: np.random.Generator, replacement: bool = False) -> np.ndarray:
     if replacement and len(positions):
         return random.choice(positions, count, replace=True)
     return random.choice(positions, min(count, len(positions)), replace=False, shuffle=False)
+
+
+def _draw_stratified(positions: np.ndarray, scores: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """At most `count` of `positions` [n], none twice: one from each band of `scores` [n], then one more from each."""
+    if count >= len(positions):
+        return positions
+    order = random.permutation(len(positions))
+    low, width = scores.min(), np.ptp(scores) or 1.0
+    bands = np.minimum(((scores[order] - low) / width * count).astype(int), count - 1)
+    # The how-many-th of its band each passage is, in the drawn order: all firsts come before all seconds.
+    by_band = np.argsort(bands, kind="stable")
+    starts = np.searchsorted(bands[by_band], bands[by_band])
+    turns = np.empty(len(order), int)
+    turns[by_band] = np.arange(len(order)) - starts
+    return np.sort(positions[order[np.argsort(turns, kind="stable")[:count]]])
 
 
 def _text(value: float) -> str:
@@ -139,7 +190,7 @@ def _number(key: str, value: str) -> float:
 
 def _bad_values(sample: Sample) -> list[str]:
     problems = []
-    for name in ("replacement", "first"):
+    for name in ("replacement", "first", "each_positive", "stratified"):
         if not isinstance(getattr(sample, name), bool):
             problems.append(f"{name} is {getattr(sample, name)!r}, expected true or false")
     for name in ("depth", "positives", "negatives", "size", "random"):
@@ -158,6 +209,12 @@ def _bad_combinations(sample: Sample) -> list[str]:
         return ["random is given without negatives and depth, expected both: it draws from below the depth"]
     if sample.first and "positives" not in given:
         return ["first is given without positives, expected how many"]
+    if sample.each_positive and (sample.positives != 1 or sample.first):
+        return ["each_positive visits a list once for each positive, expected positives=1 beside it, and no first"]
+    if sample.stratified and (not given or sample.replacement):
+        return [
+            "stratified is given without negatives or size, or with replacement, expected how many to draw, once each"
+        ]
     if sample.replacement and not given:
         return ["replacement is given without negatives or size, expected how many to draw"]
     if given >= {"positives"} and "negatives" not in given:
@@ -172,8 +229,10 @@ def _bad_combinations(sample: Sample) -> list[str]:
 POLICIES = {
     # Morand et al. 2026 (arXiv 2603.03010): a triple is a list of two, and all of it is seen.
     "paper-triples": Sample(),
-    # The first positive in the run's order, and 7 of what is not relevant, drawn with replacement. Queries whose
-    # positive was not retrieved are left out where the list source has `add_positives: false`.
+    # Its first runs: a list for each positive that the run has, and 7 of what is not relevant, no passage twice.
+    "paper-infonce-v1": Sample(positives=1, negatives=7, each_positive=True),
+    # Its later runs: the first positive in the run's order, and 7 of what is not relevant, drawn with replacement. In
+    # both, queries whose positive was not retrieved are left out where the list source has `add_positives: false`.
     "paper-infonce": Sample(positives=1, negatives=7, replacement=True, first=True),
     # The 50 passages that the LLM ordered.
     "paper-llm": Sample(depth=50),

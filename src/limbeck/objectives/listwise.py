@@ -23,7 +23,7 @@ class InfoNCE(Single):
     Shapes: scores, targets, mask [lists, passages] → scalar.
     Usable lists: those with a positive and a negative.
     Source: van den Oord, Li and Vinyals 2018, Representation Learning with Contrastive Predictive Coding
-        (arXiv 1807.03748), Eq. 4; for re-rankers Gao, Dai and Callan 2021 (arXiv 2101.08751), the LCE loss.
+        (arXiv 1807.03748), the InfoNCE loss; for re-rankers Gao, Dai and Callan 2021 (arXiv 2101.08751), the LCE loss.
 
     >>> import torch
     >>> scores, labels = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[1, 0, 0]])
@@ -56,7 +56,7 @@ class ListNet(Single):
     Shapes: scores, targets, mask [lists, passages] → scalar.
     Usable lists: those with two passages or more; equal scores of a teacher are a signal too.
     Source: Cao et al. 2007, Learning to Rank: From Pairwise Approach to Listwise Approach (ICML): cross-entropy of the
-        top-one probabilities. τ on both sides as in Hinton, Vinyals and Dean 2015 (arXiv 1503.02531), Eq. 1, without
+        top-one probabilities. τ on both sides as in Hinton, Vinyals and Dean 2015 (arXiv 1503.02531), without
         its factor τ².
 
     >>> import torch
@@ -90,7 +90,7 @@ class KL(Single):
     Shapes: scores, targets, mask [lists, passages] → scalar.
     Usable lists: those with two passages or more; equal scores of a teacher are a signal too.
     Source: Kullback and Leibler 1951, On Information and Sufficiency, over the distributions of Hinton, Vinyals and
-        Dean 2015 (arXiv 1503.02531), Eq. 1, without its factor τ².
+        Dean 2015 (arXiv 1503.02531), without its factor τ².
 
     >>> import torch
     >>> scores, teacher = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[3.0, 2.0, -1.0]])

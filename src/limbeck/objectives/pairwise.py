@@ -50,7 +50,7 @@ class RankNet(Single):
     Signal: teacher_order, higher is better. Ties form no pair.
     Shapes: scores, targets, mask [lists, passages] → scalar. Memory grows with passages².
     Usable lists: those with an untied pair.
-    Source: Burges et al. 2005, Learning to Rank using Gradient Descent (ICML), Eq. 3 with target probability 1.
+    Source: Burges et al. 2005, Learning to Rank using Gradient Descent (ICML), the cost with target probability 1.
 
     >>> import torch
     >>> scores, order = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[2, 3, 1]])
@@ -76,7 +76,7 @@ class DistillRankNET(RankNet):
     Shapes: scores, targets, mask [lists, passages] → scalar. Memory grows with passages².
     Usable lists: those with an untied pair.
     Source: Morand et al. 2026, Reproducing and Comparing Distillation Techniques for Cross-Encoders
-        (arXiv 2603.03010); the loss is Burges et al. 2005 (ICML), Eq. 3.
+        (arXiv 2603.03010); the loss is Burges et al. 2005 (ICML).
 
     >>> import torch
     >>> scores, order = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[2, 3, 1]])

@@ -20,7 +20,7 @@ class BCE(Single):
     Signal: labels. y is the probability of relevance: grades above 1 count as 1, as the loss has no minimum beyond.
     Shapes: scores, targets, mask [lists, passages] → scalar.
     Usable lists: every list with a passage.
-    Source: Nogueira and Cho 2019, Passage Re-ranking with BERT (arXiv 1901.04085), Eq. 1, as a mean.
+    Source: Nogueira and Cho 2019, Passage Re-ranking with BERT (arXiv 1901.04085), the cross-entropy, as a mean.
 
     >>> import torch
     >>> scores, labels = torch.tensor([[2.0, 0.5, -1.0]]), torch.tensor([[1, 0, 0]])
@@ -44,7 +44,7 @@ class MSE(Single):
     Signal: teacher_scores.
     Shapes: scores, targets, mask [lists, passages] → scalar.
     Usable lists: every list with a passage.
-    Source: Hinton, Vinyals and Dean 2015, Distilling the Knowledge in a Neural Network (arXiv 1503.02531), Section 2.1:
+    Source: Hinton, Vinyals and Dean 2015, Distilling the Knowledge in a Neural Network (arXiv 1503.02531):
         matching logits, without the factor 1/2.
 
     >>> import torch

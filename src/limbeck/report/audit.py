@@ -35,6 +35,23 @@ def audit_sentences(audit: Sequence[AuditedPair]) -> list[str]:
     ]
 
 
+def first_stage_sentences(results: StudyResults) -> list[str]:
+    """Which recipes were trained on candidates of a first stage that is re-ranked here too: they may fit it alone."""
+    names = [results.first_stage.name, *(other.first_stage.name for other in results.other_first_stages)]
+    found: dict[str, list[str]] = {}
+    for recipes in results.facts.values():
+        for recipe, facts in recipes.items():
+            for name in names if len(names) > 1 else ():
+                if facts.get("negatives", "").startswith(f"{name}, ") and recipe not in found.setdefault(name, []):
+                    found[name].append(recipe)
+    return [
+        f"Trained on candidates of {name}, whose candidates are re-ranked here too: {enumerate_words(recipes)}. "
+        "Other first stages show whether that carries over."
+        for name, recipes in found.items()
+        if recipes
+    ]
+
+
 def backbone_sentences(facts: Mapping[str, Mapping[str, Mapping[str, str]]]) -> list[str]:
     """In what backbones differ beside the model, which tables, scaling and factors compare."""
     return list(audit_backbones(facts))

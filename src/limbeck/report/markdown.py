@@ -9,6 +9,7 @@ from limbeck.report.audit import (
     audit_sentences,
     backbone_sentences,
     example_text,
+    first_stage_sentences,
     leak_rows,
     leak_text,
     signed_recipe,
@@ -17,17 +18,19 @@ from limbeck.report.finding import claims_note, state_claims, state_finding
 from limbeck.report.formats import duration, interval, moment, one_line, p_value, plural, signed
 from limbeck.report.phrases import (
     REHEARSAL,
+    bound_sentences,
     entry_text,
     legend,
+    other_title,
     other_warnings,
     pair_note,
     pairs_note,
-    stage_text,
+    recipe_text,
     statements,
     unfinished_cells,
 )
 from limbeck.report.table import Table, build_table
-from limbeck.study.analysis.results import Cell, StudyResults
+from limbeck.study.analysis.results import Cell, OtherFirstStage, StudyResults
 
 _SHOWN = 3  # leaks of each search
 
@@ -46,11 +49,20 @@ def to_markdown(results: StudyResults) -> str:
         f"evaluation · limbeck {escape(results.limbeck_version)} · {escape(moment(results.created))}",
         *(f"## {escape(measure)}\n\n{measure_table(table, measure)}" for measure in table.measures),
         escape(legend(results)),
+        *(_other_first_stage(results, other) for other in results.other_first_stages),
+        _section("Bounds", bound_sentences(results)),
         _claims(results),
         _bullets(table.notes),
         _recipes(results),
         _pairs(results),
-        _section("Audit", [*audit_sentences(results.audit), *backbone_sentences(results.facts)]),
+        _section(
+            "Audit",
+            [
+                *audit_sentences(results.audit),
+                *backbone_sentences(results.facts),
+                *first_stage_sentences(results),
+            ],
+        ),
         _leaks(results),
         _section("Unfinished cells", [_cell(cell) for cell in unfinished_cells(results)]),
         _section("Warnings", other_warnings(results)),
@@ -89,15 +101,19 @@ def _pipe_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
 
 
+def _other_first_stage(results: StudyResults, other: OtherFirstStage) -> str:
+    table = build_table(results.on(other))
+    title = f"## {escape(other_title(results, other))}"
+    return f"{title}\n\n{measure_table(table, table.measures[0])}"
+
+
 def _claims(results: StudyResults) -> str:
     claims = _section("Claims", [f"{one.sentence} {one.caution}".strip() for one in state_claims(results)])
     return f"{claims}\n\n{escape(claims_note(results))}" if claims else ""
 
 
 def _recipes(results: StudyResults) -> str:
-    lines = [
-        f"{escape(recipe.name)}: {escape('; then '.join(map(stage_text, recipe.stages)))}" for recipe in results.recipes
-    ]
+    lines = [f"{escape(recipe.name)}: {escape(recipe_text(recipe))}" for recipe in results.recipes]
     return "## Recipes\n\n" + "\n".join(f"- {line}" for line in lines)
 
 

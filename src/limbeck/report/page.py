@@ -23,6 +23,7 @@ from limbeck.report.audit import (
     audit_sentences,
     backbone_sentences,
     example_text,
+    first_stage_sentences,
     leak_rows,
     leak_text,
     signed_recipe,
@@ -35,7 +36,10 @@ from limbeck.report.factors import state_factors
 from limbeck.report.finding import claims_note, state_claims, state_finding
 from limbeck.report.phrases import (
     REHEARSAL,
+    bound_sentences,
+    entry_text,
     legend,
+    other_title,
     other_warnings,
     pairs_note,
     stage_text,
@@ -138,10 +142,18 @@ def to_html(results: StudyResults, queries: Mapping[str, Any] | None = None) -> 
         "unfinished": unfinished_cells(results),
         "warnings": [*other_warnings(results), *((queries or {}).get("warnings") or ())],
         "absent": absent,
+        "bounds": bound_sentences(results),
+        "others": [
+            (other_title(results, other), build_table(results.on(other))) for other in results.other_first_stages
+        ],
         "charts": charts,
         "ranks": ranks,
         "audit": audit_matrices(results.audit),
-        "audit_sentences": [*audit_sentences(results.audit), *backbone_sentences(results.facts)],
+        "audit_sentences": [
+            *audit_sentences(results.audit),
+            *backbone_sentences(results.facts),
+            *first_stage_sentences(results),
+        ],
         "leaks": leak_rows(results),
         "leak_note": LEAK_NOTE,
         "queries": shown,
@@ -204,6 +216,7 @@ def _environment() -> Environment:
         leak_text,
         example_text,
         stage_text,
+        entry_text,
         words,
     ):
         environment.filters[function.__name__] = function

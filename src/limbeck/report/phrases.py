@@ -1,11 +1,11 @@
 """The sentences and short texts that every report shares."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from limbeck.evaluation import LEVEL, Corrected
-from limbeck.report.formats import number, plural, signed
+from limbeck.report.formats import enumerate_words, number, plural, signed
 from limbeck.report.table import Entry, Table
-from limbeck.study.analysis.results import Cell, Stage, StudyResults
+from limbeck.study.analysis.results import Cell, OtherFirstStage, Recipe, Stage, StudyResults
 
 REHEARSAL = (
     "Rehearsal: tiny stand-ins were trained for a few steps to try the whole way out; "
@@ -121,6 +121,36 @@ def statements(results: StudyResults, table: Table) -> list[str]:
     if len({cell.seed for cell in cells}) == 1:
         lacking.append("One seed was trained, so there is no standard deviation.")
     return lacking
+
+
+def other_title(results: StudyResults, other: OtherFirstStage) -> str:
+    """What stands over the table of another first stage."""
+    return f"{results.measures[0]}, candidates of {other.first_stage.name} instead of {results.first_stage.name}"
+
+
+def bound_sentences(results: StudyResults) -> list[str]:
+    """Whether the study's values lie where its file says that they must: how many do, then each."""
+    bounds = results.bounds
+    if not bounds:
+        return []
+    states = [bound.holds for bound in bounds]
+    counts = [f"{states.count(state)} {words}" for state, words in _BOUND.items() if state in states]
+    sentences = [f"Of {plural(len(bounds), 'bound')} of the study file: {enumerate_words(counts)}."]
+    for bound in sorted(bounds, key=lambda bound: list(_BOUND).index(bound.holds)):
+        value = "no value yet" if bound.value is None else f"{_BOUND[bound.holds]}: {number(bound.value)}"
+        sentences.append(
+            f"{bound.recipe} on {bound.backbone}, {bound.measure} on {bound.collection}: {value} "
+            f"({number(bound.at_least)} to {number(bound.at_most)})"
+        )
+    return sentences
+
+
+_BOUND: Mapping[bool | None, str] = {False: "out", None: "without a value yet", True: "in"}
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """A recipe in words: its stages, or that it has none."""
+    return "; then ".join(map(stage_text, recipe.stages)) or "not trained: the model as it is"
 
 
 def stage_text(stage: Stage) -> str:

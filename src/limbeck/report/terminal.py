@@ -9,7 +9,7 @@ from rich.text import Text
 
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import number
-from limbeck.report.phrases import REHEARSAL, legend, other_warnings, unfinished_cells
+from limbeck.report.phrases import REHEARSAL, bound_sentences, legend, other_title, other_warnings, unfinished_cells
 from limbeck.report.table import Entry, Row, Table, build_table
 from limbeck.study.analysis.results import StudyResults
 
@@ -31,7 +31,15 @@ def print_report(results: StudyResults, console: Console) -> None:
         for collections in _blocks(table, console.width):
             console.print()
             console.print(draw_table(table, measure, collections))
+    for other in results.other_first_stages:
+        beside = build_table(results.on(other))
+        console.print()
+        console.print(Text(other_title(results, other), style="bold"))
+        for collections in _blocks(beside, console.width):
+            console.print(draw_table(beside, beside.measures[0], collections))
     console.print(Text(legend(results), style="dim"))
+    for number_, sentence in enumerate(bound_sentences(results)):
+        console.print(Text(sentence, style="bold" if not number_ else ""))
     for note in table.notes:
         console.print(Text(note, style="yellow"))
     for cell in unfinished_cells(results):

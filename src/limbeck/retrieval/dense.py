@@ -10,6 +10,7 @@ from rich.console import Console
 
 from limbeck.collections import Collection
 from limbeck.core.errors import UsageError
+from limbeck.core.options import Count
 from limbeck.retrieval.search import Hits, require_depth, search
 from limbeck.runs import Run
 
@@ -34,7 +35,7 @@ class Dense:
 
     model: str
     similarity: str | None = None
-    max_length: int | None = None
+    max_length: Count | None = None
 
     def __post_init__(self) -> None:
         if self.similarity is not None and self.similarity not in SIMILARITIES:

@@ -11,6 +11,7 @@ from rich.console import Console
 from scipy.sparse import load_npz, save_npz
 
 from limbeck.collections import Collection
+from limbeck.core.options import Count
 from limbeck.retrieval.search import Hits, require_depth, search
 from limbeck.runs import Run
 
@@ -29,7 +30,7 @@ class Splade:
     """
 
     model: str
-    max_length: int | None = None
+    max_length: Count | None = None
 
     def retrieve(self, collection: Collection, depth: int = 100, progress: bool = True) -> Run:
         """The best `depth` documents for each of the collection's `query_ids`.

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.core.errors import DataError
+from limbeck.core.files import write_json
 from limbeck.core.json_files import read_record
 from limbeck.lists import Sampler
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.sources import resolve
+from limbeck.training.config import Backbone
 from limbeck.training.plan import TrainingPlan
 from limbeck.training.state import State
 
@@ -106,6 +108,26 @@ def weights_digest(model: Path) -> str:
     digest = resolve(str(model)).sha256
     assert digest is not None  # a folder's are at hand
     return digest
+
+
+def save_untrained(backbone: Backbone, output: Path) -> None:
+    """Put a model that scores as it is where a training would have put its own, with a summary of no steps.
+
+    Raises what `CrossEncoder.load` raises: UsageError for a backbone without a scoring head.
+    """
+    encoder = CrossEncoder.load(
+        backbone.model, backbone.layers, backbone.max_length, backbone.query_tokens,
+        sha256=backbone.sha256, single_separator=backbone.single_separator, passage_tokens=backbone.passage_tokens,
+    )  # fmt: skip
+    encoder.save(output / MODEL)
+    summary = TrainingSummary(
+        steps=0, best_step=0, best_value=None, measure=None, pairs=0, tokens=0, padding=0.0, cut_pairs=0,
+        single_pass_steps=0, seconds=0.0, parameters=encoder.parameters, layers=encoder.model.config.num_hidden_layers,
+        model=backbone.model, model_sha256=resolve(backbone.model).sha256, precision="fp32",
+        attention=encoder.attention("fp32"), device=str(encoder.device), processes=1, seed=0, stages=(),
+        weights_sha256=weights_digest(output / MODEL),
+    )  # fmt: skip
+    write_json(output / SUMMARY, asdict(summary))
 
 
 def summarise(

@@ -130,6 +130,25 @@ def test_what_cannot_be_matched_is_counted(paper: Results) -> None:
     assert unmatched + len({id(pair.theirs) for pair in pairs}) == len(published())
 
 
+def test_a_published_model_that_is_tested_as_it_is_stands_beside_the_figures_of_its_training(paper: Results) -> None:
+    changed = copy.deepcopy(paper)
+    changed["backbones"] = [
+        {**paper["backbones"][0], "name": "ready", "model": "xpmir/cross-encoder-ettin-17m-DistillRankNET"},
+        {**paper["backbones"][0], "name": "small", "model": "cross-encoder/ms-marco-MiniLM-L6-v2"},
+    ]
+    changed["recipes"] = [{"name": "as published", "stages": []}]
+    found = next(c for c in paper["cells"] if (c["backbone"], c["recipe"]) == ("ettin-17m", "DistillRankNET"))
+    changed["cells"] = [{**found, "backbone": name, "recipe": "as published"} for name in ("ready", "small")]
+    pairs, notes = beside_published(Scores(typed(changed)))
+    trained = {(pair.theirs.backbone, pair.theirs.objective) for pair in pairs if pair.backbone == "ready"}
+    assert trained == {("Ettin-17M", "DistillRankNET")}
+    [card] = [pair for pair in pairs if pair.backbone == "small"]
+    assert (card.column.key, card.theirs.value, card.theirs.vintage) == (
+        "msmarco-passage/trec-dl-2019/judged", 0.743, "model card",
+    )  # fmt: skip
+    assert any("was the best of three seeds on the test sets" in note for note in notes)
+
+
 def test_a_missing_seed_is_marked_and_cannot_be_bold(paper: Results, tmp_path: Path) -> None:
     changed = copy.deepcopy(paper)
     lost = next(c for c in changed["cells"] if (c["backbone"], c["recipe"]) == ("ettin-150m", "InfoNCE"))

@@ -18,7 +18,8 @@ from limbeck.report.latex import escape
 from limbeck.report.paper.scores import LEVEL, Column, Score, Scores, hub_id, remark
 from limbeck.study.analysis.results import Recipe
 
-TABLES = ("2603.03010", "2405.07920")  # Morand et al. 2026; Schlatt et al. 2025 (Rank-DistiLLM)
+TABLES = ("2603.03010", "2405.07920", "ms-marco-cards")
+"""Morand et al. 2026; Schlatt et al. 2025 (Rank-DistiLLM); model cards of sentence-transformers' MS MARCO models."""
 _AVERAGES = ("In Domain", "BEIR13", "LoTTE-Search", "OOD (LoTTE x5 + Robust04)")
 OWN_DOCUMENTS = {"beir/arguana", "beir/quora/test"}
 """Collections whose queries are documents too. The published figures of arXiv 2603.03010 keep these in the ranking."""
@@ -93,7 +94,7 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
     columns |= {key: column for key in ("in-domain", "beir13", "lotte-search", "ood") if (column := scores.suite(key))}
     models = {each.name: hub_id(each, scores.rehearsal) for each in scores.results.backbones}
     configurations = {
-        (backbone, recipe.name): (known["backbones"].get(models[backbone], ()), *_trained(recipe, known))
+        (backbone, recipe.name): _configuration(models[backbone], recipe, known)
         for backbone in scores.backbones
         for recipe in scores.results.recipes
     }
@@ -135,6 +136,12 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
     notes = [
         f"{plural(count, 'published figure')} without a counterpart: {reason}" for reason, count in reasons.items()
     ]
+    untrained = {recipe.name for recipe in scores.results.recipes if not recipe.stages}
+    if any(pair.recipe in untrained and pair.theirs.vintage in ("v1", "v2") for pair in found):
+        notes.append(
+            "a model of arXiv 2603.03010 that is tested as it is was the best of three seeds on the test sets, and "
+            "should lie at or above the mean beside it"
+        )
     first = scores.results.first_stage
     if found:
         depth = "" if scores.rehearsal else f"'s first {first.depth:,}"
@@ -144,6 +151,16 @@ def beside_published(scores: Scores) -> tuple[list[Beside], list[str]]:
             f"{len(left)} of {len(configurations)} configurations are in no published table: {', '.join(left)}"
         )
     return found, notes
+
+
+def _configuration(
+    model: str, recipe: Recipe, names: Mapping[str, Any]
+) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """Backbones, objective and lists as the tables name them, of a recipe or of a model that is tested as it is."""
+    if recipe.stages:
+        return tuple(names["backbones"].get(model, ())), *_trained(recipe, names)
+    ready = names["models"].get(model)
+    return ((ready["backbone"],), ready["objective"], (ready["lists"],)) if ready else ((), "", ())
 
 
 def _trained(recipe: Recipe, names: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -228,7 +245,7 @@ def _measured(scores: Scores) -> Iterator[tuple[str, list[str]]]:
             continue
         for recipe in scores.results.recipes:
             found = [scores.score(backbone.name, recipe.name, Column(key, (key,)), _MEASURE) for key in keys]
-            if recipe.stages[-1].objective in _ORDERED and all(score.values for score in found):
+            if recipe.stages and recipe.stages[-1].objective in _ORDERED and all(score.values for score in found):
                 yield recipe.name, [_text(score.mean, score.std) for score in found]
 
 

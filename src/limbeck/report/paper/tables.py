@@ -135,7 +135,7 @@ _HEADER = ("backbone", "recipe", "collection", "measure", "ours", "published", "
 _NOTE = (
     "Means over seeds; ± is their standard deviation. Interval of the difference: over seeds (Welch); queries are "
     "the same on both sides; * of our seeds alone, the published variance being unknown or not usable. Published "
-    "values re-rank SPLADE-v3-distilbert's first 1,000, those of 2405.07920 what their row says. Steps beside a "
+    "values re-rank SPLADE-v3-distilbert's first 1,000, those of others what their row says. Steps beside a "
     f"recipe: it was trained for so many, not for the published {STEPS:,}."
 )
 
@@ -209,7 +209,7 @@ def _texts(pair: Beside) -> list[str]:
     seeds = "" if ours.complete else f" ({len(ours.values)} of {ours.planned} seeds)"
     std = f" ± {number(ours.std)}" if ours.std is not None else ""
     spread = f" ± {number(theirs.variance**0.5)}" if theirs.variance is not None else ""
-    stage = f" ({theirs.first_stage})" if theirs.vintage == "2405.07920" else ""
+    stage = "" if theirs.vintage in ("v1", "v2") else f" ({theirs.first_stage})"
     half, known = pair.half, "" if theirs.variance is not None else "*"
     return [
         pair.backbone or ABSENT,

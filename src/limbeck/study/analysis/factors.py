@@ -12,11 +12,12 @@ import numpy as np
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError, nearest
 from limbeck.evaluation import FactorAnalysis, Figures, Training, Trainings, analyse_factors
 from limbeck.study.analysis.comparisons import Trained
+from limbeck.study.plan.training_conditions import UNTRAINED
 
 if TYPE_CHECKING:
     from limbeck.study.analysis.results import Cell, Recipe
 
-FACTORS = ("backbone", "objective", "negatives")
+FACTORS = ("backbone", "objective", "negatives", "first stage")
 NEEDED = ("collection", "value")
 
 
@@ -26,12 +27,12 @@ class Table:
 
     Attributes:
         skipped: rows without a value.
-        trained: a study's recipes with their values per query, by backbone and recipe; none of a table.
+        trained: a study's recipes with their values per query, by backbone, recipe and first stage; none of a table.
     """
 
     rows: tuple[tuple[str, Mapping[str, str]], ...]
     skipped: int
-    trained: Mapping[tuple[str, str], Trained] = field(default_factory=dict, repr=False)
+    trained: Mapping[tuple[str, str, str], Trained] = field(default_factory=dict, repr=False)
 
     @property
     def columns(self) -> list[str]:
@@ -79,34 +80,43 @@ def read_table(path: Path) -> Table:
     return Table(kept, len(rows) - len(kept))
 
 
-def study_table(recipes: Sequence["Recipe"], cells: Sequence["Cell"], trained: Sequence[Trained]) -> Table:
-    """The finished cells of a study: backbone, recipe, objective, negatives, seed, collection, measure, value.
+def study_table(
+    recipes: Sequence["Recipe"], cells: Sequence["Cell"], trained: Mapping[str, Sequence[Trained]]
+) -> Table:
+    """The values of a study's finished cells, a row each: backbone, recipe, objective, negatives, first stage, seed,
+    collection, measure and value.
 
     `objective` joins those of the recipe's stages, `negatives` the candidates that its lists draw from and how.
-    `trained` holds the cells' values per query. DataError where no cell is finished.
+    DataError where no cell is finished.
+
+    Args:
+        trained: first stage whose candidates were re-ranked → the cells' values per query.
     """
+    by_query = {(one.backbone, one.recipe, stage): one for stage, some in trained.items() for one in some}
     stages = {recipe.name: recipe.stages for recipe in recipes}
     rows = []
     for cell in cells:
         known = {
             "backbone": cell.backbone,
             "recipe": cell.recipe,
-            "objective": _then(stage.objective for stage in stages[cell.recipe]),
-            "negatives": _then(f"{stage.lists}, {stage.sample}" for stage in stages[cell.recipe]),
+            "objective": _then(stage.objective for stage in stages[cell.recipe]) or UNTRAINED,
+            "negatives": _then(f"{stage.lists}, {stage.sample}" for stage in stages[cell.recipe]) or UNTRAINED,
             "seed": str(cell.seed),
         }
-        for collection, values in cell.values.items():
-            rows += [
-                (f"cell {cell.id}", {**known, "collection": collection, "measure": measure, "value": repr(value)})
-                for measure, value in values.items()
-            ]
+        for stage in trained if cell.state == "done" else ():
+            for collection, of_measures in by_query[cell.backbone, cell.recipe, stage].values.items():
+                where = {**known, "first stage": stage, "collection": collection}
+                for measure, seeds in of_measures.items():
+                    if found := seeds.get(cell.seed):
+                        value = repr(sum(found.values()) / len(found))
+                        rows.append((f"cell {cell.id}", {**where, "measure": measure, "value": value}))
     if not rows:
         raise DataError("no cell is finished; `limbeck study run` goes on")
-    return Table(tuple(rows), 0, {(one.backbone, one.recipe): one for one in trained})
+    return Table(tuple(rows), 0, by_query)
 
 
 def analyse_cells(
-    recipes: Sequence["Recipe"], cells: Sequence["Cell"], trained: Sequence[Trained], measure: str
+    recipes: Sequence["Recipe"], cells: Sequence["Cell"], trained: Mapping[str, Sequence[Trained]], measure: str
 ) -> FactorsOfStudy | NoFactors:
     """The analysis of one measure of a study, or the reason why there can be none."""
     try:
@@ -136,8 +146,8 @@ def figures(table: Table, factors: Sequence[str] = ()) -> Figures:
     """The table's figures of one measure, as means of configurations.
 
     Args:
-        factors: the columns that tell configurations apart; by default those of backbone, objective and negatives that
-            have more than one level.
+        factors: the columns that tell configurations apart; by default those of backbone, objective, negatives and
+            first stage that have more than one level.
 
     Raises:
         UsageError: an unknown factor, one with a single level, none that varies, or several measures.
@@ -191,22 +201,25 @@ def figures(table: Table, factors: Sequence[str] = ()) -> Figures:
 
 
 def _by_query(
-    trained: Mapping[tuple[str, str], Trained],
+    trained: Mapping[tuple[str, str, str], Trained],
     configurations: Sequence[Sequence[Mapping[str, str]]],
     collections: Sequence[str],
 ) -> Trainings | None:
     """The trainings of each configuration, one row of the table for each of its seeds; see `Figures.by_query`."""
     if not trained:
         return None
+    several = len({stage for _, _, stage in trained}) > 1
     rankers = []
     for number, rows in enumerate(configurations):
         for row in rows:
-            of, seed = trained[row["backbone"], row["recipe"]], int(row["seed"])
+            of, seed = trained[row["backbone"], row["recipe"], row["first stage"]], int(row["seed"])
+            # On several first stages one training has several rows: what they share is all of it.
+            prefix = f"{of.recipe} {seed}" if several else of.prefixes.get(seed)
             rankers.append(
                 Training(
                     recipe=str(number),
                     backbone=of.backbone,
-                    prefix=of.prefixes.get(seed),
+                    prefix=prefix,
                     values={name: of.values[name][row["measure"]][seed] for name in collections},
                 )
             )

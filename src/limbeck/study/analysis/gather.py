@@ -1,6 +1,6 @@
 """The results of a study, gathered from its output folder."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,12 @@ from limbeck.study.analysis.comparisons import (
 from limbeck.study.analysis.factors import Table, analyse_cells, study_table
 from limbeck.study.analysis.results import (
     Backbone,
+    Bound,
     Cell,
     Curve,
     FirstStage,
     Means,
+    OtherFirstStage,
     QueryCounts,
     Recipe,
     Stage,
@@ -40,6 +42,8 @@ POINTS = 200  # of a loss curve
 
 Kept = Mapping[str, Any]
 """What a `values.json` holds; see `limbeck.study.run.evaluations.evaluate`."""
+Evaluated = dict[tuple[str, str], list[tuple[Cell, dict[str, Kept]]]]
+"""Backbone and recipe → finished cells, each with its values by collection."""
 
 
 def gather(output: str | Path) -> StudyResults:
@@ -57,7 +61,7 @@ def gather(output: str | Path) -> StudyResults:
 def gather_table(output: str | Path) -> Table:
     """The figures of all finished cells of the study in `output`, with their values per query. Raises as `gather`."""
     found = _Gathering(Store(output))
-    return study_table(found.recipes, found.cells, found.trained)
+    return study_table(found.recipes, found.cells, found.trained_by_first_stage)
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,8 @@ class _Gathering:
                 TestCollection(name=each["name"], documents=each["documents"], queries=each["queries"])
                 for each in index["collections"]
             ),
-            first_stage=self._first_stage(kept),
+            first_stage=self._first_stage(first, kept),
+            other_first_stages=tuple(self._other_first_stages(complete)),
             teachers=tuple(self._teacher(teacher) for teacher in index["teachers"]),
             backbones=tuple(self._backbone(backbone) for backbone in index["backbones"]),
             recipes=self.recipes,
@@ -119,9 +124,22 @@ class _Gathering:
             pairwise=compare_recipes(self.trained, self.tests, primary, differs, margin),
             over_backbones=compare_over_backbones(self.trained, self.tests, primary, differs, margin),
             audit=audited,
-            factors=analyse_cells(self.recipes, self.cells, self.trained, primary),
+            factors=analyse_cells(self.recipes, self.cells, self.trained_by_first_stage, primary),
+            bounds=tuple(self._bounds()),
             warnings=(*index["warnings"], *self._warnings(kept)),
         )
+
+    def _bounds(self) -> Iterator[Bound]:
+        for bound in self.index.get("bounds", ()):  # an older limbeck's index has none
+            for backbone in (
+                [bound["backbone"]] if bound["backbone"] else [each["name"] for each in self.index["backbones"]]
+            ):
+                values = [
+                    {**cell.values, **cell.suites}[bound["collection"]][bound["measure"]]
+                    for cell, _ in self._done.get((backbone, bound["recipe"]), ())
+                    if bound["collection"] in {**cell.values, **cell.suites}
+                ]
+                yield Bound(**{**bound, "backbone": backbone, "value": sum(values) / len(values) if values else None})
 
     @cached_property
     def recipes(self) -> tuple[Recipe, ...]:
@@ -137,9 +155,9 @@ class _Gathering:
         return tuple(cell for cell, _ in self._evaluated)
 
     @cached_property
-    def _done(self) -> dict[tuple[str, str], list[tuple[Cell, dict[str, Kept]]]]:
-        """Backbone and recipe → their finished cells."""
-        found: dict[tuple[str, str], list[tuple[Cell, dict[str, Kept]]]] = {}
+    def _done(self) -> Evaluated:
+        """On the study's own first stage."""
+        found: Evaluated = {}
         for cell, kept in self._evaluated:
             if cell.state == "done":
                 found.setdefault((cell.backbone, cell.recipe), []).append((cell, kept))
@@ -147,16 +165,56 @@ class _Gathering:
 
     @cached_property
     def trained(self) -> list[Trained]:
+        return self._trained(self._done)
+
+    def _trained(self, done: Evaluated) -> list[Trained]:
         return [
             Trained(
                 backbone["name"],
                 recipe["name"],
-                self._values(backbone["name"], recipe["name"]),
+                self._values(done.get((backbone["name"], recipe["name"]), ())),
                 self._prefixes(backbone["name"], recipe["name"]),
             )
             for backbone in self.index["backbones"]
             for recipe in self.index["recipes"]
         ]
+
+    @cached_property
+    def _on_others(self) -> dict[str, Evaluated]:
+        """Of each other first stage, the cells that have re-ranked its candidates on all test collections."""
+        found: dict[str, Evaluated] = {}
+        for stage in self.index.get("other_first_stages", ()):  # an older limbeck's index has none
+            done: Evaluated = {}
+            for key, cells in self._done.items():
+                for cell, _ in cells:
+                    if kept := self._all_kept(cell.id, stage["cells"]):
+                        done.setdefault(key, []).append((cell, kept))
+            found[stage["name"]] = done
+        return found
+
+    @cached_property
+    def trained_by_first_stage(self) -> dict[str, list[Trained]]:
+        """First stage → the recipes with their values on its candidates; the study's own first."""
+        others = {name: self._trained(done) for name, done in self._on_others.items() if done}
+        return {self.index["first_stage"]["name"]: self.trained, **others}
+
+    def _other_first_stages(self, suites: Mapping[str, Sequence[str]]) -> Iterator[OtherFirstStage]:
+        for stage in self.index.get("other_first_stages", ()):
+            kept = self._all_kept(None, stage["evaluations"])
+            if kept is None:
+                continue
+            values = {name: found["values"] for name, found in kept.items()}
+            done = self._on_others[stage["name"]]
+            means = {cell.id: self._means(kept) for cells in done.values() for cell, kept in cells}
+            trained = self._trained(done)
+            single, whole = compare_with_first_stage(trained, values, self.measures, suites)
+            yield OtherFirstStage(
+                first_stage=self._first_stage(stage, kept),
+                values=means,
+                suites={cell: self._suites(of_cell) for cell, of_cell in means.items()},
+                comparisons=single,
+                suite_comparisons=whole,
+            )
 
     @cached_property
     def facts(self) -> dict[str, dict[str, dict[str, str]]]:
@@ -180,8 +238,9 @@ class _Gathering:
         summaries = [cell.training for cell in cells if cell.training]
         return measured_facts(summaries, [cell.seed for cell in cells]) if summaries else {}
 
-    def _values(self, backbone: str, recipe: str) -> dict[str, dict[str, dict[int, dict[str, float]]]]:
-        done = self._done.get((backbone, recipe), ())
+    def _values(
+        self, done: Sequence[tuple[Cell, dict[str, Kept]]]
+    ) -> dict[str, dict[str, dict[int, dict[str, float]]]]:
         return {
             name: {
                 measure: {cell.seed: kept[name]["values"][measure] for cell, kept in done} for measure in self.measures
@@ -199,6 +258,13 @@ class _Gathering:
 
     def _kept(self, cell_id: str | None, key: str) -> Kept:
         return read_json(self.store.evaluation(cell_id, key) / "values.json")  # type: ignore[no-any-return]
+
+    def _all_kept(self, cell_id: str | None, keys: Mapping[str, str]) -> dict[str, Kept] | None:
+        """The values on all test collections in all measures; None while some are to come."""
+        if not all((self.store.evaluation(cell_id, key) / "values.json").exists() for key in keys.values()):
+            return None
+        kept = {name: self._kept(cell_id, key) for name, key in keys.items()}
+        return kept if all(set(self.measures) <= set(found["values"]) for found in kept.values()) else None
 
     def _means(self, kept: Mapping[str, Kept]) -> Means:
         return {name: means(found, self.measures) for name, found in kept.items()}
@@ -223,10 +289,10 @@ class _Gathering:
         )
         return cell, kept
 
-    def _first_stage(self, kept: Mapping[str, Kept]) -> FirstStage:
+    def _first_stage(self, stage: Mapping[str, Any], kept: Mapping[str, Kept]) -> FirstStage:
         values = self._means(kept)
         return FirstStage(
-            **{key: self.index["first_stage"][key] for key in ("name", "description", "depth")},
+            **{key: stage[key] for key in ("name", "description", "depth")},
             values=values,
             suites=self._suites(values),
             counts={

@@ -1,7 +1,7 @@
 """Where a study's numbers come from: every value as one table, every file with its hash, and the calls."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from limbeck.study.run.store import Store, read_json
 
 RECOMPUTE = (
     'import pyarrow.parquet as pq; values = pq.read_table("results.parquet"); '
-    'keys = ["kind", "backbone", "recipe", "collection", "measure"]; '
+    'keys = ["kind", "backbone", "recipe", "first_stage", "collection", "measure"]; '
     'print(values.group_by(keys).aggregate([("value", "mean")]).to_pylist())'
 )
 """Python that gives the report's means again; all seeds have the same queries, so the mean of all values is that of
@@ -41,7 +41,8 @@ def provenance(output: str | Path) -> dict[str, Any]:
     store = Store(output)
     index = store.read_index()
     done = [cell for cell in index["cells"] if cell_state(store, cell, index["measures"])[0] == "done"]
-    files = [*_shared(store, index), *(path for cell in done for path in _files(store, cell))]
+    others = index.get("other_first_stages", ())
+    files = [*_shared(store, index), *(path for cell in done for path in _files(store, cell, others))]
     return unnamed(  # type: ignore[no-any-return]
         {
             "study": {key: index[key] for key in ("name", "created", "limbeck_version")},
@@ -59,7 +60,7 @@ def provenance(output: str | Path) -> dict[str, Any]:
                     **{key: cell[key] for key in ("id", "backbone", "recipe", "seed")},
                     "description": read_json(store.cell(cell["id"]) / "cell.json"),
                     "seconds": store.state(cell["id"]).get("seconds"),
-                    "files": [path.relative_to(store.folder).as_posix() for path in _files(store, cell)],
+                    "files": [path.relative_to(store.folder).as_posix() for path in _files(store, cell, others)],
                 }
                 for cell in done
             ],
@@ -77,22 +78,24 @@ def _shared(store: Store, index: dict[str, Any]) -> Iterator[Path]:
         # What is hidden was being made when its process was killed.
         found = (store.folder / "shared" / folder).glob("[!.]*")
         yield from sorted(path for path in found if path.is_file())
-    for ranker in (index["first_stage"], *index["teachers"]):
+    for ranker in (index["first_stage"], *index.get("other_first_stages", ()), *index["teachers"]):
         for key in ranker["evaluations"].values():
             yield from _evaluation(store, None, key)
 
 
-def _files(store: Store, cell: dict[str, Any]) -> Iterator[Path]:
+def _files(store: Store, cell: dict[str, Any], other_first_stages: Sequence[dict[str, Any]]) -> Iterator[Path]:
     folder = store.cell(cell["id"])
-    yield from (folder / "summary.json", folder / "log.jsonl")
+    yield from (file for name in ("summary.json", "log.jsonl") if (file := folder / name).exists())
     yield from sorted(path for path in (folder / "model").iterdir() if path.is_file())
-    for key in cell["evaluations"].values():
-        yield from _evaluation(store, cell["id"], key)
+    for evaluations in (cell["evaluations"], *(stage["cells"] for stage in other_first_stages)):
+        for key in evaluations.values():
+            yield from _evaluation(store, cell["id"], key)
 
 
 def _evaluation(store: Store, cell_id: str | None, key: str) -> Iterator[Path]:
     folder = store.evaluation(cell_id, key)
-    yield from (folder / "run.gz", folder / "values.json")
+    # Those of other first stages may still be to come.
+    yield from (path for name in ("run.gz", "values.json") if (path := folder / name).exists())
 
 
 def _without_place(collection: dict[str, Any]) -> dict[str, Any]:
@@ -123,6 +126,7 @@ SCHEMA = pa.schema(
         ("backbone", pa.string()),
         ("recipe", pa.string()),
         ("seed", pa.int64()),
+        ("first_stage", pa.string()),
         ("collection", pa.string()),
         ("query", pa.string()),
         ("measure", pa.string()),
@@ -132,7 +136,8 @@ SCHEMA = pa.schema(
     ]
 )
 """`kind` is "recipe", "first stage" or "teacher"; the latter two are named under recipe, without backbone, seed, cell.
-`file` is where the value stands, in the study's folder; the run that it was measured on is `run.gz` beside it."""
+`first_stage` is whose candidates are ranked. `file` is where the value stands, in the study's folder; the run that it
+was measured on is `run.gz` beside it."""
 
 
 def write_values(output: str | Path, path: Path) -> None:
@@ -151,12 +156,24 @@ def write_values(output: str | Path, path: Path) -> None:
 
 def _rankers(store: Store, index: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str | None, dict[str, str]]]:
     """Kind, what it is called, cell and collection → key of its evaluation."""
-    for kind, rankers in (("first stage", [index["first_stage"]]), ("teacher", index["teachers"])):
+    own, others = index["first_stage"]["name"], index.get("other_first_stages", ())
+    for kind, rankers in (("first stage", [index["first_stage"], *others]), ("teacher", index["teachers"])):
         for ranker in rankers:
-            yield kind, {"backbone": None, "recipe": ranker["name"], "seed": None}, None, ranker["evaluations"]
+            named = {"first_stage": own if kind == "teacher" else ranker["name"]}
+            known = {"backbone": None, "recipe": ranker["name"], "seed": None, **named}
+            yield kind, known, None, _there(store, None, ranker["evaluations"])
     for cell in index["cells"]:
         if cell_state(store, cell, index["measures"])[0] == "done":
-            yield "recipe", {key: cell[key] for key in ("backbone", "recipe", "seed")}, cell["id"], cell["evaluations"]
+            known = {key: cell[key] for key in ("backbone", "recipe", "seed")}
+            yield "recipe", {**known, "first_stage": own}, cell["id"], cell["evaluations"]
+            for stage in others:
+                evaluations = _there(store, cell["id"], stage["cells"])
+                yield "recipe", {**known, "first_stage": stage["name"]}, cell["id"], evaluations
+
+
+def _there(store: Store, cell_id: str | None, evaluations: dict[str, str]) -> dict[str, str]:
+    """Those that are finished."""
+    return {name: key for name, key in evaluations.items() if (store.evaluation(cell_id, key) / "values.json").exists()}
 
 
 def _table(store: Store, known: dict[str, Any], key: str, measures: list[str]) -> pa.Table:

@@ -1,7 +1,7 @@
 """What a study found: the values that reports, exports and `results.json` are made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from limbeck.study.analysis.comparisons import FirstStageDifference, MeanDifference, RecipeDifference
@@ -118,6 +118,42 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OtherFirstStage:
+    """The same models on another first stage's candidates; differences are to that first stage.
+
+    `values` and `suites` are the cells', by their ids.
+    """
+
+    first_stage: FirstStage
+    values: Mapping[str, Means]
+    suites: Mapping[str, Means]
+    comparisons: tuple[FirstStageDifference, ...]
+    suite_comparisons: tuple[FirstStageDifference, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """Where the mean of a recipe on a backbone must lie, as the study file says, and where it lies.
+
+    Attributes:
+        value: over the seeds that are finished; None where none is, or where a suite is not complete.
+    """
+
+    backbone: str
+    recipe: str
+    collection: str
+    measure: str
+    at_least: float
+    at_most: float
+    value: float | None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the value lies within; None while there is none."""
+        return None if self.value is None else self.at_least <= self.value <= self.at_most
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyResults:
     """All results that there are so far. `limbeck.core.files.plain` makes `results.json` of it.
 
@@ -149,6 +185,7 @@ class StudyResults:
     seconds: float
     collections: tuple[TestCollection, ...]
     first_stage: FirstStage
+    other_first_stages: tuple[OtherFirstStage, ...]
     teachers: tuple[Teacher, ...]
     backbones: tuple[Backbone, ...]
     recipes: tuple[Recipe, ...]
@@ -159,4 +196,20 @@ class StudyResults:
     over_backbones: tuple[MeanDifference, ...]
     audit: tuple[AuditedPair, ...]
     factors: FactorsOfStudy | NoFactors
+    bounds: tuple[Bound, ...]
     warnings: tuple[str, ...]
+
+    def on(self, other: OtherFirstStage) -> "StudyResults":
+        """The same results, as far as a table shows them, on the candidates of another first stage."""
+        cells = tuple(
+            replace(cell, values=other.values.get(cell.id, {}), suites=other.suites.get(cell.id, {}))
+            for cell in self.cells
+        )
+        return replace(
+            self,
+            first_stage=other.first_stage,
+            teachers=(),
+            cells=cells,
+            comparisons=other.comparisons,
+            suite_comparisons=other.suite_comparisons,
+        )

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.core.errors import LimbeckError, UsageError, nearest
+from limbeck.core.schema import attempt
 from limbeck.core.yaml_file import Key, Problem
 from limbeck.lists import SIGNALS, find_format, format_names, provided_signals
-from limbeck.study.config.known_downloads import published_file
+from limbeck.study.config.known import published_file
 from limbeck.study.config.resolver import Sources
-from limbeck.study.config.schema import ListSource, StudyConfig
-from limbeck.study.config.schema_errors import attempt, unknown
+from limbeck.study.config.schema import ListSource, StudyConfig, unknown
 from limbeck.teachers.kinds import SIGNALS as SIGNALS_OF_KIND
 from limbeck.teachers.kinds import teacher_kinds
 
@@ -50,8 +50,14 @@ def check_lists(
         if source.url and not source.url.startswith(("https://", "http://")):
             yield Problem((*key, "url"), f'is "{source.url}"; expected one that begins with https://')
         signals = None if key in broken else provided(name, sources)
-        if signals is not None and _draws_by_label(name, sources) and "labels" not in signals:
+        absent = frozenset() if signals is None else _drawn_by(name, sources) - signals
+        if "labels" in absent:
             text = "draws positives and negatives, but the lists carry no labels; add labels: qrels, or draw by size"
+            yield Problem((*key, "sample"), text)
+        if "teacher_scores" in absent:
+            text = (
+                "is stratified by a teacher's scores, but the lists carry none; add teacher: NAME, or do not stratify"
+            )
             yield Problem((*key, "sample"), text)
 
 
@@ -97,11 +103,12 @@ def _check_first_list(name: str, source: ListSource, sources: Sources) -> Iterat
             yield Problem(("lists", name, "path"), str(error))
 
 
-def _draws_by_label(name: str, sources: Sources) -> bool:
+def _drawn_by(name: str, sources: Sources) -> frozenset[str]:
+    """The signals that the sample looks at."""
     try:
-        return sources.sample(name).needs_labels
+        return sources.sample(name).needed
     except UsageError:
-        return False
+        return frozenset()
 
 
 def _check_sample(name: str, source: ListSource, sources: Sources) -> Iterator[Problem]:

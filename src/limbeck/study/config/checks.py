@@ -4,19 +4,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from limbeck.collections import load_collection
+from limbeck.collections import load_collection, suites
 from limbeck.collections.load import without_suffixes
 from limbeck.collections.suites import require_licensed_corpus
+from limbeck.core.schema import attempt
 from limbeck.core.yaml_file import Key, Problem
 from limbeck.evaluation import canonical
 from limbeck.retrieval import KINDS, make_retriever
 from limbeck.runs import Fusion
 from limbeck.study.config.check_lists import check_lists
-from limbeck.study.config.check_models import check_models
-from limbeck.study.config.check_recipes import check_recipes
+from limbeck.study.config.check_training import check_models, check_recipes
+from limbeck.study.config.derived_sections import FirstStage, FusionParameters
 from limbeck.study.config.resolver import BM25_NAME, Sources
-from limbeck.study.config.schema import FirstStage, FusionParameters, StudyConfig
-from limbeck.study.config.schema_errors import attempt, unknown
+from limbeck.study.config.schema import StudyConfig, unknown
 
 
 def check_references(config: StudyConfig, values: Any, faults: list[Problem], sources: Sources) -> list[Problem]:
@@ -37,6 +37,7 @@ def check_references(config: StudyConfig, values: Any, faults: list[Problem], so
         *check_recipes(config, values, known["lists"], broken, sources),
         *_check_seeds(config),
         *_check_measures(config),
+        *_check_bounds(config, values),
     ]
 
 
@@ -134,6 +135,11 @@ def _check_first_stages(config: StudyConfig, known: set[str], broken: set[Key], 
     uses: list[tuple[Key, str, Sequence[str]]] = [
         (("evaluation", "first_stage"), config.evaluation.first_stage, config.collections.test)
     ]
+    for number, name in enumerate(config.evaluation.other_first_stages):
+        place: Key = ("evaluation", "other_first_stages", number)
+        uses.append((place, name, config.collections.test))
+        if name in config.evaluation.first_stages[: number + 1]:
+            yield Problem(place, f'"{name}" is named above already; expected each first stage once')
     if config.validation:
         name = config.validation.first_stage or config.evaluation.first_stage
         uses.append((("validation", "first_stage"), name, config.validation.collections))
@@ -150,6 +156,35 @@ def _check_first_stages(config: StudyConfig, known: set[str], broken: set[Key], 
             if part in config.first_stages and config.first_stages[part].runs is not None:
                 for collection in collections:
                     yield from attempt(key, sources.run_file, part, collection)
+
+
+def _check_bounds(config: StudyConfig, values: Any) -> Iterator[Problem]:
+    complete = [name for name, members in suites().items() if set(members) <= set(config.collections.test)]
+    tested = [*complete, *config.collections.test]
+    measures = {
+        canonical(measure) for measure in config.evaluation.measures if not list(attempt((), canonical, measure))
+    }
+    for number, bound in enumerate(config.bounds):
+        key: Key = ("bounds", number)
+        for field, name, known in (
+            ("recipe", bound.recipe, _names(values, "recipes")),
+            ("backbone", bound.backbone, _names(values, "backbones")),
+            ("collection", bound.collection, tested),
+        ):
+            if name is not None and name not in known:
+                yield Problem(
+                    (*key, field),
+                    unknown("complete suite or test collection" if field == "collection" else field, name, known),
+                )
+        if bound.measure is not None:
+            faults = list(attempt((*key, "measure"), canonical, bound.measure))
+            yield from faults
+            if not faults and canonical(bound.measure) not in measures:
+                yield Problem((*key, "measure"), unknown("measure", bound.measure, measures))
+        if bound.at_least > bound.at_most:
+            yield Problem(
+                (*key, "at_least"), f"is {bound.at_least:g}, above at_most ({bound.at_most:g}); no value is in between"
+            )
 
 
 def _check_seeds(config: StudyConfig) -> Iterator[Problem]:

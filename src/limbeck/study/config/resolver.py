@@ -10,14 +10,15 @@ from typing import Any, cast
 
 from limbeck.collections import Collection, load_collection
 from limbeck.collections.beir import is_collection_folder
-from limbeck.collections.load import without_suffixes
+from limbeck.collections.load import WITHOUT, other_collection, without_suffixes
 from limbeck.collections.merge import merge
 from limbeck.core.errors import LimbeckError, UsageError
 from limbeck.lists import Conversion, Sample, find_format
 from limbeck.models.sources import ModelSource, resolve
 from limbeck.retrieval import KINDS, Retriever, make_retriever
 from limbeck.runs import Fusion
-from limbeck.study.config.schema import BM25Parameters, FirstStage, StudyConfig
+from limbeck.study.config.derived_sections import BM25Parameters, FirstStage
+from limbeck.study.config.schema import StudyConfig
 
 BM25_NAME = "bm25"
 DEPTH = 100
@@ -43,6 +44,9 @@ class Sources:
         whole = str(self.file(name))
         # What ends the name is asked of the folder that it means, which may itself be called x@2024.
         base = name[: len(name) - len(whole) + len(without_suffixes(whole))]
+        if (rest := name[len(base) :]).startswith(WITHOUT):
+            other = other_collection(name)
+            return f"{self.place(base)}{WITHOUT}{self.place(other)}{rest[len(WITHOUT) + len(other) :]}"
         if base == "demo" or base.startswith("demo/"):
             return name
         path = self.file(base)

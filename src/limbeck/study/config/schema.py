@@ -1,19 +1,25 @@
 """The study file's sections, keys and types. What refers to what is checked in `checks`."""
 
-import dataclasses
-from dataclasses import MISSING, dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, create_model
+from pydantic import BeforeValidator, Field
 
 from limbeck.collections import expand_suites
-from limbeck.core.options import Amount, Count, Declared, Doc, Precision, Rate, settings_of
+from limbeck.core.errors import nearest
+from limbeck.core.options import Count, Declared, Doc, Precision, Rate, settings_of
 from limbeck.core.schema import Section
-from limbeck.study.config.backbones import with_known
-from limbeck.study.config.known_downloads import SPECIAL
-from limbeck.teachers.kinds import Teacher as DeclaredTeacher
-from limbeck.teachers.kinds import teacher_kinds
+from limbeck.study.config.derived_sections import FirstStage, Teacher, as_tuple
+from limbeck.study.config.known import SPECIAL, with_known
 from limbeck.training import config as training
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The sentence about a name that nothing has."""
+    known = sorted(known)
+    expected = ", ".join(known) or "one to be described"
+    return f'"{name}" is no {kind} of this study; expected {expected}{nearest(name, known)}'
 
 
 def listed(value: Any) -> Any:
@@ -24,121 +30,10 @@ def listed(value: Any) -> Any:
 Names = Annotated[list[str], BeforeValidator(listed), Field(min_length=1)]
 
 
-def _or_none(value: Any) -> Any:
-    """YAML reads `off` and `no` as false, and `none` as a word."""
-    return None if value is False or value == "none" else value
-
-
-class BM25Parameters(Section):
-    """As of `limbeck.retrieval.BM25`."""
-
-    k1: float = 0.9
-    b: float = 0.4
-    stemmer: Annotated[str | None, BeforeValidator(_or_none)] = "english"
-    stopwords: Annotated[str | None, BeforeValidator(_or_none)] = "english"
-    tokenizer: Literal["script", "words", "whitespace"] = "script"
-
-
-class SpladeParameters(Section):
-    """As of `limbeck.retrieval.Splade`."""
-
-    model: str
-    max_length: Count | None = None
-    sha256: str | None = None
-
-
-class DenseParameters(Section):
-    """As of `limbeck.retrieval.Dense`."""
-
-    model: str
-    similarity: Literal["cosine", "dot"] | None = None
-    max_length: Count | None = None
-    sha256: str | None = None
-
-
-class FusionParameters(Section):
-    """As of `limbeck.runs.Fusion`, of other first stages, each retrieved to the depth that is asked of it."""
-
-    stages: list[str]
-    method: Literal["rrf", "interpolate"] = "rrf"
-    k: Amount = 60
-    weights: list[Amount] = Field(default_factory=list)
-
-
-class FirstStage(Section):
-    """One kind of first stage; `runs` are given ones, a run file for each collection."""
-
-    bm25: BM25Parameters | None = None
-    splade: SpladeParameters | None = None
-    dense: DenseParameters | None = None
-    fuse: FusionParameters | None = None
-    runs: dict[str, str] | None = None
-
-    @property
-    def encoder(self) -> SpladeParameters | DenseParameters | None:
-        """The section that names a model."""
-        return self.splade or self.dense
-
-
-class TeacherSection(Section):
-    """One kind of teacher: its kind's name, which names what teaches, and what that kind declares."""
-
-    sha256: str | None = None
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds that it names; one, in a study that is right."""
-        return [kind for kind in teacher_kinds() if getattr(self, kind)]
-
-    @property
-    def declared(self) -> DeclaredTeacher:
-        """The teacher. UsageError for what its kind refuses."""
-        kind = teacher_kinds()[self.kinds[0]]
-        values = {name: getattr(self, name) for name in (self.model_fields_set & keys_of(kind)) - {"sha256"}}
-        return kind(**{"model": getattr(self, self.kinds[0]), **values})
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models that are loaded in this process."""
-        return self.declared.models
-
-
-def keys_of(kind: type[DeclaredTeacher]) -> frozenset[str]:
-    """The keys that go with a kind of teacher, beside its name."""
-    found = {field.name for field in dataclasses.fields(kind)} - {"model"}  # type: ignore[arg-type]
-    # Weights of one model, which are local.
-    return frozenset(found | ({"sha256"} if kind.keeps == "embeddings" else set()))
-
-
-def teacher_section() -> type[TeacherSection]:
-    """The section of all kinds of teachers that there are."""
-    fields: dict[str, Any] = {}
-    for name, kind in teacher_kinds().items():
-        hints = get_type_hints(kind, include_extras=True)
-        for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-            if field.name == "model":
-                several = get_origin(get_args(hints["model"])[0]) is tuple
-                fields[name] = (list[str], Field(default_factory=list)) if several else (str, "")
-            elif field.name not in fields:
-                factory = field.default_factory
-                fields[field.name] = (hints[field.name], field.default if factory is MISSING else factory())
-    return create_model("Teacher", __base__=TeacherSection, **fields)
-
-
-if TYPE_CHECKING:
-    Teacher = TeacherSection
-else:
-    Teacher = teacher_section()
-
-
 def _expanded(value: Any) -> Any:
     """Suites stand for their members."""
     names = list(value) if isinstance(value, tuple) else listed(value)
     return expand_suites(names) if isinstance(names, list) and all(isinstance(n, str) for n in names) else names
-
-
-def _all_of(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _counted(value: Any) -> Any:
@@ -153,7 +48,7 @@ def _by_collection(value: Any) -> Any:
 
 TestNames = Annotated[list[str], BeforeValidator(_expanded), Field(min_length=1)]
 ValidationNames = Annotated[
-    tuple[str, ...], BeforeValidator(lambda value: _all_of(_expanded(value))), Field(min_length=1)
+    tuple[str, ...], BeforeValidator(lambda value: as_tuple(_expanded(value))), Field(min_length=1)
 ]
 
 
@@ -161,13 +56,14 @@ class Collections(Section):
     """What is trained on, and what is tested on; suites of `limbeck.collections.suites` stand for their members.
 
     Attributes:
+        train: of whose queries lists are made; none where no recipe trains.
         own_document: of collections whose queries are documents too (ArguAna, Quora): `remove` a query's own document
             from its ranking, or `keep` it, as arXiv 2603.03010 does. In candidates, validation and tests alike.
         relevance: the smallest grade that counts as relevant in binary measures, for all collections; None: as each
             one's publishers say (2 for TREC-DL, else 1).
     """
 
-    train: Names
+    train: Annotated[list[str], BeforeValidator(listed)] = Field(default_factory=list)
     test: TestNames
     own_document: Literal["remove", "keep"] = "remove"
     relevance: Count | None = None
@@ -257,14 +153,41 @@ class Validation(training.ValidationSettings):
 class Evaluation(Section):
     """How every cell is tested.
 
-    `margin`, in the first measure's unit and chosen beforehand: recipes that differ by less are as good as each other.
+    Attributes:
+        other_first_stages: whose candidates are re-ranked too, for whether a model is good or fits one first stage:
+            they have tables of their own, and are a factor in the analysis. Claims are about `first_stage`.
+        margin: in the first measure's unit and chosen beforehand: recipes that differ by less are as good as each
+            other.
     """
 
     first_stage: str = "bm25"
+    other_first_stages: list[str] = Field(default_factory=list)
     depth: Count = 100
     measures: Names = Field(default_factory=lambda: ["nDCG@10"])
     precision: Precision = "fp32"
     margin: Rate | None = None
+
+    @property
+    def first_stages(self) -> list[str]:
+        """All whose candidates are re-ranked."""
+        return [self.first_stage, *self.other_first_stages]
+
+
+class Bound(Section):
+    """Where the mean of a recipe must lie for the study to be believed; `limbeck study report` says whether it does.
+
+    Attributes:
+        backbone: None: of each backbone.
+        collection: a test collection, or a suite of which all members are tested.
+        measure: None: the study's first.
+    """
+
+    recipe: str
+    backbone: str | None = None
+    collection: str
+    measure: str | None = None
+    at_least: float
+    at_most: float
 
 
 class Resources(Section):
@@ -316,7 +239,10 @@ class Compute(Section):
 
 
 class StudyConfig(Section):
-    """A whole study file; `rehearsal` says that it is one in miniature, whose values mean nothing."""
+    """A whole study file; `rehearsal` says that it is one in miniature, whose values mean nothing.
+
+    A recipe without stages trains nothing: its backbones are tested as they are, each once.
+    """
 
     name: Annotated[str, Field(min_length=1)]
     rehearsal: bool = False
@@ -324,12 +250,17 @@ class StudyConfig(Section):
     first_stages: dict[str, FirstStage] = Field(default_factory=dict)
     teachers: dict[str, Teacher] = Field(default_factory=dict)
     backbones: Annotated[dict[str, Declared[Backbone]], BeforeValidator(with_known), Field(min_length=1)]
-    lists: Annotated[dict[str, ListSource], Field(min_length=1)]
-    recipes: Annotated[dict[str, Annotated[list[Declared[Stage]], Field(min_length=1)]], Field(min_length=1)]
+    lists: dict[str, ListSource] = Field(default_factory=dict)
+    recipes: Annotated[dict[str, list[Declared[Stage]]], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], BeforeValidator(_counted), Field(min_length=1)] = (
         Field(default_factory=lambda: [1])
     )
     optimizer: Declared[training.Settings] = training.Settings()
     validation: Declared[Validation] | None = None
     evaluation: Evaluation = Evaluation()
+    bounds: list[Bound] = Field(default_factory=list)
     compute: Compute = Compute()
+
+    def seeds_of(self, recipe: str) -> list[int]:
+        """The seeds that a recipe is trained from. What is not trained has none: the first stands for all."""
+        return self.seeds if self.recipes[recipe] else self.seeds[:1]

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.core.json_files import Schema, read_json
-from limbeck.study.config.backbones import known_backbones
-from limbeck.study.config.known_downloads import known_downloads
+from limbeck.study.config.known import known_backbones, known_downloads
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Backbone
 

@@ -157,10 +157,12 @@ def terms(recipes: Mapping[str, Facts]) -> dict[str, str]:
 
 def measured_facts(summaries: Sequence[TrainingSummary], seeds: Sequence[int]) -> dict[str, str]:
     """The factors that show only in finished trainings, one or more, whose summaries and seeds these are."""
-    facts = {"seeds": ", ".join(map(str, sorted(seeds)))}
     pairs, tokens, cut = (
         sum(counts) for counts in zip(*((one.pairs, one.tokens, one.cut_pairs) for one in summaries), strict=True)
     )
+    if not pairs:
+        return {"pairs trained on": "0"}
+    facts = {"seeds": ", ".join(map(str, sorted(seeds)))}
     for factor, total in (("pairs trained on", pairs), ("tokens seen", tokens)):
         # Three digits: seeds draw other passages, which is no difference between recipes.
         facts[factor] = f"{float(f'{total / len(summaries):.3g}'):,.0f}"

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import Any
 
 from limbeck.collections.folds import split_folds
-from limbeck.collections.load import without_suffixes
+from limbeck.collections.load import WITHOUT, other_collection, without_suffixes
 from limbeck.models.cost import CPU_GRAPH_TOKENS, CPU_TRAINING_TOKENS, graph_bytes, training_flops
-from limbeck.study.config.known_downloads import TextTokens, text_tokens
+from limbeck.study.config.known import TextTokens, text_tokens
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Stage, longest_pair
 from limbeck.study.config.study import Study
@@ -85,7 +85,7 @@ class CostModel:
         if validation is None:
             return NONE
         steps, others = 0, 0
-        for stage in self.study.config.recipes[recipe]:
+        for stage in self.study.config.recipes[recipe]:  # none of what is not trained
             length = stated_steps(self.study, backbone, stage)
             if length is None:
                 return UNKNOWN
@@ -101,7 +101,8 @@ class CostModel:
 
     def evaluation(self, backbone: str) -> CostEstimate:
         """Re-ranking of all test collections, if every query has as many candidates as the depth allows."""
-        return sum((self.evaluation_of(backbone, name) for name in self.study.config.collections.test), NONE)
+        once = sum((self.evaluation_of(backbone, name) for name in self.study.config.collections.test), NONE)
+        return sum([once] * len(self.study.config.evaluation.first_stages), NONE)
 
     def evaluation_of(self, backbone: str, collection: str) -> CostEstimate:
         """Re-ranking of one test collection."""
@@ -111,7 +112,8 @@ class CostModel:
     def first_stages(self) -> CostEstimate:
         """Encoding the documents of all collections for first stages that need it, each once."""
         config, sources = self.study.config, self.study.sources
-        uses: list[tuple[str, Sequence[str]]] = [(config.evaluation.first_stage, config.collections.test)]
+        uses: list[tuple[str, Sequence[str]]]
+        uses = [(name, config.collections.test) for name in config.evaluation.first_stages]
         if config.validation:
             uses.append((config.validation.first_stage or config.evaluation.first_stage, config.validation.collections))
         uses += [(each.first_stage, sources.listed(name)) for name, each in config.lists.items() if each.first_stage]
@@ -178,15 +180,17 @@ class CostModel:
             return len(self.study.sources.collection(name).query_ids)
         import ir_datasets
 
-        whole, folds = split_folds(name)
-        if whole != without_suffixes(name):
+        folds, other = split_folds(name)[1], other_collection(name)
+        base = without_suffixes(name)
+        if split_folds(name)[0] != (f"{base}{WITHOUT}{other}" if other else base):
             return None
         try:
-            count = ir_datasets.load(whole).queries_metadata().get("count")
+            counts = [ir_datasets.load(each).queries_metadata().get("count") for each in filter(None, (base, other))]
         except KeyError:  # a folder that is not here yet
             return None
-        if count is None:
+        if None in counts:
             return None
+        count = counts[0] - sum(counts[1:])
         return round(count * len(folds.chosen) / folds.count) if folds else int(count)
 
     def model(self, backbone: str) -> Any:

@@ -14,8 +14,7 @@ from limbeck.collections.load import without_suffixes
 from limbeck.core.download import fetch_file
 from limbeck.core.errors import LimbeckError, MissingError
 from limbeck.models.sources import WEIGHTS, ModelSource
-from limbeck.study.config.backbones import known_backbones
-from limbeck.study.config.known_downloads import known_downloads, published_file, published_md5
+from limbeck.study.config.known import known_backbones, known_downloads, published_file, published_md5
 from limbeck.study.config.study import Study
 
 

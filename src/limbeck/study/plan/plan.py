@@ -85,7 +85,7 @@ def plan_study(study: Study) -> StudyPlan:
     for backbone in config.backbones:
         for recipe, stages in config.recipes.items():
             described = _describe(study, backbone, stages)
-            cells += [Cell(backbone, recipe, seed, {**described, "seed": seed}) for seed in config.seeds]
+            cells += [Cell(backbone, recipe, seed, _with_seed(described, seed)) for seed in config.seeds_of(recipe)]
     collections = dict.fromkeys([*config.collections.train, *config.collections.test])
     warnings += tuple(text for name in collections for text in sources.collection(name).warnings)
     return StudyPlan(study, tuple(cells), tuple(dict.fromkeys(warnings)))
@@ -99,7 +99,11 @@ def describe_cell(study: Study, backbone: str, recipe: str, seed: int, contents:
             description, which then says what the study file says, and is no cell's key.
     """
     described = _describe(study, backbone, study.config.recipes[recipe], contents)
-    return Cell(backbone, recipe, seed, {**described, "seed": seed})
+    return Cell(backbone, recipe, seed, _with_seed(described, seed))
+
+
+def _with_seed(described: dict[str, Any], seed: int) -> dict[str, Any]:
+    return {**described, "seed": seed} if described["stages"] else described
 
 
 def learning_rate(study: Study, backbone: str, stage: Stage) -> float:
@@ -138,19 +142,22 @@ def settings(study: Study) -> Settings:
 def _describe(study: Study, name: str, stages: list[Stage], contents: bool = True) -> dict[str, Any]:
     config, sources = study.config, study.sources
     backbone = config.backbones[name]
+    model = {
+        "weights": sources.weights(backbone.model),
+        "layers": backbone.layers,
+        "max_length": backbone.pair_tokens,
+        "query_tokens": backbone.query_tokens,
+        **({} if backbone.passage_tokens is None else {"passage_tokens": backbone.passage_tokens}),
+        "dropout": backbone.dropout,
+        "single_separator": backbone.single_separator,
+    }
+    if not stages:
+        return {"format": FORMAT, "backbone": model, "stages": []}
     # How often a training is saved changes nothing that comes out of it.
     optimizer = {key: value for key, value in dataclasses.asdict(settings(study)).items() if key != "checkpoint_every"}
     return {
         "format": FORMAT,
-        "backbone": {
-            "weights": sources.weights(backbone.model),
-            "layers": backbone.layers,
-            "max_length": backbone.pair_tokens,
-            "query_tokens": backbone.query_tokens,
-            **({} if backbone.passage_tokens is None else {"passage_tokens": backbone.passage_tokens}),
-            "dropout": backbone.dropout,
-            "single_separator": backbone.single_separator,
-        },
+        "backbone": model,
         "collections": [sources.collection(each).fingerprint for each in config.collections.train if contents],
         "stages": [
             {
@@ -190,13 +197,18 @@ def _describe_validation(study: Study, contents: bool) -> dict[str, Any] | None:
     }
 
 
-def evaluation_description(sources: Sources, collection: str, **ranker: Any) -> dict[str, Any]:
-    """What decides the run that a ranker gives on a test collection; measures are taken from that run."""
+def evaluation_description(
+    sources: Sources, collection: str, first_stage: str | None = None, **ranker: Any
+) -> dict[str, Any]:
+    """What decides the run that a ranker gives on a test collection; measures are taken from that run.
+
+    `first_stage`: whose candidates it ranks; by default the evaluation's own.
+    """
     evaluation = sources.config.evaluation
     return {
         "format": FORMAT,
         "collection": sources.collection(collection).fingerprint,
-        "candidates": sources.candidates(evaluation.first_stage, collection),
+        "candidates": sources.candidates(first_stage or evaluation.first_stage, collection),
         "depth": evaluation.depth,
         **ranker,
     }

@@ -23,6 +23,9 @@ TOLD = frozenset(
 """What of a cell's description a factor in words tells in full. All else stands under its own name, so that nothing
 that decides a result can be forgotten here."""
 
+UNTRAINED = "none: as it is"
+"""The objective of a recipe without stages."""
+
 PARTS = {
     "stages.lists.parts.candidates": "negatives",
     "stages.lists.corpus_negatives": "negatives",
@@ -74,6 +77,10 @@ def stated_facts(study: Study, backbone: str, recipe: str, contents: bool = True
     stages, config = study.config.recipes[recipe], study.config
     model = config.backbones[backbone]
 
+    if not stages:
+        known = described_facts(describe_cell(study, backbone, recipe, 0, contents).description)
+        return {"objective": UNTRAINED, "stages": "0", "max length": _length_of_pairs(model), **known}
+
     def each(fact: Callable[[Stage], str]) -> str:
         values = [fact(stage) for stage in stages]
         return values[0] if len(set(values)) == 1 else ", then ".join(values)
@@ -101,6 +108,8 @@ def stated_facts(study: Study, backbone: str, recipe: str, contents: bool = True
 
 def planned_facts(study: Study, backbone: str, recipe: str) -> dict[str, str]:
     """The factors that a training will measure, as far as the study file tells them beforehand."""
+    if not study.config.recipes[recipe]:
+        return {"pairs trained on": "0"}
     pairs, exact = _sum([pairs_trained_on(study, backbone, stage) for stage in study.config.recipes[recipe]])
     most = pairs and pairs * longest_pair(study.config.backbones[backbone])
     return {

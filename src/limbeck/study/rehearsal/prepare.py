@@ -8,7 +8,7 @@ from rich.console import Console
 from limbeck.collections.load import without_suffixes
 from limbeck.core.errors import UsageError
 from limbeck.core.files import replace_folder, temporary_folder, wrap_write_errors
-from limbeck.study.config.backbones import known_backbones
+from limbeck.study.config.known import known_backbones
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import StudyConfig
 from limbeck.study.config.study import Study, load_study
@@ -67,7 +67,9 @@ def _architecture(name: str, study: Study) -> Architecture:
 
 
 def _write_models(config: StudyConfig, architectures: dict[str, Architecture], folder: Path) -> None:
-    models = [(architectures[name], "AutoModel", backbone.model) for name, backbone in config.backbones.items()]
+    scores = any(not stages for stages in config.recipes.values())
+    head = "AutoModelForSequenceClassification" if scores else "AutoModel"
+    models = [(architectures[name], head, backbone.model) for name, backbone in config.backbones.items()]
     for stage in config.first_stages.values():
         if stage.splade:
             models.append((SPLADE, "AutoModelForMaskedLM", stage.splade.model))

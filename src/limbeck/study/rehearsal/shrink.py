@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from limbeck.collections.load import without_suffixes
+from limbeck.collections.load import other_collection, without_suffixes
 from limbeck.objectives import parse
-from limbeck.study.config.schema import FirstStage, StudyConfig, Teacher
+from limbeck.study.config.derived_sections import FirstStage, Teacher
+from limbeck.study.config.schema import StudyConfig
 from limbeck.study.config.study import Study
 from limbeck.study.rehearsal.materials import LAYERS
 from limbeck.teachers.kinds import AsGiven
@@ -59,7 +60,8 @@ def signals_of(config: StudyConfig, name: str) -> frozenset[str]:
 def collections_of(config: StudyConfig) -> list[str]:
     """All collections that a rehearsal must make, without folds and the like: all but the built-in one."""
     validated = config.validation.collections if config.validation else []
-    names = map(without_suffixes, [*config.collections.train, *config.collections.test, *validated])
+    named = [*config.collections.train, *config.collections.test, *validated]
+    names = [without_suffixes(name) for name in named] + [other for name in named if (other := other_collection(name))]
     return [name for name in dict.fromkeys(names) if name.split("/")[0] != "demo"]
 
 
@@ -87,13 +89,13 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
         values["teachers"] = {
             name: _small_teacher(teacher) for name, teacher in config.teachers.items() if name not in graders
         }
-        for source in values["lists"].values():
+        for source in values.get("lists", {}).values():
             if source.get("teacher") in graders:  # generated collections have judgments for its grades
                 source["labels"] = "qrels"
                 del source["teacher"]
     for backbone in values["backbones"].values():
         _reduce_backbone(backbone)
-    for name, source in values["lists"].items():
+    for name, source in values.get("lists", {}).items():
         for key in ("checksum", "url"):
             source.pop(key, None)
         if "corpus_negatives" in source:
@@ -114,6 +116,9 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
         values["validation"] |= {"collections": names, "depth": depth, "every": EVERY}
     evaluation = values.setdefault("evaluation", {})
     evaluation["depth"] = min(config.evaluation.depth, DEPTH)
+    for section in (optimizer, evaluation):
+        if section.get("precision") == "tf32":  # which CUDA alone has, and a rehearsal runs anywhere
+            section["precision"] = "fp32"
     return values
 
 
@@ -195,5 +200,7 @@ def unproved(study: Study) -> Iterator[str]:
         yield f"that collections can be had and read: {len(collections_of(config))} were generated instead"
     yield "that memory and disk suffice at full size (limbeck study plan counts them), and how long it takes"
     yield "that anything is learned: weights are random, texts are made-up words, and no value here means anything"
+    if "tf32" in (config.optimizer.precision, config.evaluation.precision):
+        yield "that the device has tf32 products, which CUDA alone has (fp32 was taken)"
     if config.optimizer.compiled:
         yield "that the backbones compile (compiled: true was left out)"

@@ -50,11 +50,22 @@ class _Builder:
             first_stage = validation.first_stage or evaluation.first_stage
             for name in validation.collections:
                 validated |= self.run(first_stage, name, validation.depth)
+        others = {
+            (stage, name): self.run(stage, name, evaluation.depth)
+            for stage in evaluation.other_first_stages
+            for name in tests
+        }
+        for (stage, name), needed in others.items():
+            key = first_stage_key(self.study, name, stage)
+            self.evaluate(f"first-stage@{stage}", name, key, needed, first_stage=stage)
         keys = {name: cell_key(self.study, name) for name in tests}
         for cell in {cell.id: cell for cell in self.plan.cells}.values():
             trained = self.cell(cell, lists, validated)
             for name in tests:
                 self.evaluate(cell.id, name, keys[name], {trained} | candidates[name], cell.backbone, cell=cell.id)
+            for (stage, name), needed in others.items():
+                of, key, needs = f"{cell.id}@{stage}", cell_key(self.study, name, stage), {trained} | needed
+                self.evaluate(of, name, key, needs, cell.backbone, cell=cell.id, first_stage=stage)
         return Graph(self.study.name, str(self.study.path.resolve()), tuple(self.nodes.values()))
 
     def hours(self, work: Callable[[CostModel], CostEstimate], shards: int = 1) -> float | None:
@@ -163,7 +174,7 @@ class _Builder:
             hours = self.hours(partial(_training, cell.backbone, stages[trained:count]))
             before = self.add(f"prefix/{key}", key_of(["prefix", key]), label, {**task, "stages": count}, needs, hours)
             trained = count
-        needs = before.union(validated, *(lists[stage.lists] for stage in stages))
+        needs = before.union(validated if stages else (), *(lists[stage.lists] for stage in stages))
         rest = stages[trained:]
         hours = self.hours(
             lambda costs: _training(cell.backbone, rest, costs) + costs.validation(cell.backbone, cell.recipe)

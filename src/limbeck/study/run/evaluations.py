@@ -17,9 +17,9 @@ SHOWN = 10
 """Passages of each query that are kept apart in `head.gz`: whole runs of a large study take an hour to read."""
 
 
-def first_stage_key(study: Study, collection: str) -> str:
-    """What a first stage's evaluation is kept under."""
-    return key_of(evaluation_description(study.sources, collection, ranker="first stage"))
+def first_stage_key(study: Study, collection: str, first_stage: str | None = None) -> str:
+    """What a first stage's evaluation is kept under; the study's own, or another one."""
+    return key_of(evaluation_description(study.sources, collection, first_stage, ranker="first stage"))
 
 
 def teacher_key(study: Study, teacher: str, collection: str) -> str:
@@ -29,18 +29,20 @@ def teacher_key(study: Study, teacher: str, collection: str) -> str:
     return key_of(evaluation_description(study.sources, collection, ranker=ranker))
 
 
-def cell_key(study: Study, collection: str) -> str:
-    """What each cell's evaluation is kept under, in the cell's folder."""
-    return key_of(_cell_evaluation(study, collection))
+def cell_key(study: Study, collection: str, first_stage: str | None = None) -> str:
+    """What each cell's evaluation on a first stage's candidates is kept under, in the cell's folder."""
+    return key_of(_cell_evaluation(study, collection, first_stage))
 
 
-def ranking_key(study: Study, collection: str) -> str:
+def ranking_key(study: Study, collection: str, first_stage: str | None = None) -> str:
     """Stands for all that decides the scores of a cell's evaluation, which its depth does not."""
-    return key_of({name: value for name, value in _cell_evaluation(study, collection).items() if name != "depth"})
+    described = _cell_evaluation(study, collection, first_stage)
+    return key_of({name: value for name, value in described.items() if name != "depth"})
 
 
-def _cell_evaluation(study: Study, collection: str) -> dict[str, Any]:
-    return evaluation_description(study.sources, collection, precision=study.config.evaluation.precision)
+def _cell_evaluation(study: Study, collection: str, first_stage: str | None) -> dict[str, Any]:
+    precision = study.config.evaluation.precision
+    return evaluation_description(study.sources, collection, first_stage, precision=precision)
 
 
 def evaluate(

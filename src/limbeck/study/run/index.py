@@ -53,12 +53,11 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
             "measure": canonical(config.validation.measure),
             "test_queries_allowed": config.validation.allow_test_queries,
         },
-        "first_stage": {
-            "name": config.evaluation.first_stage,
-            "description": sources.stage_description(config.evaluation.first_stage),
-            "depth": config.evaluation.depth,
-            "evaluations": {test.name: first_stage_key(study, test.name) for test in tests},
-        },
+        "first_stage": _first_stage(study, config.evaluation.first_stage),
+        "other_first_stages": [
+            {**_first_stage(study, stage), "cells": {test.name: cell_key(study, test.name, stage) for test in tests}}
+            for stage in config.evaluation.other_first_stages
+        ],
         "teachers": [
             {
                 "name": name,
@@ -89,7 +88,20 @@ def describe_study(plan: StudyPlan) -> dict[str, Any]:
             }
             for cell in plan.cells
         ],
+        "bounds": [
+            {**bound.model_dump(), "measure": canonical(bound.measure or config.evaluation.measures[0])}
+            for bound in config.bounds
+        ],
         "warnings": list(plan.warnings),
+    }
+
+
+def _first_stage(study: Study, name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "description": study.sources.stage_description(name),
+        "depth": study.config.evaluation.depth,
+        "evaluations": {test: first_stage_key(study, test, name) for test in study.config.collections.test},
     }
 
 

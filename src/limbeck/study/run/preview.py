@@ -53,7 +53,7 @@ def preview(
             steps = recipe_steps(study, backbone, recipe)
             training, validation = workload.training(backbone, recipe), workload.validation(backbone, recipe)
             hours = rates.hours(backbone, training, validation, evaluation)
-            for seed in study.config.seeds:
+            for seed in study.config.seeds_of(recipe):
                 cell_id, state = known.get((backbone, recipe, seed), (None, None))
                 cells.append(
                     {
@@ -73,7 +73,9 @@ def preview(
         "cells": cells,
         "totals": _totals(workload, left, rates),
         "first_stages": {**asdict(encoding := workload.first_stages()), "hours": rates.encoding(encoding)},
-        "memory": {name: workload.memory(name) for name in study.config.backbones},
+        "memory": {
+            name: workload.memory(name) for name in study.config.backbones if any(study.config.recipes.values())
+        },
         "rates": "stated" if rates.stated else "given",
         "shared": shared,
         "downloads": [asdict(each) for each in fetched],
@@ -198,7 +200,11 @@ def _shared(study: Study) -> dict[str, int]:
     """By what the study file says, so that nothing need be loaded."""
     config, sources = study.config, study.sources
     lists = {key_of(source.model_dump(exclude={"sample"})) for source in config.lists.values()}
-    uses = {(config.evaluation.first_stage, config.evaluation.depth, name) for name in config.collections.test}
+    uses = {
+        (stage, config.evaluation.depth, name)
+        for stage in config.evaluation.first_stages
+        for name in config.collections.test
+    }
     if config.validation:
         first_stage = config.validation.first_stage or config.evaluation.first_stage
         uses |= {(first_stage, config.validation.depth, name) for name in config.validation.collections}
@@ -231,6 +237,8 @@ def _disk(workload: CostModel, cells: list[dict[str, Any]]) -> dict[str, int | N
     # Two checkpoints, each of weights, two moments of the optimiser, and the best weights so far.
     sizes = [size for size in weights.values() if size is not None]
     largest = max(sizes, default=0) if len(sizes) == len(weights) else None
+    if not any(workload.study.config.recipes[cell["recipe"]] for cell in cells):
+        largest = 0
     return {
         "models": models and 4 * models,
         "checkpoints": largest and 32 * largest,

@@ -26,7 +26,7 @@ from limbeck.study.run.graph import Node
 from limbeck.study.run.leaks import search_leaks
 from limbeck.study.run.store import Store
 from limbeck.training import Stage, TrainingPlan, Validation, ValidationSettings, train
-from limbeck.training.summary import finished
+from limbeck.training.summary import finished, save_untrained
 
 if TYPE_CHECKING:
     from limbeck.study.run.work import Workshop
@@ -84,6 +84,9 @@ def _cell(shop: "Workshop", node: Node, console: Console) -> list[Path]:
     set_state(shop.store, cell.id, status="running")
     if node.resources.processes > 1:
         _start_together(shop, node)
+    elif finished(folder)[0] is None and not shop.study.config.recipes[cell.recipe]:
+        backbone = shop.study.config.backbones[cell.backbone]
+        save_untrained(backbone.trained_from(shop.study.sources.model_name(backbone.model)), folder)
     elif finished(folder)[0] is None:
         training = training_plan(cell, shop.study, shop.materials)
         set_state(shop.store, cell.id, status="running", steps=training.steps)
@@ -110,7 +113,7 @@ def _evaluate(shop: "Workshop", node: Node, console: Console) -> list[Path]:
     collection = shop.study.sources.collection(task["collection"])
 
     def ranked() -> Run:
-        candidates = shop.materials.run(evaluation.first_stage, task["collection"], evaluation.depth)
+        candidates = shop.materials.run(_first_stage(shop, node), task["collection"], evaluation.depth)
         if "teacher" in task:
             return shop.materials.teacher_run(task["teacher"], task["collection"], candidates)
         if "cell" not in task:
@@ -123,20 +126,26 @@ def _evaluate(shop: "Workshop", node: Node, console: Console) -> list[Path]:
         return Run("rerank", {query_id: found[query_id] for query_id in collection.query_ids if query_id in found})
 
     folder = shop.store.evaluation(task.get("cell"), task["evaluation"])
-    ranking = ranking_key(shop.study, task["collection"]) if "cell" in task else task["evaluation"]
+    ranked_from = _first_stage(shop, node)
+    ranking = ranking_key(shop.study, task["collection"], ranked_from) if "cell" in task else task["evaluation"]
     evaluate(folder, collection, evaluation.measures, ranked, ranking, evaluation.depth)
     return evaluation_files(folder)
+
+
+def _first_stage(shop: "Workshop", node: Node) -> str:
+    """Whose candidates an evaluation is of."""
+    return str(node.task.get("first_stage") or shop.study.config.evaluation.first_stage)
 
 
 def _reranked(shop: "Workshop", node: Node, console: Console, shard: int, shards: int) -> Run:
     evaluation, study, name = shop.study.config.evaluation, shop.study, node.task["collection"]
     collection = study.sources.collection(name)
-    candidates = shop.materials.run(evaluation.first_stage, name, evaluation.depth)
+    candidates = shop.materials.run(_first_stage(shop, node), name, evaluation.depth)
     if shards > 1:
         mine = [query_id for query_id in list(collection.query_ids)[shard::shards] if query_id in candidates]
         candidates = replace(candidates, rankings={query_id: candidates[query_id] for query_id in mine})
     folder = shop.store.evaluation(node.cell, node.task["evaluation"])
-    deeper = deeper_run(folder, ranking_key(study, name), evaluation.depth)
+    deeper = deeper_run(folder, ranking_key(study, name, _first_stage(shop, node)), evaluation.depth)
     if deeper and (cut := scored_before(collection, candidates, deeper[1])):
         console.print(f"{node.label}: scores are those of the evaluation at depth {deeper[0]}", highlight=False)
         return cut

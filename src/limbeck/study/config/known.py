@@ -1,5 +1,7 @@
-"""What is known of things that studies fetch, from `known_downloads.yaml`: from where, of what size, on what terms."""
+"""What limbeck knows of published things: backbones by a short name (`backbones.yaml`), and what studies fetch
+(`known_downloads.yaml`): from where, of what size, on what terms."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -7,9 +9,50 @@ from importlib.resources import files
 from pathlib import PurePath
 from typing import Any
 
-import yaml
-
+from limbeck.core.yaml_file import read_yaml
 from limbeck.lists.formats import find_format, format_names
+
+
+@dataclass(frozen=True)
+class KnownBackbone:
+    """A backbone's Hub id, how it is trained where a study does not say, and what is known of it (see the file)."""
+
+    model: str
+    learning_rate: float
+    batch: int
+    precisions: list[str]
+    parameters: str
+    licence: str
+    architecture: str
+    tokenizer: str
+    shape: dict[str, Any]
+    positions: int | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys of a study's backbone."""
+        return {name: getattr(self, name) for name in ("model", "learning_rate", "batch", "precisions")}
+
+
+@cache
+def known_backbones() -> Mapping[str, KnownBackbone]:
+    """Short name → backbone."""
+    document = read_yaml((files("limbeck.study.config") / "backbones.yaml").read_text(encoding="utf-8"))
+    return {name: KnownBackbone(**values) for name, values in document.values.items()}
+
+
+def with_known(value: Any) -> Any:
+    """The `backbones` of a study file, those of known names filled in; what is given there wins."""
+    if not isinstance(value, dict):
+        return value
+    filled = {}
+    for name, given in value.items():
+        known = known_backbones().get(name)
+        if known is not None and (given is None or (isinstance(given, dict) and "model" not in given)):
+            filled[name] = {**known.settings, **(given or {})}
+        else:
+            filled[name] = given
+    return filled
 
 
 @dataclass(frozen=True)
@@ -65,4 +108,4 @@ def text_tokens(collection: str) -> TextTokens | None:
 @cache
 def known_downloads() -> Any:
     """What `known_downloads.yaml` holds."""
-    return yaml.safe_load((files("limbeck.study.config") / "known_downloads.yaml").read_text(encoding="utf-8"))
+    return read_yaml((files("limbeck.study.config") / "known_downloads.yaml").read_text(encoding="utf-8")).values
