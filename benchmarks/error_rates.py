@@ -3,6 +3,7 @@
     python benchmarks/error_rates.py                      all designs (about ten minutes on one core)
     python benchmarks/error_rates.py --only seeds --replications 500
     python benchmarks/error_rates.py --limits             two recipes, by the limit that `CAUTION` is
+    python benchmarks/error_rates.py --equal-error        two recipes: power of both rules where both err as often
 
 Whole studies are drawn: recipes × seeds × backbones on collections of queries, with effects of queries, of seeds, of
 both together, and of prefixes that seeds share. To each the whole rule is applied as the report applies it: every two
@@ -20,7 +21,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,9 +181,15 @@ def main() -> None:
     parser.add_argument("--replications", type=int, default=2000)
     parser.add_argument("--only", default="", help="Designs whose names hold this.")
     parser.add_argument("--limits", action="store_true", help="Only the highest error of two recipes, by limit.")
+    parser.add_argument(
+        "--equal-error", action="store_true", help="Only two recipes: power of both rules at one error."
+    )
     options = parser.parse_args()
     if options.limits:
         print_limits()
+        return
+    if options.equal_error:
+        print_equal_error(options.replications)
         return
     print(
         "| design | error ▲ | error △ | any claim | any pair | any mark | partly | covers | power | by Holm "
@@ -223,16 +230,29 @@ def print_limits(draws: int = 200_000) -> None:
             print(f"| {seeds} | {limit or 'as estimated'} | {max(error.values()):.4f} | {found} |", flush=True)
 
 
+def print_equal_error(replications: int) -> None:
+    """Of two recipes with as many seeds each: error and power of both rules at .05, and the power of each at that level
+    of its own at which it errs in .05 of these studies. Both have one t statistic here; only what they hold it against
+    differs."""
+    print("| design | error at .05 | old | power at .05 | old | power at an error of .05 | old |")
+    print("|---|" + "---:|" * 6)
+    for name, design in DESIGNS.items():
+        one_statistic = len(design.seeds) == 2 and design.seeds[0] == design.seeds[1] > 1 and design.backbones == 1
+        if one_statistic and design.shape == "normal":
+            null, moved = _found(design, replications)
+            cells = [(null[rule] <= LEVEL).mean() for rule in ("p", "old p")]
+            for level in ((LEVEL, LEVEL), [np.quantile(null[rule], LEVEL) for rule in ("p", "old p")]):
+                cells += [
+                    ((moved[rule] <= at) & (moved["sign"] > 0)).mean()
+                    for rule, at in zip(("p", "old p"), level, strict=True)
+                ]
+            print(f"| {name} | {' | '.join(f'{value:.3f}' for value in cells)} |", flush=True)
+
+
 def rates(design: Design, replications: int) -> list[float]:
     """The numbers of a row, in the order of its columns."""
-    random = np.random.default_rng(1)
-    recipes = len(design.seeds)
-    better = [3.5 * design.spread() * (r >= (recipes + 1) // 2) for r in range(recipes)]
-    null = list(_batches(design, random, replications, [0.0] * recipes))
-    shifted = list(_batches(design, random, replications, better))
-    truths = [(b - a) for a, b in combinations(better, 2)]
-    found = {name: np.concatenate([each[name] for each in null]) for name in null[0]}
-    moved = {name: np.concatenate([each[name] for each in shifted]) for name in shifted[0]}
+    found, moved = _found(design, replications)
+    truths = [(b - a) for a, b in combinations(_better(design), 2)]
     true, false = np.array(truths) != 0, np.array(truths) == 0
     known = found["known"].all()
     return [
@@ -253,16 +273,33 @@ def rates(design: Design, replications: int) -> list[float]:
     ]
 
 
+def _better(design: Design) -> list[float]:
+    """What each recipe is better by, where half of them are."""
+    recipes = len(design.seeds)
+    return [3.5 * design.spread() * (r >= (recipes + 1) // 2) for r in range(recipes)]
+
+
+def _found(design: Design, replications: int) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """What `judge` says of studies of equal recipes, and of those of which half are better."""
+    random = np.random.default_rng(1)
+    null = list(_batches(design, random, replications, [0.0] * len(design.seeds)))
+    shifted = list(_batches(design, random, replications, _better(design)))
+    first, second = (
+        {name: np.concatenate([each[name] for each in some]) for name in some[0]} for some in (null, shifted)
+    )
+    return first, second
+
+
 def _batches(
     design: Design, random: Generator, replications: int, shifts: Sequence[float]
-) -> Iterator[dict[str, NDArray[np.bool_]]]:
+) -> Iterator[dict[str, NDArray[Any]]]:
     each = (len(design.labels) + 1) * sum(design.sizes)
     size = max(1, ELEMENTS // each)
     for start in range(0, replications, size):
         yield judge(design, *design.draw(random, min(size, replications - start), shifts))
 
 
-def judge(design: Design, values: Sequence[Floats], worth: Floats) -> dict[str, NDArray[np.bool_]]:
+def judge(design: Design, values: Sequence[Floats], worth: Floats) -> dict[str, NDArray[Any]]:
     """What both rules say of drawn studies: [replications, hypotheses] each."""
     layout, moments = design.layout, Moments.of(values)
     couples = list(combinations(range(len(design.seeds)), 2))
@@ -272,15 +309,18 @@ def judge(design: Design, values: Sequence[Floats], worth: Floats) -> dict[str, 
     # These models differ by what their seeds brought: that is the truth which △ is to be wrong about.
     models = Estimates(models.difference - worth @ claims.T, models.error, models.df)
     half = over.error * _critical(over)
-    found = {
+    old = _old(moments, layout, claims[:1], values).p
+    found: dict[str, NDArray[Any]] = {
         "known": over.df > 0,
+        "p": over.p,
+        "old p": old,
         "single": over.p <= LEVEL,
         "models": models.p <= LEVEL,
         "covers": np.abs(over.difference) <= half,
         "sign": np.sign(over.difference),
         "claims": corrected(over, len(design.seeds)),
         "holm": _holm([over]),
-        "old single": _old(moments, layout, claims[:1], values).p <= LEVEL,
+        "old single": old <= LEVEL,
         "old claims": _holm(_old_claims(design, moments, layout, couples, values)),
     }
     alone = [

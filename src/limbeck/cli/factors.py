@@ -77,11 +77,11 @@ def _conditions(texts: list[str], table: "Table") -> dict[str, list[str]]:
 
 def _print(data: "Figures", found: "FactorAnalysis", measure: str) -> None:
     from limbeck.report.factors import state_analysis
+    from limbeck.report.formats import plural
 
-    seeds = sorted({min(data.seeds), max(data.seeds)})
-    scope = (
-        f"{len(data.values)} configurations × {len(data.collections)} collections, seeds: {'–'.join(map(str, seeds))}"
-    )
+    seeds = "–".join(map(str, sorted({min(data.seeds), max(data.seeds)})))
+    size = f"{plural(len(data.values), 'configuration')} × {plural(len(data.collections), 'collection')}"
+    scope = f"{size}, seeds of each: {seeds}"
     text = state_analysis(found)
     columns = ("variance due to", "share", "without collections", "share's 95 % interval", "std", "df")
     print_table(columns, text.shares, title=f"{measure}: {scope}")
