@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from limbeck.collections import Collection, load_collection
 from limbeck.core.errors import UsageError, nearest
 from limbeck.core.options import settings_of
-from limbeck.evaluation import Evaluation, measure_run
+from limbeck.evaluation import Correction, Evaluation, measure_run
 from limbeck.evaluation import rerank as rerank_run
-from limbeck.evaluation.run_comparison import Correction, RunDifference, compare_runs
+from limbeck.evaluation.run_comparison import RunDifference, compare_runs
 from limbeck.lists import Lists, Sample, Sampler, candidates_to_teach, lists_from_scores, open_lists
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import Objective, parse

@@ -22,8 +22,8 @@ from limbeck.report import (
     to_latex,
     to_markdown,
 )
+from limbeck.report.charts import rank_chart
 from limbeck.report.page import _charts
-from limbeck.report.rank_chart import rank_chart
 
 Results = dict[str, Any]
 _VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "circle", "rect"}

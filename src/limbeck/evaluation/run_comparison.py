@@ -2,14 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from limbeck.evaluation.measure import Evaluation
-from limbeck.evaluation.statistics import CORRECTIONS, LEVEL, Answer, Difference, Fact, Training, Trainings, compare_all
+from limbeck.evaluation.statistics import (
+    CORRECTIONS,
+    LEVEL,
+    Answer,
+    Correction,
+    Difference,
+    Fact,
+    Training,
+    Trainings,
+    compare_all,
+)
 from limbeck.evaluation.statistics.comparison import Interval
 from limbeck.evaluation.statistics.families import all_pairs, correct_family
 
-Correction = Literal["holm", "bh", "none"]
 ALL = "all collections"
 Measured = Mapping[str, Mapping[str, Sequence[Evaluation]]]
 """Collection → system → one evaluation per seed."""

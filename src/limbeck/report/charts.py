@@ -1,12 +1,13 @@
-"""The charts of a page as Vega-Lite: what recipes and backbones reach, at which cost."""
+"""Charts of a page as Vega-Lite: what recipes reach, how far that is from the first stage, and how they rank."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from limbeck.evaluation import LEVEL, Ranks, mean_ranks
+from limbeck.evaluation.statistics.comparison import ENOUGH_COLLECTIONS
+from limbeck.report.formats import p_is
 from limbeck.report.table import Row, Table
-from limbeck.study.analysis.results import StudyResults
-from limbeck.training.summary import TrainingSummary
 
 Spec = dict[str, Any]
 
@@ -41,22 +42,22 @@ def heat_map(table: Table) -> Chart | None:
     """Backbones × recipes, coloured by the mean, with its mark."""
     rows = [
         {**facts, "v": entry.mean, "t": f"{entry.mean:.3f}{f' {entry.mark}' if entry.mark else ''}"}
-        for row, facts, entry in _entries(table)
+        for row, facts, entry in entries(table)
     ]
     if not rows:
         return None
-    for some in _grouped(rows, ("c", "m")):
+    for some in grouped(rows, ("c", "m")):
         low, high = min(row["v"] for row in some), max(row["v"] for row in some)
         for row in some:
             row["dark"] = row["v"] > low + 0.55 * (high - low)
-    backbones = _names(table, "backbone")
+    backbones = names_of(table, "backbone")
     cell = {
         "x": {"field": "r", "sort": None, "title": None, "axis": {"labelAngle": -30, "orient": "top"}},
         "y": {"field": "b", "sort": None, "title": None},
     }
-    tooltip = _tooltip({"r": "recipe", "b": "backbone", "c": "on", "m": "measure", "t": "mean"})
+    tooltip = tooltip_of({"r": "recipe", "b": "backbone", "c": "on", "m": "measure", "t": "mean"})
     spec = {
-        **_choices(table, measures=True),
+        **choices(table, measures=True),
         "height": 34 * len(backbones),
         "layer": [
             {
@@ -78,20 +79,20 @@ def heat_map(table: Table) -> Chart | None:
             },
         ],
     }  # fmt: skip
-    return Chart("heat", "Means of every recipe on every backbone", _with(spec, rows), 34 * len(backbones) + 130)
+    return Chart("heat", "Means of every recipe on every backbone", with_rows(spec, rows), 34 * len(backbones) + 130)
 
 
 def differences(table: Table) -> Chart | None:
     """The difference of every recipe to the first stage with its 95 % interval; filled where significant."""
     rows = [
         {**facts, "v": entry.difference, "lo": entry.low, "hi": entry.high, "s": bool(entry.mark)}
-        for row, facts, entry in _entries(table)
+        for row, facts, entry in entries(table)
         if entry.difference is not None
     ]
     if not rows:
         return None
-    backbones = _names(table, "backbone")
-    height = len(_names(table, "recipe")) * max(28, 11 * len(backbones))
+    backbones = names_of(table, "backbone")
+    height = len(names_of(table, "recipe")) * max(28, 11 * len(backbones))
     coloured = colour("b", backbones, "backbone")
     shared: Spec = {
         "y": {"field": "r", "sort": None, "title": None},
@@ -99,7 +100,7 @@ def differences(table: Table) -> Chart | None:
         "color": coloured,
     }
     spec = {
-        **_choices(table, measures=True),
+        **choices(table, measures=True),
         "height": height,
         "layer": [
             {"mark": "rule", "encoding": {"x": {"datum": 0}}},
@@ -115,7 +116,9 @@ def differences(table: Table) -> Chart | None:
                     "stroke": {**coloured, "legend": None},
                     "x": {"field": "v", "type": "quantitative"},
                     "fillOpacity": {"condition": {"test": "datum.s", "value": 1}, "value": 0},
-                    "tooltip": _tooltip({"r": "recipe", "b": "backbone", "v": "difference", "lo": "from", "hi": "to"}),
+                    "tooltip": tooltip_of(
+                        {"r": "recipe", "b": "backbone", "v": "difference", "lo": "from", "hi": "to"}
+                    ),
                 },
             },
         ],
@@ -123,135 +126,12 @@ def differences(table: Table) -> Chart | None:
     return Chart(
         "differences",
         "Differences to the first stage with 95 % intervals; filled where significant",
-        _with(spec, rows),
+        with_rows(spec, rows),
         height + 110,
     )
 
 
-def scaling(results: StudyResults, table: Table) -> Chart | None:
-    """Means over the number of weights, a line per recipe through the mean of equal sizes; None for a single size."""
-    sizes = {each.name: each.parameters for each in results.backbones}
-    rows = [
-        {**facts, "v": entry.mean, "x": size / 1e6}
-        for row, facts, entry in _entries(table)
-        if (size := sizes[row.backbone])
-    ]
-    if len({row["x"] for row in rows}) < 2:
-        return None
-    y = {"field": "v", "type": "quantitative", "scale": {"zero": False}, "title": None}
-    spec = {
-        **_choices(table, measures=True),
-        "height": 320,
-        "encoding": {
-            "x": {"field": "x", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 12},
-                  "title": "million weights", "axis": {"format": ",.3~r", "tickCount": 6}},
-            "color": colour("r", _names(table, "recipe"), "recipe"),
-        },
-        "layer": [
-            {"mark": "line", "encoding": {"y": {**y, "aggregate": "mean"}}},
-            {
-                "mark": {"type": "point", "filled": True, "size": 45, "opacity": 1},
-                "encoding": {
-                    "y": y,
-                    "tooltip": _tooltip({"r": "recipe", "b": "backbone", "x": "million weights", "v": "mean"}),
-                },
-            },
-        ],
-    }  # fmt: skip
-    return Chart(
-        "scaling", "Means over the number of weights; a line joins the means of a recipe", _with(spec, rows), 400
-    )
-
-
-COSTS: dict[str, Callable[[TrainingSummary], float]] = {
-    "training minutes": lambda training: training.seconds / 60,
-    "million weights": lambda training: training.parameters / 1e6,
-    "million tokens trained on": lambda training: training.tokens / 1e6,
-}
-"""What is spent, and how a training's summary says so."""
-
-
-EQUAL_COST = 1.05
-"""Costs within this ratio count as equal: the same training takes so much longer or shorter on another day."""
-
-
-def cost(results: StudyResults, table: Table) -> Chart | None:
-    """Means over what they cost, a panel for each cost that differs, with its Pareto front; None where none does."""
-    spent: dict[tuple[str, str, str], list[float]] = {}
-    for cell in results.cells:
-        for name, cost_of in COSTS.items():
-            if cell.training:
-                spent.setdefault((cell.backbone, cell.recipe, name), []).append(cost_of(cell.training))
-    found: dict[str, list[Spec]] = {name: [] for name in COSTS}
-    for row, facts, entry in _entries(table, table.measures[:1]):
-        for name, rows in found.items():
-            if values := spent.get((row.backbone, row.recipe, name)):
-                rows.append({**facts, "v": entry.mean, "k": name, "x": sum(values) / len(values)})
-    differing = {
-        name: rows
-        for name, rows in found.items()
-        if rows and max(row["x"] for row in rows) > EQUAL_COST * min(row["x"] for row in rows)
-    }
-    if not differing:
-        return None
-    rows = [row for some in differing.values() for row in some]
-    for some in _grouped(rows, ("c", "k")):
-        for one, on_front in zip(some, pareto_front([(one["x"], one["v"]) for one in some]), strict=True):
-            one["front"] = on_front
-    x = {"field": "x", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 12},
-         "title": None, "axis": {"format": ",.3~r", "tickCount": 4}}  # fmt: skip
-    y = {"field": "v", "type": "quantitative", "scale": {"zero": False}, "title": table.measures[0]}
-    layers: list[Spec] = [
-        {
-            "transform": [{"filter": "datum.front"}],
-            "mark": {"type": "line", "interpolate": "step-after", "color": "#8A8A8A", "strokeDash": [4, 3]},
-            "encoding": {"x": x, "y": y, "order": {"field": "x"}},
-        },
-        {
-            "mark": {"type": "point", "size": 60, "filled": True, "opacity": 1},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "color": colour("r", _names(table, "recipe"), "recipe"),
-                "shape": {"field": "b", "sort": None, "title": "backbone",
-                          "scale": {"domain": _names(table, "backbone"), "range": list(SHAPES)}},
-                "tooltip": _tooltip({"r": "recipe", "b": "backbone", "x": "cost", "v": "mean"}),
-            },
-        },
-    ]  # fmt: skip
-    # The label of a panel stands where an axis has its title, and is one: Vega-Lite has no axis title that changes.
-    header = {"labelOrient": "bottom", "labelFontWeight": "normal", "labelFontSize": 11, "labelPadding": 10}
-    spec = {
-        **_choices(table, measures=False),
-        "data": {"values": rows},
-        "facet": {"field": "k", "sort": list(differing), "title": None, "header": header},
-        "columns": 3,
-        "spec": {"width": 270, "height": 240, "layer": layers},
-        "resolve": {"scale": {"x": "independent"}, "axis": {"x": "independent"}},
-    }
-    description = (
-        "Means over cost; the dashed line is the Pareto front, of systems that none of lower or equal cost (within "
-        f"{EQUAL_COST - 1:.0%}) surpasses"
-    )
-    return Chart("cost", description, spec, 120 + 330 * -(-len(differing) // 3))
-
-
-def pareto_front(systems: Sequence[tuple[float, float]]) -> list[bool]:
-    """Which systems (cost, quality) none of lower or equal cost surpasses; of costs that count as equal, the best one.
-
-    >>> pareto_front([(1.0, 0.5), (1.02, 0.6), (2.0, 0.55), (3.0, 0.7)])
-    [False, True, False, True]
-    """
-    return [
-        not any(
-            other_cost <= EQUAL_COST * cost and (quality < other or (quality == other and other_cost < cost))
-            for other_cost, other in systems
-        )
-        for cost, quality in systems
-    ]
-
-
-def _entries(table: Table, measures: Sequence[str] = ()) -> Iterator[tuple[Row, Spec, Any]]:
+def entries(table: Table, measures: Sequence[str] = ()) -> Iterator[tuple[Row, Spec, Any]]:
     """Every entry of a recipe that has a mean, with the names that choose it."""
     for row in table.of_kind("recipe"):
         for column in table.columns:
@@ -261,18 +141,18 @@ def _entries(table: Table, measures: Sequence[str] = ()) -> Iterator[tuple[Row, 
                     yield row, {"r": row.recipe, "b": row.backbone, "c": column, "m": measure}, entry
 
 
-def _names(table: Table, kind: str) -> list[str]:
+def names_of(table: Table, kind: str) -> list[str]:
     return list(dict.fromkeys(getattr(row, kind) for row in table.of_kind("recipe")))
 
 
-def _grouped(rows: Sequence[Spec], keys: Sequence[str]) -> Iterator[list[Spec]]:
+def grouped(rows: Sequence[Spec], keys: Sequence[str]) -> Iterator[list[Spec]]:
     groups: dict[tuple[Any, ...], list[Spec]] = {}
     for row in rows:
         groups.setdefault(tuple(row[key] for key in keys), []).append(row)
     yield from groups.values()
 
 
-def _choices(table: Table, measures: bool) -> Spec:
+def choices(table: Table, measures: bool) -> Spec:
     """Selection of a suite or collection and, if asked for, of a measure."""
     params = [_choice("column", "on", table.columns)]
     transform = [{"filter": "datum.c === column"}]
@@ -292,7 +172,7 @@ def colour(field: str, names: Sequence[str], title: str) -> Spec:
     return {"field": field, "sort": None, "title": title, "scale": {"domain": list(names), "range": colours}}
 
 
-def _tooltip(names: Mapping[str, str]) -> list[Spec]:
+def tooltip_of(names: Mapping[str, str]) -> list[Spec]:
     numbers = {"v": ".3f", "lo": "+.3f", "hi": "+.3f", "x": ",.4~r"}
     return [
         {
@@ -304,5 +184,82 @@ def _tooltip(names: Mapping[str, str]) -> list[Spec]:
     ]
 
 
-def _with(spec: Spec, rows: Sequence[Spec]) -> Spec:
+def with_rows(spec: Spec, rows: Sequence[Spec]) -> Spec:
     return {"data": {"values": list(rows)}, "width": "container", "autosize": FIT, **spec}
+
+
+def rank_recipes(table: Table) -> tuple[list[str], Ranks] | str:
+    """Recipes and their ranks by the mean over backbones on every collection; or the reason why there are none.
+
+    Only recipes that have every seed on every backbone and collection take part.
+    """
+    if len(table.collections) < ENOUGH_COLLECTIONS:
+        return (
+            f"Ranks of recipes need {ENOUGH_COLLECTIONS} collections or more; this study has {len(table.collections)}."
+        )
+    measure = table.measures[0]
+    backbones = {row.backbone for row in table.of_kind("recipe")}
+    whole = {
+        recipe: rows
+        for recipe in dict.fromkeys(row.recipe for row in table.of_kind("recipe"))
+        if len(rows := [row for row in table.of_kind("recipe") if row.recipe == recipe]) == len(backbones)
+        and all(row.entry(name, measure).complete for row in rows for name in table.collections)
+    }
+    if len(whole) < 3:
+        return f"Ranks need three recipes that are finished everywhere; this study has {len(whole)}."
+    values = [
+        [sum(row.entry(name, measure).mean or 0.0 for row in rows) / len(rows) for rows in whole.values()]
+        for name in table.collections
+    ]
+    return list(whole), mean_ranks(values)
+
+
+def ranks_note(ranks: Ranks, collections: int) -> str:
+    return (
+        f"Friedman's test that all recipes rank alike over {collections} collections: {p_is(ranks.friedman_p)}. Two "
+        f"mean ranks further apart than {ranks.critical_difference:.2f} differ (Nemenyi, α = {LEVEL:g}, all pairs; "
+        "Demšar 2006). A vertical bar joins recipes of which no two differ."
+    )
+
+
+def rank_chart(names: list[str], ranks: Ranks) -> Chart:
+    order = sorted(range(len(names)), key=lambda place: ranks.means[place])
+    best = min(ranks.means)
+    points = [{"n": names[place], "x": ranks.means[place], "best": 1} for place in order]
+    bars = [
+        {"n": names[group[0]], "to": names[group[-1]], "x": len(names) + 0.4 * (number + 1)}
+        for number, group in enumerate(ranks.groups)
+    ]
+    y = {"field": "n", "sort": [names[place] for place in order], "title": None, "type": "ordinal"}
+    width = len(names) + 0.4 * (len(bars) + 1)
+    x = {"field": "x", "type": "quantitative", "title": "mean rank (1 is best)",
+         "axis": {"values": list(range(1, len(names) + 1)), "format": "d"},
+         "scale": {"domain": [1, width], "nice": False}}  # fmt: skip
+    spec = {
+        "width": "container",
+        "height": 28 * len(names),
+        "autosize": FIT,
+        "data": {"values": points},
+        "layer": [
+            {
+                "mark": {"type": "rule", "opacity": 0.25},
+                "encoding": {"y": y, "x": {**x, "field": "best"}, "x2": {"field": "x"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1, "color": "#1F83C0"},
+                "encoding": {"y": y, "x": x, "tooltip": [{"field": "n", "title": "recipe"},
+                                                         {"field": "x", "title": "mean rank", "format": ".2f"}]},
+            },
+            {
+                "data": {"values": bars},
+                "mark": {"type": "rule", "strokeWidth": 5, "strokeCap": "round", "color": "#D55E00"},
+                "encoding": {"y": y, "y2": {"field": "to"}, "x": x},
+            },
+            {
+                "data": {"values": [{"x": best, "to": best + ranks.critical_difference, "n": names[order[0]]}]},
+                "mark": {"type": "rule", "strokeWidth": 2, "yOffset": -11, "color": "#8A8A8A"},
+                "encoding": {"x": x, "x2": {"field": "to"}, "y": y},
+            },
+        ],
+    }  # fmt: skip
+    return Chart("ranks", "Mean ranks of recipes over collections", spec, 28 * len(names) + 80)

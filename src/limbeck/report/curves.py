@@ -1,13 +1,26 @@
-"""Training curves as data: smoothing within a stage, means over seeds."""
+"""Curves as data: losses and validation over steps, smoothed; means over the size of backbones and over cost."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from limbeck.report.charts import Chart, Spec, colour
+from limbeck.report.charts import (
+    SHAPES,
+    Chart,
+    Spec,
+    choices,
+    colour,
+    entries,
+    grouped,
+    names_of,
+    tooltip_of,
+    with_rows,
+)
+from limbeck.report.table import Table
 from limbeck.study.analysis.results import Recipe, StudyResults
+from limbeck.training.summary import TrainingSummary
 
 Curve = tuple[np.ndarray, np.ndarray]
 """Steps [points], ascending, and values [points]."""
@@ -139,3 +152,126 @@ def _panels(
         "resolve": {"scale": {"y": "independent" if name == "loss" else "shared"}, "axis": {"x": "independent"}},
     }
     return Chart(name, description, spec, 60 + 240 * -(-len(panels) // 3))
+
+
+def scaling(results: StudyResults, table: Table) -> Chart | None:
+    """Means over the number of weights, a line per recipe through the mean of equal sizes; None for a single size."""
+    sizes = {each.name: each.parameters for each in results.backbones}
+    rows = [
+        {**facts, "v": entry.mean, "x": size / 1e6}
+        for row, facts, entry in entries(table)
+        if (size := sizes[row.backbone])
+    ]
+    if len({row["x"] for row in rows}) < 2:
+        return None
+    y = {"field": "v", "type": "quantitative", "scale": {"zero": False}, "title": None}
+    spec = {
+        **choices(table, measures=True),
+        "height": 320,
+        "encoding": {
+            "x": {"field": "x", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 12},
+                  "title": "million weights", "axis": {"format": ",.3~r", "tickCount": 6}},
+            "color": colour("r", names_of(table, "recipe"), "recipe"),
+        },
+        "layer": [
+            {"mark": "line", "encoding": {"y": {**y, "aggregate": "mean"}}},
+            {
+                "mark": {"type": "point", "filled": True, "size": 45, "opacity": 1},
+                "encoding": {
+                    "y": y,
+                    "tooltip": tooltip_of({"r": "recipe", "b": "backbone", "x": "million weights", "v": "mean"}),
+                },
+            },
+        ],
+    }  # fmt: skip
+    return Chart(
+        "scaling", "Means over the number of weights; a line joins the means of a recipe", with_rows(spec, rows), 400
+    )
+
+
+COSTS: dict[str, Callable[[TrainingSummary], float]] = {
+    "training minutes": lambda training: training.seconds / 60,
+    "million weights": lambda training: training.parameters / 1e6,
+    "million tokens trained on": lambda training: training.tokens / 1e6,
+}
+"""What is spent, and how a training's summary says so."""
+
+
+EQUAL_COST = 1.05
+"""Costs within this ratio count as equal: the same training takes so much longer or shorter on another day."""
+
+
+def cost(results: StudyResults, table: Table) -> Chart | None:
+    """Means over what they cost, a panel for each cost that differs, with its Pareto front; None where none does."""
+    spent: dict[tuple[str, str, str], list[float]] = {}
+    for cell in results.cells:
+        for name, cost_of in COSTS.items():
+            if cell.training:
+                spent.setdefault((cell.backbone, cell.recipe, name), []).append(cost_of(cell.training))
+    found: dict[str, list[Spec]] = {name: [] for name in COSTS}
+    for row, facts, entry in entries(table, table.measures[:1]):
+        for name, rows in found.items():
+            if values := spent.get((row.backbone, row.recipe, name)):
+                rows.append({**facts, "v": entry.mean, "k": name, "x": sum(values) / len(values)})
+    differing = {
+        name: rows
+        for name, rows in found.items()
+        if rows and max(row["x"] for row in rows) > EQUAL_COST * min(row["x"] for row in rows)
+    }
+    if not differing:
+        return None
+    rows = [row for some in differing.values() for row in some]
+    for some in grouped(rows, ("c", "k")):
+        for one, on_front in zip(some, pareto_front([(one["x"], one["v"]) for one in some]), strict=True):
+            one["front"] = on_front
+    x = {"field": "x", "type": "quantitative", "scale": {"type": "log", "nice": False, "padding": 12},
+         "title": None, "axis": {"format": ",.3~r", "tickCount": 4}}  # fmt: skip
+    y = {"field": "v", "type": "quantitative", "scale": {"zero": False}, "title": table.measures[0]}
+    layers: list[Spec] = [
+        {
+            "transform": [{"filter": "datum.front"}],
+            "mark": {"type": "line", "interpolate": "step-after", "color": "#8A8A8A", "strokeDash": [4, 3]},
+            "encoding": {"x": x, "y": y, "order": {"field": "x"}},
+        },
+        {
+            "mark": {"type": "point", "size": 60, "filled": True, "opacity": 1},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "color": colour("r", names_of(table, "recipe"), "recipe"),
+                "shape": {"field": "b", "sort": None, "title": "backbone",
+                          "scale": {"domain": names_of(table, "backbone"), "range": list(SHAPES)}},
+                "tooltip": tooltip_of({"r": "recipe", "b": "backbone", "x": "cost", "v": "mean"}),
+            },
+        },
+    ]  # fmt: skip
+    # The label of a panel stands where an axis has its title, and is one: Vega-Lite has no axis title that changes.
+    header = {"labelOrient": "bottom", "labelFontWeight": "normal", "labelFontSize": 11, "labelPadding": 10}
+    spec = {
+        **choices(table, measures=False),
+        "data": {"values": rows},
+        "facet": {"field": "k", "sort": list(differing), "title": None, "header": header},
+        "columns": 3,
+        "spec": {"width": 270, "height": 240, "layer": layers},
+        "resolve": {"scale": {"x": "independent"}, "axis": {"x": "independent"}},
+    }
+    description = (
+        "Means over cost; the dashed line is the Pareto front, of systems that none of lower or equal cost (within "
+        f"{EQUAL_COST - 1:.0%}) surpasses"
+    )
+    return Chart("cost", description, spec, 120 + 330 * -(-len(differing) // 3))
+
+
+def pareto_front(systems: Sequence[tuple[float, float]]) -> list[bool]:
+    """Which systems (cost, quality) none of lower or equal cost surpasses; of costs that count as equal, the best one.
+
+    >>> pareto_front([(1.0, 0.5), (1.02, 0.6), (2.0, 0.55), (3.0, 0.7)])
+    [False, True, False, True]
+    """
+    return [
+        not any(
+            other_cost <= EQUAL_COST * cost and (quality < other or (quality == other and other_cost < cost))
+            for other_cost, other in systems
+        )
+        for cost, quality in systems
+    ]

@@ -1,13 +1,16 @@
-"""The results as one self-contained HTML page: no request leaves it."""
+"""The results as one self-contained HTML page, from which no request leaves, and as a folder of all formats."""
 
 import base64
 import hashlib
+import json
+import os
 import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,6 +18,7 @@ from markupsafe import Markup
 
 from limbeck.core.environment import from_extra
 from limbeck.core.errors import MissingError
+from limbeck.core.files import plain, write_text
 from limbeck.core.text import printable
 from limbeck.report import formats
 from limbeck.report.audit import (
@@ -29,11 +33,13 @@ from limbeck.report.audit import (
     signed_recipe,
     terms_notes,
 )
-from limbeck.report.charts import Chart, cost, differences, heat_map, scaling
-from limbeck.report.curves import loss, validation
-from limbeck.report.data import pack, table_data
+from limbeck.report.charts import Chart, differences, heat_map, rank_chart, rank_recipes, ranks_note
+from limbeck.report.curves import cost, loss, scaling, validation
+from limbeck.report.data import pack, table_data, to_csv
 from limbeck.report.factors import state_factors
 from limbeck.report.finding import claims_note, state_claims, state_finding
+from limbeck.report.latex import to_latex
+from limbeck.report.markdown import to_markdown
 from limbeck.report.phrases import (
     REHEARSAL,
     bound_sentences,
@@ -46,7 +52,6 @@ from limbeck.report.phrases import (
     statements,
     unfinished_cells,
 )
-from limbeck.report.rank_chart import rank_chart, rank_recipes, ranks_note
 from limbeck.report.table import Table, build_table
 from limbeck.study.analysis.results import StudyResults
 
@@ -236,3 +241,26 @@ def words(value: str | float | None) -> str:
     ('teacher order', '5e-05', '—')
     """
     return formats.ABSENT if value is None else str(value).replace("_", " ")
+
+
+def write_report(
+    results: StudyResults, folder: str | os.PathLike[str], queries: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """Write `report.html`, `report.md`, `results.csv`, `table.tex` and `results.json` into `folder`; their paths.
+
+    `queries` are for the page alone, as `limbeck.study.explore` gives them.
+
+    All texts are made before the first is written, and each file appears whole or not at all. Folders on the way are
+    made. Equal results give equal bytes. Raises MissingError where the folder cannot be written.
+    """
+    folder = Path(folder)
+    texts = {
+        "report.html": to_html(results, queries),
+        "report.md": to_markdown(results),
+        "results.csv": to_csv(results),
+        "table.tex": to_latex(results),
+        "results.json": json.dumps(plain(results), ensure_ascii=False, indent=1, allow_nan=False) + "\n",
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    return [folder / name for name in texts]
