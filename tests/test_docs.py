@@ -1,12 +1,20 @@
-"""The documentation names files that are there."""
+"""The documentation names files that are there, and commands that parse."""
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from limbeck.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+SHOWN = [page for page in [*PAGES, "studies/README.md", "CHANGELOG.md"] if page != "docs/LOG.md"]  # it keeps old names
+LIMBECK = typer.main.get_command(app)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/LOG.md"])
@@ -17,3 +25,56 @@ def test_files_and_pages_that_are_named_are_there(page: str) -> None:
     absent = [name for name in named if not (ROOT / name).exists()]
     absent += [name for name in linked if not (ROOT / page).parent.joinpath(name).exists()]
     assert not absent
+
+
+def printed_commands(page: str) -> Iterator[tuple[str, bool]]:
+    """Each `limbeck …` of a page, and whether it stands as a command in a block of code; else it is named in a text."""
+    text = re.sub(r"\s*\\\n\s*", " ", page)
+    blocks = re.findall(r"^```.*?^```|^(?: {4}[^\n]*\n)+", text, flags=re.MULTILINE | re.DOTALL)
+    for line in "\n".join(blocks).splitlines():
+        for command in re.findall(r"(?:^|(?<!import)[\s/])limbeck ([a-z-][^;|#)]*)", line):
+            yield command, True
+    for block in blocks:
+        text = text.replace(block, "")
+    for command in re.findall(r"`limbeck\s([a-z-][^`]*)`", text):
+        yield command.replace("\n", " "), False
+
+
+def what_is_wrong(command: str, whole: bool) -> str | None:
+    """Why the command line does not take a command; None where it does. Nothing is executed."""
+    words = shlex.split(command.partition(" …")[0].replace("[", "").replace("]", ""))
+    whole = whole and "…" not in command
+    at: Any = LIMBECK
+    context = at.context_class(at, info_name="limbeck")
+    while words and hasattr(at, "list_commands") and not words[0].startswith("-"):
+        name, *words = words
+        if (below := at.get_command(context, name)) is None:
+            return f"no such verb: {name}"
+        at, context = below, below.context_class(below, info_name=name, parent=context)
+    try:
+        given, rest, _ = at.make_parser(context).parse_args(words)
+    except Exception as error:  # click's, or those of typer's copy of it
+        return str(error) if whole or "No such option" in str(error) else None
+    if not whole or given.get("help"):
+        return None
+    if hasattr(at, "list_commands"):
+        return None if given.get("version") else "a verb is missing"
+    lacking = [one.name for one in at.params if one.required and given.get(one.name) in (None, (), [])]
+    return f"not given: {lacking}" if lacking else f"too much: {rest}" if rest else None
+
+
+@pytest.mark.parametrize("page", SHOWN)
+def test_commands_that_are_printed_parse(page: str) -> None:
+    found = list(printed_commands((ROOT / page).read_text(encoding="utf-8")))
+    wrong = {command: why for command, whole in found if (why := what_is_wrong(command, whole))}
+    assert not wrong
+
+
+def test_commands_are_found_and_mistakes_in_them_seen() -> None:
+    page = "`limbeck teach`\n\n    out/limbeck lists show \\\n      a.parquet --rows 3  # 3\n\n```sh\nlimbeck lost\n```\n"
+    found = [("lists show a.parquet --rows 3  ", True), ("lost", True), ("teach", False)]
+    assert list(printed_commands(page)) == found
+    assert [what_is_wrong(*one) for one in found] == [None, "no such verb: lost", None]
+    assert "No such option" in str(what_is_wrong("lists show a.parquet --row", True))
+    assert what_is_wrong("lists show", True) == "not given: ['lists']"
+    assert what_is_wrong("evaluate --collection", False) is None  # an option named without its value
