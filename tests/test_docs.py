@@ -71,7 +71,8 @@ def test_commands_that_are_printed_parse(page: str) -> None:
 
 
 def test_commands_are_found_and_mistakes_in_them_seen() -> None:
-    page = "`limbeck teach`\n\n    out/limbeck lists show \\\n      a.parquet --rows 3  # 3\n\n```sh\nlimbeck lost\n```\n"
+    page = "`limbeck teach`\n\n    .venv/bin/limbeck lists show \\\n      a.parquet --rows 3  # three\n\n"
+    page += "```sh\nlimbeck lost\n```\n"
     found = [("lists show a.parquet --rows 3  ", True), ("lost", True), ("teach", False)]
     assert list(printed_commands(page)) == found
     assert [what_is_wrong(*one) for one in found] == [None, "no such verb: lost", None]
