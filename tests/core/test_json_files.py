@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from limbeck.core.errors import DataError, MissingError
-from limbeck.core.json_files import MAX_DEPTH, Schema, fault_of, parse_json, read_json, read_json_lines
+from limbeck.core.json_files import MAX_DEPTH, Schema, fault_of, key_of, parse_json, read_json, read_json_lines
 
 VALUES: Schema = {"measures": [str], "values": {...: {...: float}}, "seed?": (int, None)}
 GOOD = {"measures": ["AP"], "values": {"AP": {"q1": 0.5, "q2": 1}}, "seed": None, "more": [True]}
@@ -104,3 +104,19 @@ def test_the_deepest_nesting_that_is_read_can_be_walked_and_written() -> None:
     value: Any = parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH, "deep")
     assert json.loads(json.dumps(value)) == value
     assert math.isfinite(float(parse_json("9" * 40, "large")))
+
+
+def test_the_order_of_keys_and_the_kind_of_sequence_do_not_matter() -> None:
+    assert key_of({"b": (1, 2), "a": "é"}) == key_of({"a": "é", "b": [1, 2]})
+    assert key_of({"a": 1}) != key_of({"a": 1.5})
+    assert key_of(["a", "b"]) != key_of(["b", "a"])
+
+
+def test_a_key_is_the_sha256_of_compact_json() -> None:
+    # printf '{"a":"é","b":[1,2]}' | sha256sum
+    assert key_of({"b": [1, 2], "a": "é"}, 16) == "9cfb1f938a87f2b8"
+    assert len(key_of(None, 32)) == 32
+
+
+def test_a_lone_surrogate_of_a_json_file_has_a_key() -> None:
+    assert key_of("\ud800") != key_of("\ud801")

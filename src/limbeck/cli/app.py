@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from limbeck import __version__
-from limbeck.cli import compare, demo, doctor, export, lists, push, retrieve, runs, serve, study, teach, train
+from limbeck.cli import compare, demo, doctor, export, lists, retrieve, runs, serve, study, teach, train
 from limbeck.cli.output import tell
 from limbeck.core.errors import LimbeckError, UsageError
 
@@ -108,7 +108,6 @@ train.add_to(app)
 study.add_to(app)
 export.add_to(app)
 serve.add_to(app)
-push.add_to(app)
 doctor.add_to(app)
 
 

@@ -1,4 +1,4 @@
-"""The verb that writes a model for others: with a card, and as ONNX."""
+"""Verbs that give a model to others: export writes its folder, with a card and as ONNX; push publishes it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the verb to the command."""
+    """Add the verbs to the command."""
     app.command("export")(export)
+    app.command("push")(push)
 
 
 def export(
@@ -88,3 +89,31 @@ def _candidates(origin: "Origin", collection: str | None, run: Path | None, dept
     test = origin.index["collections"][0]
     key = origin.index["first_stage"]["evaluations"][test["name"]]
     return Candidates(load(test["place"]), read_run(origin.study.evaluation(None, key) / "run.gz"), depth)
+
+
+def push(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `limbeck export` wrote.")],
+    repo: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repository on the Hub; made if it is not there.")],
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public; default: private.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Upload; without it, only show what would be uploaded.")] = False,
+    json: Json = False,
+) -> None:
+    """Show what publishing a model on the Hub would upload; with --yes, do it. The token is read from HF_TOKEN."""
+    from limbeck.export import plan_upload
+    from limbeck.export import push as upload_all
+
+    upload = plan_upload(folder, repo, private=not public)
+    if not json:
+        rows = [(name, f"{size:,}") for name, size in upload.files.items()]
+        kind = "private" if upload.private else "public"
+        caption = f"{len(rows)} files, {upload.bytes:,} bytes, to {repo}, which is {kind} unless it is there already"
+        print_table(("file", "bytes"), rows, caption)
+    address = upload_all(upload) if yes else None
+    if json:
+        print_json(
+            {"repo": repo, "private": upload.private, "files": upload.files, "bytes": upload.bytes, "uploaded": address}
+        )
+    elif address:
+        typer.echo(f"uploaded: {address}")
+    else:
+        errors().print("nothing was uploaded; --yes does it", highlight=False, markup=False)

@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 def check(study: StudyFile, json: Json = False) -> None:
     """Validate a study file: every problem at once, each with its place; then its confounds. Trains nothing."""
-    from limbeck.cli.study_plan import print_audit
+    from limbeck.cli.study_tables import print_audit
     from limbeck.study.config.study import load_study
     from limbeck.study.plan.audit import audit_study
     from limbeck.study.plan.plan import plan_study
@@ -49,7 +49,7 @@ def fetch(
     """Fetch the list files, models and collections of a study; verify and resume. What cannot be had is named."""
     from dataclasses import asdict
 
-    from limbeck.cli.study_plan import print_downloads
+    from limbeck.cli.study_tables import print_downloads
     from limbeck.study.config.study import load_study
     from limbeck.study.plan.downloads import downloads, fetch_study
 
@@ -88,7 +88,7 @@ def plan(
     json: Json = False,
 ) -> None:
     """Show what a study takes: cells, downloads, disk, pairs, FLOPs and hours, and its confounds. Fetches nothing."""
-    from limbeck.cli.study_plan import print_plan
+    from limbeck.cli.study_tables import print_plan
     from limbeck.core.errors import UsageError
     from limbeck.study.config.study import load_study
     from limbeck.study.run.preview import preview
@@ -217,13 +217,13 @@ def status(
         raise UsageError("--watch and --json: expected one of them; a script may call `study status --json` again")
     facts = study_status(folder)
     if watch:
-        from limbeck.cli.study_status import watch_status
+        from limbeck.cli.study_tables import watch_status
 
         facts = watch_status(folder, facts)
     elif json:
         print_json(facts)
     else:
-        from limbeck.cli.study_status import print_status
+        from limbeck.cli.study_tables import print_status
 
         print_status(facts)
     if set(facts["node_counts"]) - {"done"}:

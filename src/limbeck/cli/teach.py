@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limbeck.cli import teach_queries, teach_report, teach_status
+from limbeck.cli import teach_queries, teach_report
 from limbeck.cli.list_options import Candidates, Depth, Output, ScoreOptions, print_description, write_ranking
-from limbeck.cli.llm_options import CallOptions
-from limbeck.cli.llm_summary import expect_some, report
+from limbeck.cli.llm import CallOptions, expect_some, report
 from limbeck.cli.output import CollectionName, Json, errors, load, warn
 from limbeck.core.options import Doc, Options, with_options
 from limbeck.teachers.kinds import AsGiven, Taught, Teacher, Workplace, teacher_kinds
@@ -26,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
     for name, kind in teacher_kinds().items():
         teachers.command(name, help=inspect.getdoc(kind))(_verb(kind))
     teachers.command("queries")(teach_queries.queries)
-    teachers.command("status")(teach_status.status)
+    teachers.command("status")(teach_report.status)
     teachers.command("report")(teach_report.report)
     app.add_typer(teachers, name="teach")
 

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from limbeck.cli.llm_options import Attempts, CallOptions
-from limbeck.cli.llm_summary import expect_some, report
+from limbeck.cli.llm import Attempts, CallOptions, expect_some, report
 from limbeck.cli.output import Json, errors, print_json, warn
 from limbeck.core.options import Options, with_options
 from limbeck.teachers.llm.settings import LLMSettings

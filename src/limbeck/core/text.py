@@ -1,6 +1,8 @@
-"""Text that others have made, safe for where it is shown: a terminal, a page, a spreadsheet."""
+"""Text that others have made, safe for where it is shown: a terminal, a page, a notebook, a spreadsheet."""
 
 import re
+from collections.abc import Sequence
+from html import escape
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters but for tab and line feed, marks that turn the direction of reading, halves of surrogate pairs."""
@@ -39,3 +41,10 @@ def plural(amount: int, noun: str) -> str:
     if amount != 1:
         noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{amount:,} {noun}"
+
+
+def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """A plain table, every text escaped."""
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

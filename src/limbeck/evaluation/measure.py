@@ -13,7 +13,7 @@ from limbeck.collections import Collection, suites
 from limbeck.collections.lines import id_fault
 from limbeck.collections.qrels import grade_fault
 from limbeck.core.errors import DataError, UsageError, nearest
-from limbeck.core.notebook import html_table
+from limbeck.core.text import html_table
 from limbeck.runs import Ranking, Run
 
 EXAMPLES = "nDCG@10, RR@10, AP, Success@5, R@100, P@10"

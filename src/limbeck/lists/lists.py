@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from limbeck.core.errors import DataError
-from limbeck.core.notebook import html_table
+from limbeck.core.text import html_table
 from limbeck.lists.checks import check_passages, checked_signal
 from limbeck.lists.ragged import Column, StringLists, Strings, flat, joined
 

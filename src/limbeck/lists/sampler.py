@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from limbeck.core.errors import DataError, UsageError
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.lists.lists import Lists
 from limbeck.lists.ragged import Column
 from limbeck.lists.sampling import Sample

@@ -16,8 +16,7 @@ from rich.console import Console
 
 from limbeck.core.errors import DataError, LimbeckError
 from limbeck.core.files import atomic_write, waited_lock, wrap_write_errors, write_json
-from limbeck.core.hashing import key_of
-from limbeck.core.json_files import Schema, read_json
+from limbeck.core.json_files import Schema, key_of, read_json
 from limbeck.core.progress import with_status
 from limbeck.lists.lists import SIGNALS, Fingerprint, Lists
 from limbeck.lists.parquet import (

@@ -15,8 +15,7 @@ from rich.console import Console
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
-from limbeck.core.hashing import key_of
-from limbeck.core.json_files import read_json
+from limbeck.core.json_files import key_of, read_json
 from limbeck.core.progress import with_total_progress
 from limbeck.tokens.store import cache_folder
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.core.progress import bar
 from limbeck.models.bi_encoder import BiEncoder
 from limbeck.runs import Run

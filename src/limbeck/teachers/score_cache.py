@@ -11,7 +11,7 @@ from rich.console import Console
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.core.progress import bar
 from limbeck.runs import Run
 from limbeck.teachers.journal import Journal, read_records

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from limbeck.collections import Collection
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.tokens.store import TokenStore, cache_folder, ranges
 from limbeck.tokens.template import PairTemplate
 

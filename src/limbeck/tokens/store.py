@@ -16,7 +16,7 @@ from rich.console import Console
 
 from limbeck.core.errors import MissingError
 from limbeck.core.files import remove_leftovers, replace_folder, sync, temporary_folder, waited_lock, wrap_write_errors
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.core.progress import with_progress
 
 CHUNK = 10_000  # texts handed to the tokeniser at once; it spreads them over threads of its own

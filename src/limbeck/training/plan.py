@@ -10,7 +10,7 @@ import numpy as np
 
 from limbeck.collections import Collection, load_collection
 from limbeck.core.errors import UsageError
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.core.options import Count, Doc, Rate, check_settings
 from limbeck.lists import TEXTS_KEY, Lists, Sample, Sampler, open_lists
 from limbeck.models.sources import resolve

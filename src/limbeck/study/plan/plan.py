@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from limbeck.core.errors import UsageError
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.objectives import parse
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Stage

@@ -14,8 +14,7 @@ from rich.console import Console
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError, MissingError
 from limbeck.core.files import atomic_write
-from limbeck.core.hashing import key_of
-from limbeck.core.json_files import Schema, parse_json
+from limbeck.core.json_files import Schema, key_of, parse_json
 from limbeck.lists import (
     Lists,
     concatenate,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.evaluation import canonical
 from limbeck.study.config.resolver import BM25_NAME, DEPTH
 from limbeck.study.config.schema import Stage

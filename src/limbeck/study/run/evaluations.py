@@ -6,7 +6,7 @@ from typing import Any
 
 from limbeck.collections import Collection
 from limbeck.core.files import write_json
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.evaluation import canonical, measure_run
 from limbeck.runs import Run, read_run, write_run
 from limbeck.study.config.study import Study

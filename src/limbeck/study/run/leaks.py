@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.core.files import write_json
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.lists import LeakCounts, distinct_queries, document_leaks, positives, query_leaks, relevant_documents
 from limbeck.study.config.study import Study
 from limbeck.study.run.artifacts import Materials

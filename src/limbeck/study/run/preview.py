@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import architecture_of
 from limbeck.study.plan.audit import audit_study

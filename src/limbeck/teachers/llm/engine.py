@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from limbeck.core.errors import UsageError
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.teachers.llm.prompts import Message
 
 MOST_TOKENS = 10_000_000

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
-from limbeck.core.hashing import key_of
+from limbeck.core.json_files import key_of
 from limbeck.core.progress import bar
 from limbeck.teachers.llm.address import Address, Key, check_parameters
 from limbeck.teachers.llm.budget import Budget, Cap
