@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from limbeck.collections import Collection
-from limbeck.collections.merge import merge
+from limbeck.collections.collection import merge
 from limbeck.core.errors import DataError, LimbeckError, UsageError
 from limbeck.core.files import locked
 from limbeck.lists import TEXTS_KEY, Lists

@@ -1,8 +1,7 @@
 """Runs: ranked candidates per query, their order, their fusion, and the TREC files that carry them."""
 
 from limbeck.runs.fusion import Fusion
-from limbeck.runs.ranking import Ranking, rank
-from limbeck.runs.run import Run
+from limbeck.runs.run import Ranking, Run, rank
 from limbeck.runs.trec import read_run, write_run
 
 __all__ = ["Fusion", "Ranking", "Run", "rank", "read_run", "write_run"]

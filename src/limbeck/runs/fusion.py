@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limbeck.core.errors import UsageError, nearest
-from limbeck.runs.ranking import Ranking, rank
-from limbeck.runs.run import Run
+from limbeck.runs.run import Ranking, Run, rank
 
 METHODS = ("rrf", "interpolate")
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from limbeck.collections.lines import START, Position, finite_number, id_fault, placed_lines
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
-from limbeck.runs.ranking import rank
-from limbeck.runs.run import Run
+from limbeck.runs.run import Run, rank
 
 SUFFIXES = (".gz", ".run", ".trec", ".txt", ".tsv")
 

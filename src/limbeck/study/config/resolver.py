@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from limbeck.collections import Collection, load_collection
 from limbeck.collections.beir import is_collection_folder
+from limbeck.collections.collection import merge
 from limbeck.collections.load import WITHOUT, other_collection, without_suffixes
-from limbeck.collections.merge import merge
 from limbeck.core.errors import LimbeckError, UsageError
 from limbeck.lists import Conversion, Sample, find_format
 from limbeck.models.sources import ModelSource, resolve

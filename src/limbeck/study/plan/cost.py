@@ -6,8 +6,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from limbeck.collections.folds import split_folds
-from limbeck.collections.load import WITHOUT, other_collection, without_suffixes
+from limbeck.collections.load import WITHOUT, other_collection, split_folds, without_suffixes
 from limbeck.models.cost import CPU_GRAPH_TOKENS, CPU_TRAINING_TOKENS, graph_bytes, training_flops
 from limbeck.study.config.known import TextTokens, text_tokens
 from limbeck.study.config.resolver import Sources
