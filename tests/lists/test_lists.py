@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from limbeck.core.errors import DataError
-from limbeck.lists import Lists, concatenate, describe
+from limbeck.lists import Lists, concatenate
+from limbeck.lists import lists as describe
 
 
 def two_lists(**signals: list[np.ndarray]) -> Lists:

@@ -2,7 +2,6 @@
 
 from limbeck.lists.candidates import lists_from_run
 from limbeck.lists.convert import Conversion, Exported, convert, export, provided_signals
-from limbeck.lists.describe import describe, describe_file
 from limbeck.lists.formats import find_format, format_names, writable_format_names
 from limbeck.lists.from_teacher import (
     candidates_to_mine,
@@ -27,7 +26,7 @@ from limbeck.lists.leaks import (
     relevant_documents,
     without_queries,
 )
-from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists, TrainingList, concatenate
+from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists, TrainingList, concatenate, describe, describe_file
 from limbeck.lists.mining import NegativeFilter, mine
 from limbeck.lists.parquet import read_lists, write_lists
 from limbeck.lists.sampler import Sampler

@@ -17,9 +17,9 @@ from limbeck.collections.lines import START, Position
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.files import atomic_write, locked, write_json
 from limbeck.core.json_files import Schema, read_json
-from limbeck.lists.checks import unfit
 from limbeck.lists.formats import RawList
 from limbeck.lists.lists import SIGNALS, Fingerprint
+from limbeck.lists.ragged import unfit
 
 
 @dataclass

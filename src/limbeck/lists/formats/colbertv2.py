@@ -7,9 +7,16 @@ from pathlib import Path
 from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
-from limbeck.lists.formats.format import ExampleQuery, Format, RawList
-from limbeck.lists.formats.parsing import as_id, as_number, json_lines
-from limbeck.lists.formats.writing import as_plain, write_lines
+from limbeck.lists.formats.format import (
+    ExampleQuery,
+    Format,
+    RawList,
+    as_id,
+    as_number,
+    as_plain,
+    json_lines,
+    write_lines,
+)
 
 SHAPE = "[qid, [pid, score], [pid, score], …]"
 

@@ -8,9 +8,7 @@ from typing import Any
 from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
-from limbeck.lists.formats.format import ExampleQuery, Format, RawList
-from limbeck.lists.formats.parsing import as_number, json_lines
-from limbeck.lists.formats.writing import write_lines
+from limbeck.lists.formats.format import ExampleQuery, Format, RawList, as_number, json_lines, write_lines
 
 SHAPE = '{"query": …, "pos": [TEXT, …], "neg": [TEXT, …], "pos_scores": [SCORE, …], "neg_scores": [SCORE, …]}'
 

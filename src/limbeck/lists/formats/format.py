@@ -1,21 +1,33 @@
-"""What a published format is: a reader from a place in a file to rows, each of them one list, and an example of it."""
+"""What a published format is: a reader from a place in a file to rows, each of them one list, and an example of it.
+
+Beside it, what readers have in common (lines of so many columns, or of JSON, and the ids and numbers in them), and what
+writers have: what lists must have, and what a format cannot carry, counted.
+"""
 
 import importlib
+import json
+import math
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Position
-from limbeck.core.errors import UsageError, nearest
-from limbeck.lists.formats.writing import Lost
-from limbeck.lists.lists import Lists
+from limbeck.collections.lines import Position, finite_number, json_values, placed_lines
+from limbeck.core.errors import DataError, MissingError, UsageError, nearest
+from limbeck.core.files import atomic_write
+from limbeck.lists.lists import SIGNALS, Lists, TrainingList
 
-_HELPERS = {"format", "parsing", "writing"}
-"""Modules of this package that are no format."""
+Lost = Counter[str]
+"""What a format could not carry, such as `lists without a negative`, and how often."""
+_ROWS_AT_ONCE = 20_000
 
 
 class RawList(NamedTuple):
@@ -95,7 +107,7 @@ class Format:
 def format_names() -> list[str]:
     """The names of all formats, sorted."""
     modules = {module.name for module in pkgutil.iter_modules(sys.modules[str(__package__)].__path__)}
-    return sorted(name.replace("_", "-") for name in modules - _HELPERS)
+    return sorted(name.replace("_", "-") for name in modules - {__name__.rpartition(".")[2]})
 
 
 def writable_format_names() -> list[str]:
@@ -111,3 +123,142 @@ def find_format(name: str) -> Format:
     found = importlib.import_module(f"{__package__}.{name.replace('-', '_')}").FORMAT
     assert isinstance(found, Format)
     return found
+
+
+def columns(path: Path, start: Position, names: tuple[str, ...]) -> Iterator[tuple[Position, list[str]]]:
+    """(place, tab-separated columns) of each line that is not blank; DataError for another number of columns."""
+    for place, line in placed_lines(path, start):
+        found = line.split("\t")
+        if len(found) != len(names):
+            if not line.strip():
+                continue
+            raise DataError(
+                f"{path}:{place.number}: {len(found)} tab-separated columns; expected {len(names)}, `{' '.join(names)}`"
+            )
+        yield place, found
+
+
+def json_lines(path: Path, start: Position, expected: str, kind: type = dict) -> Iterator[tuple[Position, Any]]:
+    """(place, value) of each line that is not blank, or of each object in one array; see `json_values`."""
+    return json_values(path, start, expected, kind)
+
+
+def number(text: str, what: str, path: Path, place: Position) -> float:
+    """A finite number of a text. DataError names the place."""
+    value = finite_number(text)
+    if value is None:
+        raise DataError(f'{path}:{place.number}: {what} is "{text}", expected a finite number such as 12.5')
+    return value
+
+
+def as_id(value: Any, what: str, path: Path, place: Position) -> str:
+    """An id that JSON or Parquet holds as a text or a whole number. DataError names the place."""
+    if isinstance(value, str) or type(value) is int:
+        return str(value)
+    found = json.dumps(value, default=str)
+    raise DataError(f"{path}:{place.number}: {what} is {found}, expected an id: a text or a whole number")
+
+
+def as_number(value: Any, what: str, path: Path, place: Position) -> float:
+    """A finite number that JSON or Parquet holds. DataError names the place."""
+    if type(value) in (int, float) and math.isfinite(value):
+        return float(value)
+    raise DataError(f"{path}:{place.number}: {what} is {json.dumps(value, default=str)}, expected a finite number")
+
+
+def column_names(path: Path) -> list[str]:
+    """A Parquet file's columns. MissingError for no file, DataError for one that is no Parquet."""
+    if not path.is_file():
+        raise MissingError(f"{path}: no such file")
+    try:
+        return list(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: cannot be read as Parquet ({error}); fetch it anew") from None
+
+
+def parquet_rows(path: Path, start: Position, names: tuple[str, ...]) -> Iterator[tuple[Position, list[Any]]]:
+    """(place, values of the columns `names`) of each row from `start` on; an absent value is a DataError.
+
+    Memory is that of one row group, however large the file.
+    """
+    first = 1
+    try:
+        file = pq.ParquetFile(path)
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if first + rows > start.number:
+                yield from _group_rows(path, file, group, first, start, names)
+            first += rows
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: row {first} or a later one cannot be read ({error}); fetch the file anew") from None
+
+
+def _group_rows(
+    path: Path, file: pq.ParquetFile, group: int, first: int, start: Position, names: tuple[str, ...]
+) -> Iterator[tuple[Position, list[Any]]]:
+    number = first
+    for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=list(names)):
+        values = [batch.column(name).to_pylist() for name in names]
+        for row in zip(*values, strict=True):
+            if number >= start.number:
+                if None in row:
+                    absent = names[row.index(None)]
+                    raise DataError(f"{path}:{number}: column {absent} is empty, expected a value")
+                yield Position(number), list(row)
+            number += 1
+
+
+def require(lists: Lists, *signals: str) -> None:
+    """UsageError for lists without one of these signals."""
+    absent = [name for name in signals if lists.values(name) is None]
+    if absent:
+        has = ", ".join(sorted(lists.signals)) or "none"
+        raise UsageError(f"the lists have no {' and no '.join(absent)}, which this format is made of; they have {has}")
+
+
+def one_list_a_query(lists: Lists) -> Iterator[TrainingList]:
+    """The lists, for a format that tells them apart by their query. DataError for a query that has several."""
+    seen: set[str] = set()
+    for number in range(len(lists)):
+        row = lists[number]
+        if row.query_id in seen:
+            raise DataError(
+                f'query "{row.query_id}" has several lists, of which this format holds one; take hofstaetter or '
+                "sentence-transformers"
+            )
+        seen.add(row.query_id)
+        yield row
+
+
+def by_teacher(row: TrainingList, lost: Lost) -> list[int]:
+    """Places of a list's passages, the teacher's first to its last; of equal ones the earlier first, and counted."""
+    order = row.teacher_order
+    assert order is not None
+    lost["ties of the teacher"] += len(order) - len(np.unique(order))
+    places = np.argsort(-order, kind="stable").tolist()
+    lost["lists in another order than the teacher's"] += places != list(range(len(places)))
+    return [int(place) for place in places]
+
+
+def by_label(row: TrainingList, lost: Lost) -> tuple[list[int], list[int]]:
+    """Places of the positives and of the negatives; grades above 1 are counted."""
+    assert row.labels is not None
+    lost["grades above 1"] += int((row.labels > 1).sum())
+    return np.flatnonzero(row.labels > 0).tolist(), np.flatnonzero(row.labels <= 0).tolist()
+
+
+def dropped(lists: Lists, *carried: str) -> Lost:
+    """How many lists lose which signal."""
+    return Counter({f"{name} of lists": len(lists) for name in SIGNALS if name in lists.signals - set(carried)})
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """A text file of these lines, gzipped if its name says so."""
+    with atomic_write(path) as file:
+        for line in lines:
+            file.write(f"{line}\n".encode())
+
+
+def as_plain(text_id: str) -> int | str:
+    """An id as MS MARCO's stand in JSON."""
+    return int(text_id) if text_id.isdecimal() else text_id

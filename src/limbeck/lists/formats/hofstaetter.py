@@ -7,9 +7,18 @@ from pathlib import Path
 from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.files import atomic_write
-from limbeck.lists.formats.format import ExampleQuery, Format, RawList
-from limbeck.lists.formats.parsing import columns, number
-from limbeck.lists.formats.writing import Lost, by_label, dropped, require, write_lines
+from limbeck.lists.formats.format import (
+    ExampleQuery,
+    Format,
+    Lost,
+    RawList,
+    by_label,
+    columns,
+    dropped,
+    number,
+    require,
+    write_lines,
+)
 from limbeck.lists.lists import Lists
 
 COLUMNS = ("pos_score", "neg_score", "query_id", "pos_passage_id", "neg_passage_id")

@@ -13,8 +13,7 @@ from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
 from limbeck.lists.formats import run
-from limbeck.lists.formats.format import ExampleQuery, Format, RawList
-from limbeck.lists.formats.parsing import as_id, as_number, column_names, parquet_rows
+from limbeck.lists.formats.format import ExampleQuery, Format, RawList, as_id, as_number, column_names, parquet_rows
 from limbeck.lists.lists import Lists
 
 COLUMNS = ("qid", "docno", "score", "rank")

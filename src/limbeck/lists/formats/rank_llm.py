@@ -12,9 +12,19 @@ from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import atomic_write
-from limbeck.lists.formats.format import ExampleQuery, Format, RawList
-from limbeck.lists.formats.parsing import as_id, json_lines
-from limbeck.lists.formats.writing import Lost, by_teacher, dropped, one_list_a_query, require, write_lines
+from limbeck.lists.formats.format import (
+    ExampleQuery,
+    Format,
+    Lost,
+    RawList,
+    as_id,
+    by_teacher,
+    dropped,
+    json_lines,
+    one_list_a_query,
+    require,
+    write_lines,
+)
 from limbeck.lists.lists import Lists
 
 SHAPE = '{"query": {"qid": …, "text": …}, "candidates": [{"docid": …, "score": …, "doc": {…}}, …]}'

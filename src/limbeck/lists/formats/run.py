@@ -10,8 +10,17 @@ import numpy as np
 from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
-from limbeck.lists.formats.format import ExampleQuery, Format, RawList
-from limbeck.lists.formats.writing import Lost, by_teacher, dropped, one_list_a_query, require, write_lines
+from limbeck.lists.formats.format import (
+    ExampleQuery,
+    Format,
+    Lost,
+    RawList,
+    by_teacher,
+    dropped,
+    one_list_a_query,
+    require,
+    write_lines,
+)
 from limbeck.lists.lists import Lists
 from limbeck.runs import Run, rank, write_run
 from limbeck.runs.trec import candidate_lines

@@ -10,9 +10,21 @@ from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
-from limbeck.lists.formats.format import ExampleQuery, Format, RawList
-from limbeck.lists.formats.parsing import as_id, as_number, json_lines
-from limbeck.lists.formats.writing import Lost, as_plain, by_label, dropped, one_list_a_query, require, write_lines
+from limbeck.lists.formats.format import (
+    ExampleQuery,
+    Format,
+    Lost,
+    RawList,
+    as_id,
+    as_number,
+    as_plain,
+    by_label,
+    dropped,
+    json_lines,
+    one_list_a_query,
+    require,
+    write_lines,
+)
 from limbeck.lists.lists import Lists, TrainingList
 
 SHAPE = '{"qid": …, "pos": [{"pid": …, "ce-score": …}], "neg": {"SYSTEM": [{"pid": …, "ce-score": …}]}}'

@@ -15,9 +15,19 @@ from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
-from limbeck.lists.formats.format import ExampleQuery, Format, RawList
-from limbeck.lists.formats.parsing import as_id, as_number, column_names, parquet_rows
-from limbeck.lists.formats.writing import Lost, by_teacher, dropped, one_list_a_query
+from limbeck.lists.formats.format import (
+    ExampleQuery,
+    Format,
+    Lost,
+    RawList,
+    as_id,
+    as_number,
+    by_teacher,
+    column_names,
+    dropped,
+    one_list_a_query,
+    parquet_rows,
+)
 from limbeck.lists.lists import Lists
 
 SHAPES = (

@@ -5,9 +5,7 @@ from pathlib import Path
 
 from limbeck.collections import Collection
 from limbeck.collections.lines import Position
-from limbeck.lists.formats.format import ExampleQuery, Format, RawList
-from limbeck.lists.formats.parsing import columns
-from limbeck.lists.formats.writing import write_lines
+from limbeck.lists.formats.format import ExampleQuery, Format, RawList, columns, write_lines
 
 
 def read(path: Path, start: Position) -> Iterator[RawList]:

@@ -10,7 +10,7 @@ from limbeck.teachers.llm.settings import LLMSettings
 if TYPE_CHECKING:
     from limbeck.collections import Collection
     from limbeck.runs import Run
-    from limbeck.teachers.llm.judge import Judging
+    from limbeck.teachers.llm.rerank import Judging
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,8 @@ class JudgeTeacher(LLMSettings):
         return Taught(self.model, signals, details, outcome, facts)
 
     def _judging(self, names: Names) -> "Judging":
-        from limbeck.teachers.llm.judge import Judging
         from limbeck.teachers.llm.prompts import template_of
+        from limbeck.teachers.llm.rerank import Judging
 
         return Judging(template_of(self.prompt, "graded", names.file), self.passage_words, self.attempts)
 

@@ -5,17 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from limbeck.teachers.llm.address import Address
-    from limbeck.teachers.llm.budget import Budget, BudgetSpent, Cap, Prices
     from limbeck.teachers.llm.cache import CallStore
-    from limbeck.teachers.llm.client import LLMClient
+    from limbeck.teachers.llm.client import Budget, BudgetSpent, Cap, LLMClient, Prices
     from limbeck.teachers.llm.endpoint import Endpoint
     from limbeck.teachers.llm.engine import Answer, Call, CallFailed, Engine, Stopped, Usage
     from limbeck.teachers.llm.in_process import InProcess, LanguageModel
-    from limbeck.teachers.llm.judge import Judging
     from limbeck.teachers.llm.pointwise import Pointwise
     from limbeck.teachers.llm.prompts import Template, known_templates, read_template
     from limbeck.teachers.llm.query_generation import Queries, QueryWriting, sample_documents, write_queries
-    from limbeck.teachers.llm.rerank import Grades, Listwise, Orders, Reranker
+    from limbeck.teachers.llm.rerank import Grades, Judging, Listwise, Orders, Reranker
     from limbeck.teachers.llm.session import LLMSession, Outcome, Service, described, session_facts
     from limbeck.teachers.llm.status import JobStatus, Spent, StoreStatus, read_spent, read_status
 
@@ -63,17 +61,15 @@ __all__ = [
 
 _ROOMS = {
     "address": ("Address",),
-    "budget": ("Budget", "BudgetSpent", "Cap", "Prices"),
     "cache": ("CallStore",),
-    "client": ("LLMClient",),
+    "client": ("Budget", "BudgetSpent", "Cap", "LLMClient", "Prices"),
     "endpoint": ("Endpoint",),
     "engine": ("Answer", "Call", "CallFailed", "Engine", "Stopped", "Usage"),
     "in_process": ("InProcess", "LanguageModel"),
-    "judge": ("Judging",),
     "pointwise": ("Pointwise",),
     "prompts": ("Template", "known_templates", "read_template"),
     "query_generation": ("Queries", "QueryWriting", "sample_documents", "write_queries"),
-    "rerank": ("Grades", "Listwise", "Orders", "Reranker"),
+    "rerank": ("Grades", "Judging", "Listwise", "Orders", "Reranker"),
     "session": ("LLMSession", "Outcome", "Service", "described", "session_facts"),
     "status": ("JobStatus", "Spent", "StoreStatus", "read_spent", "read_status"),
 }

@@ -1,4 +1,4 @@
-"""Re-ranking by an LLM: sliding windows from the back, the merging of several orders, and a run's queries at once."""
+"""Re-ranking and judging by an LLM: sliding windows, merged orders, grades, and a run's queries at once."""
 
 import random
 from collections import Counter
@@ -14,10 +14,48 @@ from limbeck.collections import Collection
 from limbeck.core.errors import UsageError
 from limbeck.runs import Run
 from limbeck.teachers.llm.client import LLMClient, RetryResult, until_usable
-from limbeck.teachers.llm.judge import Judging, judge_once
-from limbeck.teachers.llm.parsing import Parsed, parse_order
+from limbeck.teachers.llm.parsing import Parsed, parse_grade, parse_order
 from limbeck.teachers.llm.prompts import Template, as_data
 from limbeck.teachers.llm.session import LLMSession, Outcome, Task, in_order
+
+BEST = 3
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How passages are put before a judge.
+
+    template  the prompt, which asks for grades from 0 to 3
+    words     most words of a passage
+    attempts  how often a passage is put before the LLM, with another seed each time, until there is a grade
+    """
+
+    template: Template
+    words: int = 500
+    attempts: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("words", "attempts"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, expected 1 or more")
+
+    def describe(self) -> dict[str, Any]:
+        """All settings as plain values; the template by name and digest."""
+        plain = {"words": self.words, "attempts": self.attempts}
+        return {"template": self.template.name, "template_digest": self.template.digest, **plain}
+
+
+def judge_once(
+    query_id: str, docid: str, query: str, passage: str, settings: Judging, client: LLMClient
+) -> RetryResult[int]:
+    """The grade of one passage; what is no grade is never taken for one. Raises what `client` raises but CallFailed."""
+    messages = settings.template.pair(query, passage)
+
+    def ask(attempt: int) -> Parsed[int]:
+        answer = client(messages, attempt, {"query": query_id, "docid": docid})
+        return parse_grade(answer.text, BEST, answer.finish_reason)
+
+    return until_usable(ask, settings.attempts)
 
 
 def windows(count: int, size: int, step: int) -> list[tuple[int, int]]:

@@ -16,9 +16,8 @@ from rich.console import Console
 from limbeck.core.json_files import key_of
 from limbeck.core.progress import bar
 from limbeck.teachers.llm.address import Address, Key, check_parameters
-from limbeck.teachers.llm.budget import Budget, Cap
 from limbeck.teachers.llm.cache import CallStore
-from limbeck.teachers.llm.client import LLMClient, RetryResult
+from limbeck.teachers.llm.client import Budget, Cap, LLMClient, RetryResult
 from limbeck.teachers.llm.endpoint import Endpoint
 from limbeck.teachers.llm.engine import Stopped
 from limbeck.teachers.llm.in_process import InProcess, LanguageModel

@@ -83,7 +83,7 @@ class LLMSettings:
 
     def service(self, name: str | None = None) -> "Service":
         """The LLM that these settings name, as `name` where it is to be loaded."""
-        from limbeck.teachers.llm.budget import Cap, Prices
+        from limbeck.teachers.llm.client import Cap, Prices
         from limbeck.teachers.llm.session import Service
 
         return Service(

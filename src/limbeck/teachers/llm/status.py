@@ -8,8 +8,8 @@ from typing import Any
 
 from limbeck.core.errors import DataError
 from limbeck.teachers.journal import Record
-from limbeck.teachers.llm.budget import Prices
 from limbeck.teachers.llm.cache import CallRecord, FailureRecord, JobRecord, OutcomeRecord, read_calls
+from limbeck.teachers.llm.client import Prices
 
 
 @dataclass
