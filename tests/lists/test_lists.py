@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from limbeck.core.errors import DataError
-from limbeck.lists import Lists, concatenate
-from limbeck.lists import lists as describe
+from limbeck.lists import Lists, concatenate, describe
 
 
 def two_lists(**signals: list[np.ndarray]) -> Lists:

@@ -33,7 +33,7 @@ class ScoreOptions:
 
 def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
     """Print where lists are and what they hold."""
-    from limbeck.lists import lists as describe
+    from limbeck.lists import describe
 
     facts = describe(lists)
     if as_json:
