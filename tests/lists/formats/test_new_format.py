@@ -15,8 +15,7 @@ TOY = '''
 from collections import Counter
 
 from limbeck.collections.lines import placed_lines
-from limbeck.lists.formats.format import Format, RawList
-from limbeck.lists.formats.writing import by_teacher, dropped, write_lines
+from limbeck.lists.formats.format import Format, RawList, by_teacher, dropped, write_lines
 
 
 def read(path, start):
