@@ -147,7 +147,7 @@ class CrossEncoder:
             raise UsageError(f"{source.name}: a {model.config.model_type} cannot be computed packed; leave packed out")
         pads = found.pads
         if not family_of(model).ignores_padding:
-            tried = _ignores_padding(model, template, max_length, source)
+            tried = _ignores_padding(model, _words(found), template, max_length, source)
             pads = pads and tried and family_of(model).ignores_padding is None
         if compiled:
             compile_layers(model)
@@ -311,16 +311,26 @@ def _template(found: Checkpoint) -> PairTemplate:
     return found.template if "token_type_ids" in takes else replace(found.template, token_types=None)
 
 
+def _words(found: Checkpoint) -> NDArray[np.int64]:
+    """Token ids [up to 12] that mark nothing. BART's head, for one, counts the ends of sequences in a row."""
+    named = [id for name, id in found.model.config.to_dict().items() if name.endswith("token_id")]
+    marks = {*found.tokenizer.all_special_ids}.union(*(id if isinstance(id, list) else [id] for id in named))
+    rows = found.model.get_input_embeddings().weight.shape[0]
+    return np.array([id for id in range(min(rows, 12 + len(marks))) if id not in marks][:12], np.int64)
+
+
 @torch.inference_mode()
-def _ignores_padding(model: Any, template: PairTemplate, max_length: int, source: ModelSource) -> bool:
-    """Whether a short pair gets the same score with padding beside it, up to rounding.
+def _ignores_padding(
+    model: Any, words: NDArray[np.int64], template: PairTemplate, max_length: int, source: ModelSource
+) -> bool:
+    """Whether a short pair of some `words` gets the same score with padding beside it, up to rounding.
 
     Raises:
         UsageError: the model cannot compute a sequence of such a length.
     """
     size = min(max_length - template.special_tokens, 12)
-    words = np.arange(1, size + 1) % model.get_input_embeddings().weight.shape[0]
-    store = TokenStore(np.array([b"0", b"1", b"2"]), np.arange(3), np.array([0, 1, size // 2 + 1, size]), words)
+    places = np.array([0, 1, size // 2 + 1, size])
+    store = TokenStore(np.array([b"0", b"1", b"2"]), np.arange(3), places, np.resize(words, size))
     pairs = Pairs(store, store, template, max_length, max_length)
 
     def scores(*passages: int) -> torch.Tensor:
