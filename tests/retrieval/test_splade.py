@@ -63,7 +63,7 @@ def test_a_query_s_own_document_is_left_out_where_the_collection_says_so(words: 
     whole = Splade(str(splade_model)).retrieve(words, 100, progress=False)
     without = tuple(docid for docid in whole["d3"].docids if docid != "d3")
     assert len(without) == len(whole["d3"]) - 1
-    for depth in range(1, 40):
+    for depth in (1, 2, 3, 7, 20, 39):
         dropped = Splade(str(splade_model)).retrieve(replace(words, drop_query_document=True), depth, progress=False)
         assert dropped["q0"] == whole["q0"].cut(depth)
         assert dropped["d3"].docids == without[:depth]

@@ -76,7 +76,7 @@ def test_every_token_budget_gives_the_gradient_of_the_unsplit_step(
     objective: str, encoder: CrossEncoder, pairs: Pairs, lists: Lists, step: Step
 ) -> None:
     expected = plain(encoder, pairs, batch_of(pairs, lists, objective), objective)
-    for budget in (1, 50, 120, WHOLE):
+    for budget in (1, 50, WHOLE):
         single, work = step(objective, budget, WHOLE, dropout=False)
         assert work.single_pass
         assert_close(single, expected)
