@@ -72,7 +72,7 @@ def command(**options: Any) -> typer.Typer:
 
 def test_options_show_choices_bounds_help_and_default() -> None:
     text = " ".join(CliRunner().invoke(command(), ["--help"]).output.replace("│", " ").split())
-    for expected in ("copper|glass", "Litres; default 5.", "x>=1", "--kilowatts", "--no-sealed", "[required]"):
+    for expected in ("copper|glass", "Litres; default: 5.", "x>=1", "--kilowatts", "--no-sealed", "[required]"):
         assert expected in text
 
 

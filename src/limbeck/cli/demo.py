@@ -19,7 +19,7 @@ def demo(
         str,
         typer.Option(help="Any collection with judgments; its queries are split into training, validation and test."),
     ] = "demo",
-    output: Annotated[Path | None, typer.Option(help="Folder for models and report; default demo-out.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for models and report; default: demo-out.")] = None,
     json: Json = False,
 ) -> None:
     """Distil and compare cross-encoders on a collection: studies/demo.yaml, run and reported."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Output = Annotated[Path, typer.Option(help="Lists to write (Parquet).")]
 Candidates = Annotated[Path, typer.Option("--run", help="Run file with the candidates.")]
-Depth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; default all.")]
+Depth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; default: all.")]
 CorpusNegatives = Annotated[
     int,
     typer.Option(

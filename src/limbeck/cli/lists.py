@@ -111,7 +111,7 @@ def convert(
     signal: Annotated[
         list[str] | None, typer.Option(help="Keep labels, teacher_scores or teacher_order only; once for each.")
     ] = None,
-    depth: Annotated[int | None, typer.Option(min=1, help="Passages per list; default all.")] = None,
+    depth: Annotated[int | None, typer.Option(min=1, help="Passages per list; default: all.")] = None,
     checksum: Annotated[
         str | None, typer.Option(help="MD5 or SHA-256 of the file, for one without a known one.")
     ] = None,

@@ -24,7 +24,8 @@ def mine(
     output: Output,
     run: Annotated[Path | None, typer.Option(help="Run file of candidates; default: BM25's.")] = None,
     depth: Annotated[
-        int | None, typer.Option(min=1, help="Candidates per query, beside judged positives; default all, of BM25 100.")
+        int | None,
+        typer.Option(min=1, help="Candidates per query, beside judged positives; default: all, of BM25 100."),
     ] = None,
     biencoder: Annotated[
         str | None, typer.Option(help="Teacher: bi-encoder, as a folder, Hub id or package:NAME/PATH.")

@@ -11,7 +11,7 @@ from limbeck.core.errors import DataError
 
 Output = Annotated[Path, typer.Option(help="TREC run to write; .gz compresses it.")]
 Depth = Annotated[int, typer.Option(min=1, help="Candidates per query.")]
-MaxLength = Annotated[int | None, typer.Option(min=1, help="Maximum tokens of a text; default the model's own.")]
+MaxLength = Annotated[int | None, typer.Option(min=1, help="Maximum tokens of a text; default: the model's own.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -90,7 +90,7 @@ def fuse(
     weight: Annotated[
         list[float] | None, typer.Option(help="Interpolation weight of a run; give it once for each run.")
     ] = None,
-    depth: Annotated[int | None, typer.Option(min=1, help="Candidates per query; default all.")] = None,
+    depth: Annotated[int | None, typer.Option(min=1, help="Candidates per query; default: all.")] = None,
     json: Json = False,
 ) -> None:
     """Fuse runs into one, by ranks or by scores."""

@@ -41,13 +41,13 @@ def rerank(
     depth: Annotated[int, typer.Option(min=1, help="Candidates re-ranked per query.")] = 100,
     precision: Annotated[Precision, typer.Option(help="Number format of matrix products.")] = "fp32",
     max_length: Annotated[
-        int | None, typer.Option(min=1, help="Maximum tokens of a query-passage pair; default the model's own.")
+        int | None, typer.Option(min=1, help="Maximum tokens of a query-passage pair; default: the model's own.")
     ] = None,
     query_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Maximum tokens of a query; default the model's own, or 64.")
+        int | None, typer.Option(min=1, help="Maximum tokens of a query; default: the model's own, or 64.")
     ] = None,
     passage_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Maximum tokens of a passage; default what --max-length leaves room for.")
+        int | None, typer.Option(min=1, help="Maximum tokens of a passage; default: what --max-length leaves room for.")
     ] = None,
     aggregate: Annotated[
         Literal["first", "max"],

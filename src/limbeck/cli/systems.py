@@ -24,12 +24,12 @@ Qrels = Annotated[
 Relevance = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Minimum grade that counts as relevant in binary measures; default the collection's, or 1."
+        min=1, help="Minimum grade that counts as relevant in binary measures; default: the collection's, or 1."
     ),
 ]
 OwnDocument = Annotated[
     Literal["remove", "keep"] | None,
-    typer.Option(help="The document whose id is the query's own (ArguAna, Quora); default as the collection says."),
+    typer.Option(help="The document whose id is the query's own (ArguAna, Quora); default: as the collection says."),
 ]
 
 

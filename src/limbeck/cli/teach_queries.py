@@ -25,7 +25,7 @@ def queries(
     documents: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Number of documents to write queries for, drawn by a hash of their ids; default all."
+            min=1, help="Number of documents to write queries for, drawn by a hash of their ids; default: all."
         ),
     ] = None,
     number: Annotated[

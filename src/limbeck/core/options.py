@@ -168,7 +168,7 @@ class Options:
         flag = self.names.get(setting.name, f"--{self.prefix}{setting.name.replace('_', '-')}")
         kind: Any = Literal[setting.choices] if setting.choices and not setting.many else setting.kind
         default = self.defaults.get(setting.name, setting.default)
-        shown = "" if default in (None, dataclasses.MISSING, (), "") else f"; default {_text(default)}"
+        shown = "" if default in (None, dataclasses.MISSING, (), "") else f"; default: {_text(default)}"
         least = next((bound.ge for bound in setting.bounds if isinstance(bound, Ge)), None)
         option = typer.Option(
             f"{flag}/--no-{flag[2:]}" if kind is bool else flag,

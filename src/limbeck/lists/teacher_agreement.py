@@ -60,7 +60,7 @@ def report_teachers(
 ) -> TeacherReport:
     """Compare teachers on the queries that all their lists have, judged ones where the collection has judgments.
 
-    given: the run whose order the teachers were given; default the order of the lists' passages, which is it for lists
+    given: the run whose order the teachers were given; default: the order of the lists' passages, which is it for lists
         that `limbeck teach` made. Passages that it lacks come last.
 
     Raises:

@@ -98,18 +98,18 @@ class CrossEncoder:
         Args:
             name: folder, Hub id or `package:NAME/PATH`.
             layers: keep only the first `layers` transformer layers.
-            max_length: longest pair in tokens, at most what the backbone has positions for; default what it was saved
+            max_length: longest pair in tokens, at most what the backbone has positions for; default: what it was saved
                 with, or the smaller of that and 512, or what `passage_tokens` needs.
-            query_tokens: longest query in tokens; default what it was saved with, or 64.
-            passage_tokens: longest passage in tokens, cut by itself, however short its query is (arXiv 2603.03010 v1
-                has queries of 32 tokens and passages of 256, and so has Rank-DistiLLM); default what it was saved with,
+            query_tokens: longest query in tokens; default: what it was saved with, or 64.
+            passage_tokens: longest passage in tokens, cut by itself, however short its query is (arXiv 2603.03010
+                has queries of 32 tokens and passages of 256, so has Rank-DistiLLM); default: what it was saved with,
                 or as many as `max_length` leaves room for.
             new_head: whether a scoring head that the checkpoint lacks is drawn at random. Only training may: scores of
                 such a head mean nothing.
             device: torch device; default CUDA where there is one, else CPU.
             seed: initialises a new scoring head.
             sha256: refuse local weights whose digest does not begin with this.
-            dropout: share of activations dropped in training, everywhere; default as the configuration says.
+            dropout: share of activations dropped in training, everywhere; default: as the configuration says.
             packed: whether to compute without padding; default where the backbone can, on CUDA. Changes speed, not
                 scores.
             compiled: whether layers go through torch.compile. Changes speed, and what dropout drops.

@@ -25,7 +25,7 @@ class EnsembleTeacher:
     combine: Annotated[
         Literal["mean", "standardised"], Doc("Mean of the scores as they are, or standardised per query first.")
     ] = "mean"
-    max_length: Annotated[Count | None, Doc("Longest pair in tokens; default each model's own.")] = None
+    max_length: Annotated[Count | None, Doc("Longest pair in tokens; default: each model's own.")] = None
     precision: Annotated[Precision, Doc("Number format of matrix products.")] = "fp32"
 
     def __post_init__(self) -> None:
