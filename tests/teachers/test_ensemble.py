@@ -110,6 +110,18 @@ def test_other_lengths_and_other_weights_are_scored_anew(models, tmp_path, count
     assert sorted(record["settings"]["max_length"] for record in files) == [12, 24]
 
 
+def test_what_a_member_cuts_is_counted_whether_scored_now_or_kept(models, tmp_path):
+    whole = ensemble_scores(models[:1], COLLECTION, RUN, tmp_path / "scores")
+    assert set(whole.details) == {"teacher_version"}
+    for _ in range(2):
+        # Beside the three special tokens, the longer query of two leaves room for three.
+        cut = ensemble_scores(models[:1], COLLECTION, RUN, tmp_path / "scores", max_length=8)
+        [cuts] = cut.cuts.values()
+        long = [docid for docid, text in COLLECTION.documents.items() if len(text.split()) > 3]
+        assert (cuts.queries, cuts.passages) == (0, len(long))
+        assert cut.details["pairs_cut"].endswith(f"(0 queries, {len(long)} passages)")
+
+
 def test_combined_by_hand():
     rows = [np.array([1.0, 3.0]), np.array([0.0, 100.0]), np.array([7.0, 7.0])]
     assert combined(rows, "mean").tolist() == pytest.approx([8 / 3, 110 / 3])

@@ -149,7 +149,7 @@ def _by_cross_encoders(
 
     candidates, part = candidates_to_mine(data, run, depth)
     found = ensemble_scores(models, data, part, folder, precision=precision, console=errors())
-    details = {"teacher_version": " + ".join(found.versions.values()), "scores": str(folder)}
+    details = {**found.details, "scores": str(folder)}
     return lists_from_scores(candidates, found.scores, " + ".join(found.versions), details)
 
 

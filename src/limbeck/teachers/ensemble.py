@@ -11,10 +11,11 @@ from rich.console import Console
 
 from limbeck.collections import Collection
 from limbeck.core.errors import UsageError
+from limbeck.core.text import plural
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run
 from limbeck.teachers.score_cache import Scores, kept_scores
-from limbeck.tokens.pairs import collection_pairs
+from limbeck.tokens.pairs import Cuts, Pairs, Rows, collection_pairs
 
 COMBINE = ("mean", "standardised")
 
@@ -44,20 +45,38 @@ class Member:
 
     def score(self, collection: Collection, wanted: Mapping[str, Sequence[str]]) -> Scores:
         """Raw logits of the documents wanted for each query."""
+        scores = self.encoder.score_rows(*self._pairs(collection, wanted), self.precision)
+        ends = np.cumsum([len(docids) for docids in wanted.values()])
+        return dict(zip(wanted, np.split(scores, ends[:-1]), strict=True))
+
+    def cuts(self, collection: Collection, run: Run) -> Cuts:
+        """What of a run's pairs is too long for it, whether scored now or kept."""
+        return Pairs.cuts(*self._pairs(collection, {query_id: ranking.docids for query_id, ranking in run.items()}))
+
+    def _pairs(self, collection: Collection, wanted: Mapping[str, Sequence[str]]) -> tuple[Pairs, Rows, Rows]:
         pairs = collection_pairs(self.encoder, collection)
-        counts = [len(docids) for docids in wanted.values()]
-        query_rows = np.repeat(pairs.queries.rows(list(wanted)), counts)
-        passage_rows = pairs.passages.rows([docid for docids in wanted.values() for docid in docids])
-        scores = self.encoder.score_rows(pairs, query_rows, passage_rows, self.precision)
-        return dict(zip(wanted, np.split(scores, np.cumsum(counts)[:-1]), strict=True))
+        query_rows = np.repeat(pairs.queries.rows(list(wanted)), [len(docids) for docids in wanted.values()])
+        return pairs, query_rows, pairs.passages.rows([docid for docids in wanted.values() for docid in docids])
 
 
 @dataclass(frozen=True)
 class EnsembleScores:
-    """Scores of an ensemble, and the versions of its members by their names."""
+    """Scores of an ensemble; the versions of its members by their names, and what each had to cut."""
 
     scores: dict[str, NDArray[np.float64]]
     versions: dict[str, str]
+    cuts: dict[str, Cuts]
+
+    @property
+    def details(self) -> dict[str, str]:
+        """Versions and cuts, for lists' metadata."""
+        told = {"teacher_version": " + ".join(self.versions.values())}
+        if any(cuts.pairs for cuts in self.cuts.values()):
+            told["pairs_cut"] = " + ".join(
+                f"{cuts.pairs:,} ({plural(cuts.queries, 'query')}, {plural(cuts.passages, 'passage')})"
+                for cuts in self.cuts.values()
+            )
+        return told
 
 
 def ensemble_scores(
@@ -90,14 +109,17 @@ def ensemble_scores(
         raise UsageError(f"members {', '.join(models) or 'none'}: expected one or more, each once")
     found: list[Scores] = []
     versions: dict[str, str] = {}
+    cuts: dict[str, Cuts] = {}
     for name in models:
         member = Member(CrossEncoder.load(name, max_length=max_length), precision)
         if member.version.startswith("sha256:") and member.version in versions.values():
             raise UsageError(f"member {name}: has the same weights as another one, expected each once")
         versions[name] = member.version
         found.append(kept_scores(member, collection, run, folder, console))
+        cuts[name] = member.cuts(collection, run)
         del member  # before the next one is loaded
-    return EnsembleScores({query_id: combined([of[query_id] for of in found], combine) for query_id in run}, versions)
+    scores = {query_id: combined([of[query_id] for of in found], combine) for query_id in run}
+    return EnsembleScores(scores, versions, cuts)
 
 
 def combined(scores: Sequence[NDArray[np.floating[Any]]], combine: str) -> NDArray[np.float64]:

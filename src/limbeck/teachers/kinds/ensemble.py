@@ -50,8 +50,7 @@ class EnsembleTeacher:
             [place.names.model_name(model) for model in self.model], collection, candidates, place.scores,
             self.combine, self.precision, self.max_length, place.console,
         )  # fmt: skip
-        details = {"teacher_version": " + ".join(found.versions.values()), "combine": self.combine}
-        return Taught(" + ".join(found.versions), found.scores, details)
+        return Taught(" + ".join(found.versions), found.scores, {**found.details, "combine": self.combine})
 
 
 TEACHER = EnsembleTeacher
