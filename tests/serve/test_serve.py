@@ -213,7 +213,7 @@ def test_the_command_serves_and_sigterm_answers_what_waits(family_folder: Any, t
     process = subprocess.Popen(command, env={**os.environ, "HF_HUB_OFFLINE": "1"}, stderr=subprocess.DEVNULL)
     client = Client(port)
     try:
-        for _ in range(600):
+        for _ in range(3000):
             try:
                 if client("/health")[0] == 200:
                     break
