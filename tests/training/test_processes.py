@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +18,43 @@ from limbeck.tokens.batching import shares
 from limbeck.training import Backbone, TrainingPlan, train
 from limbeck.training.log import read_log
 
-
-def started(count: int, program: str, *arguments: str) -> str:
-    """What `count` processes of a program beside this file print."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ":".join(sys.path)}
-    done = subprocess.run(
-        [*command, str(Path(__file__).with_name(program)), *arguments],
-        env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+Started = Callable[..., str]
+TRAINING = Path(__file__).parent
 
 
-def together(count: int, model: Path, output: Path) -> dict[str, Any]:
-    """What `count` processes found."""
-    found: dict[str, Any] = json.loads(started(count, "together.py", str(model), str(output)).splitlines()[-1])
-    return found
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    """Starts so many processes of a program beside this file: what they print."""
+    environment = {
+        **os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }  # fmt: skip
+    command = [sys.executable, str(TRAINING / "forks.py"), str(tmp_path_factory.mktemp("forks"))]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as forks:
+
+        def start(count: int, program: str, *arguments: object) -> str:
+            assert forks.stdin is not None
+            assert forks.stdout is not None
+            print(json.dumps([count, str(TRAINING / program), *map(str, arguments)]), file=forks.stdin, flush=True)
+            codes, out, err = json.loads(forks.stdout.readline())
+            assert codes == [0] * count, err
+            return str(out)
+
+        yield start
 
 
 def test_several_processes_train_stop_and_resume_as_one_does(
-    model: Path, plan: Callable[..., TrainingPlan], tmp_path: Path
+    model: Path, plan: Callable[..., TrainingPlan], started: Started, tmp_path: Path
 ) -> None:
+    def together(count: int) -> Any:
+        return json.loads(started(count, "together.py", model, tmp_path).splitlines()[-1])
+
     alone = train(plan(backbone=Backbone(model=str(model), max_length=28, dropout=0.0)), tmp_path / "alone")
-    two = together(2, model, tmp_path)
+    two = together(2)
     assert two["trainings"] == ["stopped", "stopped"]
     for kind in ("whole", "sharded"):
         assert [path.name for path in (tmp_path / kind / "checkpoints").iterdir()][-1] == "step-000000005"
-    three = together(3, model, tmp_path)
+    three = together(3)
     assert three["trainings"] == ["finished", "finished"]
     for found in (two, three):
         assert found["whole"] < 1e-9
@@ -67,9 +76,19 @@ def test_several_processes_train_stop_and_resume_as_one_does(
         assert {name: tensor.shape for name, tensor in weights.items()} == expected
 
 
-def test_processes_that_divided_weights_end_in_peace() -> None:
-    for _ in range(2):  # without waiting for gloo's threads two of three such starts abort
+def test_processes_that_divided_weights_end_in_peace(started: Started) -> None:
+    for _ in range(4):  # without waiting for gloo's threads two of three such starts abort
         started(4, "leaving.py")
+
+
+def test_torchrun_starts_them() -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(
+        [*command, str(TRAINING / "leaving.py")],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 7])

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from limbeck.core.distributed import ALONE, Processes
 from limbeck.kernels.layers import whole
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
-from limbeck.tokens.pairs import collection_pairs
+from limbeck.tokens.pairs import Pairs, collection_pairs
 from limbeck.training import Backbone, loop, train
 from limbeck.training.step import assemble_batch, backward, read_step
 
@@ -31,10 +32,9 @@ conftest = module_from_spec(spec)
 spec.loader.exec_module(conftest)
 
 
-def gradients(
-    objective: str, max_tokens_without_grad_cache: int, processes: Processes, sharded: bool
-) -> dict[str, torch.Tensor]:
-    """Gradients in float64 where weights are whole, of all the small lists."""
+@cache
+def loaded(processes: Processes, sharded: bool) -> tuple[CrossEncoder, Pairs]:
+    """The small model in float64 where weights are whole, and the tokens of the small collection."""
     encoder = CrossEncoder.load(
         sys.argv[1],
         new_head=True,
@@ -48,8 +48,16 @@ def gradients(
     if not sharded:
         encoder.model.double()
     encoder.model.train()
+    return encoder, collection_pairs(encoder, conftest.make_collection())
+
+
+def gradients(
+    objective: str, max_tokens_without_grad_cache: int, processes: Processes, sharded: bool
+) -> dict[str, torch.Tensor]:
+    """Gradients of all the small lists."""
+    encoder, pairs = loaded(processes, sharded)
+    encoder.model.zero_grad()
     lists = conftest.make_lists()
-    pairs = collection_pairs(encoder, conftest.make_collection())
     drawn = [(n, np.arange(len(ids))) for n, ids in enumerate(lists.passage_ids)]
     batch = assemble_batch(pairs, lists, drawn, parse(objective).signals)
     backward(
