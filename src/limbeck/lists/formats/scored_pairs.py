@@ -11,9 +11,17 @@ from limbeck.collections import Collection
 from limbeck.collections.lines import Position
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import atomic_write
-from limbeck.lists.formats.format import ExampleQuery, Format, RawList
-from limbeck.lists.formats.parsing import as_number, column_names, parquet_rows
-from limbeck.lists.formats.writing import Lost, dropped, require
+from limbeck.lists.formats.format import (
+    ExampleQuery,
+    Format,
+    Lost,
+    RawList,
+    as_number,
+    column_names,
+    dropped,
+    parquet_rows,
+    require,
+)
 from limbeck.lists.lists import Lists
 
 DOCUMENT, SCORE = ("document", "passage"), ("score", "label")
