@@ -30,6 +30,9 @@ test-cluster: setup  ## a study on local processes, Slurm and Ray, harassed; KIL
 		>/dev/null || echo "Slurm cannot be installed here; its tests are skipped"; fi
 	LIMBECK_TEST_CLUSTER=1 LIMBECK_TEST_KILLS=$(KILLS) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -s tests/cluster
 
+test-clients: setup  ## the clients of re-rank services against `limbeck serve`; installs each into an environment of its own
+	LIMBECK_TEST_CLIENTS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -rs tests/serve/test_clients.py
+
 lint: setup  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -44,4 +47,4 @@ docs: setup  ## the documentation site, into build/site; a broken link is an err
 clean:  ## remove the environment and what demo and docs wrote
 	rm -rf $(VENV) demo-out build
 
-.PHONY: help setup demo test test-cluster lint bench docs clean
+.PHONY: help setup demo test test-cluster test-clients lint bench docs clean

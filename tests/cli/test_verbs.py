@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from transformers import BertConfig, BertForMaskedLM
 from typer.testing import Result
 
+from limbeck import __version__
 from limbeck.collections import load_collection
 from limbeck.lists import read_lists, write_lists
 from limbeck.runs import read_run
@@ -376,3 +378,19 @@ def test_no_formula_and_no_escape_reaches_a_spreadsheet_or_a_terminal(runs: Path
     rows = Path("values.csv").read_text().splitlines()
     assert rows[1].startswith("'=1+1.run,nDCG@10,q8,")
     assert not any("\x1b" in row for row in rows)
+
+
+def test_a_run_carries_how_it_was_made_and_of_which_run(here: Path, limbeck: Limbeck) -> None:
+    limbeck("retrieve", "bm25", "--collection", "mini/test", "--k1", 0.8, "--depth", 5, "--output", "first.run")
+    options = ("--collection", "mini/test", "--candidates", "first.run", "--depth", 4)
+    limbeck("rerank", "--model", "bert", *options, "--output", "second.run.gz")
+    found = yaml.safe_load(Path("second.ir-metadata.yml").read_text())
+    first, second = found["method"]["retrieval"]
+    assert (first["name"], first["method"], first["k1"]) == ("first", "bm25", 0.8)
+    assert (second["name"], second["reranks"], second["rerankCutoff"]) == ("second", "first", 4)
+    assert found["data"]["test collection"]["name"] == "mini/test"
+    assert found["platform"]["software"]["retrieval toolkit"] == [f"limbeck=={__version__}"]
+    Path("first.ir-metadata.yml").write_text("method: [")
+    limbeck("rerank", "--model", "bert", *options, "--output", "third.run")
+    stages = yaml.safe_load(Path("third.ir-metadata.yml").read_text())["method"]["retrieval"]
+    assert [stage["name"] for stage in stages] == ["first", "third"]

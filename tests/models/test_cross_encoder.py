@@ -34,6 +34,14 @@ def test_no_pairs_give_no_scores(bert: Path) -> None:
     assert scores.dtype == np.float32
 
 
+def test_scoring_asks_no_vocabulary_which_takes_longer_than_a_querys_pairs(
+    bert: Path, some_pairs: Pairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = CrossEncoder.load(bert)
+    monkeypatch.setattr(type(encoder.tokenizer), "get_vocab", lambda _: 1 / 0)
+    assert encoder.score(some_pairs).shape == (len(some_pairs),)
+
+
 def test_equal_pairs_get_equal_scores(bert: Path, some_pairs: Pairs) -> None:
     scores = CrossEncoder.load(bert).score([*some_pairs, *some_pairs])
     np.testing.assert_allclose(scores[: len(some_pairs)], scores[len(some_pairs) :], atol=1e-6)

@@ -23,6 +23,7 @@ from limbeck.report import (
     to_markdown,
 )
 from limbeck.report.charts import rank_chart
+from limbeck.report.curves import cost
 from limbeck.report.page import _charts
 
 Results = dict[str, Any]
@@ -133,6 +134,19 @@ def test_every_chart_is_one_that_vega_lite_understands(make_results: Callable[..
     assert [chart.name for chart in charts] == ["heat", "differences", "scaling", "cost", "loss", "validation", "ranks"]
     for chart in charts:
         assert vl_convert.vegalite_to_vega({**chart.spec, "width": 400, "autosize": "pad"})["marks"]
+
+
+def test_measured_latency_is_a_cost_beside_the_others(make_results: Callable[..., Results]) -> None:
+    results = make_results(backbones=("minilm-3", "minilm-6"))
+    results["latency"] = "100 passages, fp32, 2 threads"
+    for backbone, milliseconds in zip(results["backbones"], (210.0, 420.0), strict=True):
+        backbone["latency_ms"] = milliseconds
+    drawn = cost(typed(results), build_table(typed(results)))
+    assert drawn is not None
+    panel = "ms for a query (100 passages, fp32, 2 threads)"
+    assert drawn.spec["facet"]["sort"][0] == panel
+    rows = [row for row in drawn.spec["data"]["values"] if row["k"] == panel]
+    assert {(row["b"], row["x"]) for row in rows} == {("minilm-3", 210.0), ("minilm-6", 420.0)}
 
 
 def test_the_mark_rests_on_queries_and_seeds_in_every_format_and_the_note_says_so(results: Results) -> None:

@@ -151,6 +151,13 @@ def test_what_is_no_json_is_a_bad_request(service: Client, content: bytes) -> No
     assert service.raw("/v1/rerank", content)[0] == 400
 
 
+def test_a_route_that_is_not_there_is_told_as_json_with_those_that_are(service: Client) -> None:
+    for path, body, status in (("/v1", {"query": QUERY}, 404), ("/v1/rerank", None, 405)):
+        found, answer = service(path, body)
+        assert found == status
+        assert "no such route; there are POST /v1/rerank" in answer["message"]
+
+
 def test_a_body_beyond_the_limit_is_refused(service: Client) -> None:
     assert service("/v1/rerank", {"query": QUERY, "documents": ["glass" * 3000]})[0] == 413
 

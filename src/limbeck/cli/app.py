@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from limbeck import __version__
-from limbeck.cli import compare, demo, doctor, export, lists, retrieve, runs, serve, study, teach, train
+from limbeck.cli import compare, demo, doctor, export, lists, retrieve, runs, service, study, teach, train
 from limbeck.cli.output import tell
 from limbeck.core.errors import LimbeckError, UsageError
 
@@ -107,7 +107,7 @@ lists.add_to(app)
 train.add_to(app)
 study.add_to(app)
 export.add_to(app)
-serve.add_to(app)
+service.add_to(app)
 doctor.add_to(app)
 
 

@@ -95,6 +95,7 @@ def fuse(
 ) -> None:
     """Fuse runs into one, by ranks or by scores."""
     from limbeck.runs import Fusion, read_run, write_run
+    from limbeck.runs.metadata import write_metadata
 
     fusion = Fusion(method, k, tuple(weight or ()))
     fusion.expect(len(run))
@@ -102,6 +103,10 @@ def fuse(
     fused = fusion.fuse(runs, output.name)
     fused = fused.cut(depth) if depth else fused
     write_run(fused, output)
+    parameters = {"k": k} if method == "rrf" else {"weight": list(fusion.weights)}
+    write_metadata(
+        output, fused.tag, None, {"method": method, **parameters, "interpolates": [r.name for r in runs]}, run
+    )
     candidates = sum(len(ranking) for ranking in fused.values())
     partial = sum(any(query_id not in one for one in runs) for query_id in fused)
     if json:
@@ -116,6 +121,7 @@ def fuse(
 def _retrieve(kind: str, settings: dict[str, Any], name: str, depth: int, output: Path, json: bool) -> None:
     from limbeck.retrieval import make_retriever
     from limbeck.runs import write_run
+    from limbeck.runs.metadata import write_metadata
 
     first_stage = make_retriever(kind, settings)
     collection = load(name)
@@ -126,6 +132,8 @@ def _retrieve(kind: str, settings: dict[str, Any], name: str, depth: int, output
             f"language, and does the first stage suit it? (BM25: --stemmer, --stopwords, --tokenizer)"
         )
     write_run(run, output)
+    stage = {"method": kind, **{name: value for name, value in settings.items() if value is not None}, "depth": depth}
+    write_metadata(output, run.tag, collection.name, stage)
     report_run(run, collection, output, json)
 
 

@@ -67,6 +67,7 @@ def rerank(
     from limbeck.evaluation import rerank as rerank_run
     from limbeck.models.cross_encoder import CrossEncoder
     from limbeck.runs import read_run, write_run
+    from limbeck.runs.metadata import write_metadata
 
     data, candidates = load(collection).measured_as(own_document=own_document), read_run(run)
     split = set(data.query_ids)
@@ -85,6 +86,9 @@ def rerank(
     )  # fmt: skip
     if processes.is_first:
         write_run(ranked, output)
+        stage = {"method": "cross-encoder", "model": model, "rerankCutoff": depth, "precision": precision}
+        stage |= {"max_length": encoder.max_length, "query_tokens": encoder.query_tokens, "aggregate": aggregate}
+        write_metadata(output, ranked.tag, data.name, {**stage, "reranks": candidates.name}, [run])
         report_run(ranked, data, output, json, {"cut": vars(cuts[0])}, cut_note(cuts[0], encoder))
 
 

@@ -1,4 +1,4 @@
-"""Verbs on studies: check, fetch, plan, rehearse, run, graph, work, status, report, factors."""
+"""Verbs on studies: check, fetch, plan, rehearse, run, graph, work, status, report, track, factors."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from limbeck.cli.factors import factors
-from limbeck.cli.output import Json, console, errors, print_json, print_table
+from limbeck.cli.output import Json, console, errors, print_json, print_table, tell
+from limbeck.training.log import Tracker
 
 PARTLY_DONE = 7
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study file.")]
@@ -18,7 +19,7 @@ RehearsalOutput = Annotated[Path | None, typer.Option(help="Folder; default: the
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command."""
     verbs = typer.Typer(help="Studies: backbones × recipes × seeds, trained and evaluated alike.", no_args_is_help=True)
-    for verb in (check, fetch, plan, rehearse, run, graph, work, status, report, factors):
+    for verb in (check, fetch, plan, rehearse, run, graph, work, status, report, track, factors):
         verbs.command(verb.__name__)(verb)
     app.add_typer(verbs, name="study")
 
@@ -254,6 +255,23 @@ def report(folder: StudyFolder, json: Json = False) -> None:
         return
     print_report(results, console())
     typer.echo("\n".join(str(file) for file in files))
+
+
+def track(
+    folder: StudyFolder,
+    to: Annotated[Tracker, typer.Option(help="Where the numbers go.")],
+    json: Json = False,
+) -> None:
+    """Send the logs and results of a study to an experiment tracker, a run for each cell; also while it runs."""
+    from limbeck.study.analysis.track import track_study
+
+    counts = track_study(folder, to, lambda line: tell(line, "dim"))
+    if json:
+        print_json({"to": to, **counts})
+        return
+    left_out = f"; {counts['without_log']} have not begun" if counts["without_log"] else ""
+    place = f" (tensorboard --logdir {folder / 'tensorboard'})" if to == "tensorboard" else ""
+    typer.echo(f"{to}: {counts['records']:,} records of {counts['cells']} cells{place}{left_out}")
 
 
 def run_and_report(loaded: Any, output: Path, as_json: bool, on: str | None = None) -> None:

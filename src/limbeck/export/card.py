@@ -139,6 +139,7 @@ def model_card(
             parameters=encoder.parameters,
             max_length=encoder.max_length,
             query_tokens=encoder.query_tokens,
+            calibration=_public_calibration(encoder),
             backbone=origin.backbone,
             summary=origin.summary,
             stages=_stages(origin),
@@ -164,6 +165,12 @@ def model_card(
         )
     )
     return f"---\n{header.to_yaml()}\n---\n\n{body.rstrip()}\n"
+
+
+def _public_calibration(encoder: CrossEncoder) -> dict[str, Any] | None:
+    if not encoder.calibration:
+        return None
+    return {**encoder.calibration, "collection": public_name(encoder.calibration["collection"])}
 
 
 def _in_words(**facts: Any) -> dict[str, Any]:

@@ -26,7 +26,9 @@ from limbeck.models.sentence_transformers import read_mapping, read_text_setting
 from limbeck.models.sources import ModelSource, expect_lower_casing, resolve, silence_transformers
 from limbeck.tokens.template import UNCHANGED, PairTemplate, Wording, with_single_separator
 
-IDENTITY = "torch.nn.modules.linear.Identity"  # where sentence-transformers looks for the activation of raw scores
+IDENTITY = "torch.nn.modules.linear.Identity"
+SIGMOID = "torch.nn.modules.activation.Sigmoid"
+"""What sentence-transformers does with a raw score; a calibrated model's is the log-odds of a probability."""
 SCORING_TRANSFORMER: dict[str, Any] = {
     "transformer_task": "sequence-classification",
     "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}},
@@ -116,23 +118,27 @@ def write_checkpoint(
     model: Any,
     tokenizer: Any,
     max_length: int,
-    lengths: Mapping[str, int],
+    facts: Mapping[str, Any],
     path: Path,
     weights: Mapping[str, torch.Tensor] | None = None,
     wording: Wording = UNCHANGED,
 ) -> None:
-    """Write a folder that transformers and sentence-transformers load unchanged, with the raw logit as score.
+    """Write a folder that transformers and sentence-transformers load unchanged.
+
+    sentence-transformers' score is the raw logit, or with a "calibration" among the facts its sigmoid.
 
     A model that was read from sentence-transformers' modules is written as such, for it alone.
 
     Written aside and renamed: an older checkpoint of that name is whole until the new one is. UsageError if `path` is
     something else than a checkpoint or an empty folder, which would be lost; MissingError if it cannot be written.
-    `lengths`: of query and passage, kept in config.json; `weights`: the model's own by default.
+    `facts`: limbeck's own, such as the lengths of query and passage, kept in config.json; `weights`: the model's own by
+    default.
     """
     place = path.resolve()
     expect_replaceable(path)
-    model.config.sentence_transformers = {"activation_fn": IDENTITY}
-    model.config.limbeck = dict(lengths)
+    activation = SIGMOID if facts.get("calibration") else IDENTITY
+    model.config.sentence_transformers = {"activation_fn": activation}
+    model.config.limbeck = dict(facts)
     if model.config.pad_token_id == -1:
         model.config.pad_token_id = None
     tokenizer.model_max_length = max_length
@@ -145,7 +151,7 @@ def write_checkpoint(
         tokenizer.save_pretrained(aside)
         if modular or wording != UNCHANGED:
             prompts = {"prompts": {"query": wording.prompt}, "default_prompt_name": "query"} if wording.prompt else {}
-            own = {"model_type": "CrossEncoder", "activation_fn": IDENTITY, **prompts}
+            own = {"model_type": "CrossEncoder", "activation_fn": activation, **prompts}
             write_json(aside / "config_sentence_transformers.json", own)
         if not modular and wording != UNCHANGED:
             write_json(aside / "modules.json", [transformer_module()])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from limbeck.core.devices import (
     Precision,
@@ -58,6 +59,8 @@ class CrossEncoder:
         processes: those that score and train together, each a share of the pairs.
         sharded: whether the weights are divided among them; the backward pass itself then takes gradients together.
         wording: what is done to texts before they are tokenised: the model's own prompt, if it has one.
+        calibration: how it was calibrated (`limbeck.evaluation.calibration`): its raw scores are then log-odds of
+            relevance, and what it and sentence-transformers give as scores are probabilities. None: raw scores.
         pads: whether pairs of unequal length may share a padded micro-batch: not where padding would change scores.
     """
 
@@ -73,6 +76,7 @@ class CrossEncoder:
     sharded: bool = False
     wording: Wording = UNCHANGED
     pads: bool = True
+    calibration: Mapping[str, Any] | None = None
 
     @classmethod
     def load(
@@ -159,7 +163,7 @@ class CrossEncoder:
             touch_used_rows_only(model)
         return cls(
             model, tokenizer, template, max_length, query_tokens, source, passage_tokens, packed, processes, sharded,
-            found.wording, pads,
+            found.wording, pads, None if new_head or layers else _saved(found).get("calibration"),
         )  # fmt: skip
 
     @property
@@ -212,9 +216,44 @@ class CrossEncoder:
         scores = self.model(**batch).logits[:, 0]
         return scores.to(torch.promote_types(scores.dtype, torch.float32))  # type: ignore[no-any-return]
 
-    def score(self, pairs: Sequence[tuple[str, str]], precision: str = "fp32") -> NDArray[np.float32]:
-        """Raw scores of (query, passage) texts, float32 [pairs], in their order."""
-        return self.score_rows(*self.stored(pairs), precision) if pairs else np.zeros(0, np.float32)
+    def score(self, pairs: Sequence[tuple[str, str]], precision: str = "fp32") -> NDArray[np.floating[Any]]:
+        """Scores of (query, passage) texts, [pairs], in their order.
+
+        Raw ones in float32; of a calibrated model probabilities, in float64, so that high ones do not tie.
+        """
+        scores = self.score_rows(*self.stored(pairs), precision) if pairs else np.zeros(0, np.float32)
+        return probabilities(scores) if self.calibration else scores
+
+    def calibrate(self, slope: float, intercept: float, facts: Mapping[str, Any]) -> None:
+        """Let raw scores be slope · score + intercept, log-odds of relevance: the head's last layer is changed.
+
+        Args:
+            facts: of the calibration, for the model's folder.
+
+        Raises:
+            UsageError: the slope would change the order; the head ends with no linear layer that has a bias.
+        """
+        probe = self.stored([("a query", "a passage"), ("what is it", "a longer passage of some more words")])
+        before = self.score_rows(*probe)
+        layer = _last_layer(self.model)
+        fault = None
+        if not slope > 0:
+            fault = f"the slope {slope:.3g} would change the order; expected one above 0"
+        elif layer is None:
+            fault = "its head ends with no linear layer"
+        elif layer.bias is None:
+            fault = "its head has no bias to keep the intercept in"
+        if layer is None or fault:
+            raise UsageError(f"{self.source.name}: cannot be calibrated: {fault}")
+        with torch.no_grad():
+            layer.weight.mul_(slope)
+            layer.bias.mul_(slope).add_(intercept)
+        expected = slope * before.astype(np.float64) + intercept
+        if not np.allclose(self.score_rows(*probe), expected, rtol=1e-3, atol=1e-3 * (1 + slope)):
+            raise UsageError(
+                f"{self.source.name}: cannot be calibrated: its head does more after its last linear layer"
+            )
+        self.calibration = dict(facts)
 
     def stored(self, pairs: Sequence[tuple[str, str]]) -> tuple[Pairs, Rows, Rows]:
         """(query, passage) texts tokenised in memory: pairs, and the rows of queries and of passages, [pairs] each."""
@@ -291,8 +330,23 @@ class CrossEncoder:
         order = np.argsort(-scores, kind="stable")[:top_k]
         return [(int(i), float(scores[i])) for i in order]
 
+    def as_pyterrier_transformer(self, text_field: str = "text", precision: str = "fp32") -> Any:
+        """This model as a step of PyTerrier pipelines: `bm25 % 100 >> encoder.as_pyterrier_transformer()`.
+
+        Args:
+            text_field: the column with the passages.
+
+        Raises:
+            MissingError: PyTerrier (the extra `pyterrier`) is not installed.
+        """
+        from limbeck.models.pyterrier import pyterrier_transformer
+
+        return pyterrier_transformer(self, text_field, precision)
+
     def save(self, path: str | os.PathLike[str], weights: Mapping[str, torch.Tensor] | None = None) -> None:
         """Write a plain transformers checkpoint that scores the same in sentence-transformers' CrossEncoder.
+
+        Of a calibrated model, its logit is the log-odds, and sentence-transformers puts it through a sigmoid.
 
         sentence-transformers cuts the longer of query and passage, one token at a time; so where a pair does not fit,
         scores agree as long as the query takes at most half of the room (and is not itself cut at `query_tokens`).
@@ -301,7 +355,9 @@ class CrossEncoder:
         something else than a model is there. With `weights`, a whole state of the model, those are written.
         """
         lengths = {"query_tokens": self.query_tokens, "passage_tokens": self.passage_tokens}
-        own = {name: value for name, value in lengths.items() if value is not None}
+        own: dict[str, Any] = {name: value for name, value in lengths.items() if value is not None}
+        if self.calibration:
+            own["calibration"] = dict(self.calibration)
         write_checkpoint(self.model, self.tokenizer, self.max_length, own, Path(path), weights, self.wording)
 
 
@@ -349,6 +405,24 @@ def _ignores_padding(
         ) from None
 
 
+def probabilities(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """The sigmoid of raw scores, in float64, so that high ones do not tie."""
+    found: NDArray[np.float64] = expit(scores.astype(np.float64))
+    return found
+
+
+def _last_layer(model: Any) -> torch.nn.Linear | None:
+    """The linear layer behind the backbone that gives the one score."""
+    head = (part for child in model.children() if child is not model.base_model for part in child.modules())
+    found = [part for part in head if isinstance(part, torch.nn.Linear) and part.out_features == 1]
+    return found[-1] if found else None
+
+
+def _saved(found: Checkpoint) -> Mapping[str, Any]:
+    """What limbeck keeps in config.json."""
+    return getattr(found.model.config, "limbeck", None) or {}
+
+
 def _lengths(
     found: Checkpoint,
     source: ModelSource,
@@ -358,7 +432,7 @@ def _lengths(
 ) -> tuple[int, int, int | None]:
     """Longest pair, query and passage (None: only the pair is limited): as asked for, as saved, or by default."""
     model, special_tokens = found.model, found.template.special_tokens
-    limit, saved = longest_input(model, found.tokenizer), getattr(model.config, "limbeck", None) or {}
+    limit, saved = longest_input(model, found.tokenizer), _saved(found)
     if query_tokens is None:
         query_tokens = int(saved.get("query_tokens", QUERY_TOKENS))
     needed = None if passage_tokens is None else query_tokens + passage_tokens + special_tokens

@@ -204,11 +204,15 @@ EQUAL_COST = 1.05
 def cost(results: StudyResults, table: Table) -> Chart | None:
     """Means over what they cost, a panel for each cost that differs, with its Pareto front; None where none does."""
     spent: dict[tuple[str, str, str], list[float]] = {}
+    latency = f"ms for a query ({results.latency})"
+    latencies = {backbone.name: backbone.latency_ms for backbone in results.backbones if backbone.latency_ms}
     for cell in results.cells:
         for name, cost_of in COSTS.items():
             if cell.training:
                 spent.setdefault((cell.backbone, cell.recipe, name), []).append(cost_of(cell.training))
-    found: dict[str, list[Spec]] = {name: [] for name in COSTS}
+        if cell.backbone in latencies:
+            spent.setdefault((cell.backbone, cell.recipe, latency), []).append(latencies[cell.backbone])
+    found: dict[str, list[Spec]] = {name: [] for name in (latency, *COSTS)}
     for row, facts, entry in entries(table, table.measures[:1]):
         for name, rows in found.items():
             if values := spent.get((row.backbone, row.recipe, name)):

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from limbeck.core.errors import LimbeckError, UsageError
-from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.models.cross_encoder import CrossEncoder, probabilities
 from limbeck.serve.bodies import RerankBody, ScoreBody, TextsBody, rerank_answer, score_answer, texts_answer
 from limbeck.serve.config import ServeSettings
 from limbeck.serve.scorer import QueueFull, Scorer, Scores
@@ -34,7 +35,6 @@ def create_app(encoder: CrossEncoder, settings: ServeSettings, key: str | None =
 
     scorer = Scorer(encoder, settings.precision, settings.token_budget, settings.queue_pairs)
     name = settings.name or encoder.source.name
-    calibrated = bool((getattr(encoder.model.config, "limbeck", None) or {}).get("calibration"))
     registry = CollectorRegistry()
     requests = Counter("limbeck_requests", "Requests by route and status.", ("route", "status"), registry=registry)
     seconds = Histogram("limbeck_request_seconds", "Seconds to an answer, by route.", ("route",), registry=registry)
@@ -69,7 +69,7 @@ def create_app(encoder: CrossEncoder, settings: ServeSettings, key: str | None =
         meta: dict[str, Any] = {
             "api_version": {"version": "2"},
             "billed_units": {"search_units": 1},
-            "scores": "raw" if raw else "calibrated" if calibrated else "sigmoid",
+            "scores": "raw" if raw else "calibrated" if encoder.calibration else "sigmoid",
         }
         warnings = []
         if found.cuts.queries:
@@ -133,6 +133,11 @@ def create_app(encoder: CrossEncoder, settings: ServeSettings, key: str | None =
 
         return handle
 
+    async def unknown(request: "Request", error: Exception) -> "Response":
+        status = getattr(error, "status_code", 404)
+        routes = "POST /v1/rerank, /v2/rerank, /rerank, /v1/score, /score; GET /v1/models, /models, /health, /metrics"
+        return failure(status, f"{request.method} {request.url.path}: no such route; there are {routes}")
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> Any:
         yield
@@ -142,7 +147,8 @@ def create_app(encoder: CrossEncoder, settings: ServeSettings, key: str | None =
     posts += [Route(path, answered(score), methods=["POST"]) for path in ("/score", "/v1/score")]
     gets = [Route("/v1/models", answered(models)), Route("/models", answered(models))]
     gets += [Route("/health", answered(health, True)), Route("/metrics", answered(metrics, True))]
-    return Starlette(routes=[*posts, *gets], lifespan=lifespan)
+    # Clients read every answer as JSON; the web framework's own 404 is plain text.
+    return Starlette(routes=[*posts, *gets], lifespan=lifespan, exception_handlers={404: unknown, 405: unknown})
 
 
 class _TooLarge(LimbeckError):
@@ -156,10 +162,8 @@ def _parsed(content: bytes) -> Any:
         raise UsageError(f"the body is not JSON ({error}); expected an object with query and documents") from None
 
 
-def _served(found: Scores, raw: bool) -> "np.ndarray[Any, np.dtype[np.floating[Any]]]":
-    """Scores as they are served: raw, or through the sigmoid in float64, so that high ones do not tie."""
-    scores = found.scores.astype(np.float64)
-    return scores if raw else 1 / (1 + np.exp(-scores))
+def _served(found: Scores, raw: bool) -> NDArray[np.float64]:
+    return found.scores.astype(np.float64) if raw else probabilities(found.scores)
 
 
 def _expect_uncut(allowed: bool, found: Scores) -> None:

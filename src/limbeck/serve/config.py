@@ -1,11 +1,13 @@
-"""What a user says of a service: each setting declared once; `limbeck serve` derives its options from it."""
+"""What a user says of a service and its measurement: each setting declared once; verbs derive their options from it."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 
 from limbeck.core.options import Count, Doc, Precision, check_settings
+
+Form = Literal["fp32", "bf16", "fp16", "onnx", "onnx-int8"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,24 @@ class ServeSettings:
         Count, Doc("Maximum number of pairs in the queue; beyond it a request is answered with 429.")
     ] = 20_000
     max_body: Annotated[int, Ge(1024), Doc("Largest request in bytes; a larger one is answered with 413.")] = 32_000_000
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencySettings:
+    """What is measured, and for how long."""
+
+    passages: Annotated[tuple[Count, ...], Doc("Passages re-ranked for a query; once for each number.")] = (10, 30, 100)
+    threads: Annotated[
+        tuple[Count, ...], Doc("Threads on the CPU; once for each number (default: 1, and as many as there are cores).")
+    ] = ()
+    form: Annotated[
+        tuple[Form, ...],
+        Doc("fp32, bf16, fp16, onnx, onnx-int8; once for each (default: all but fp16, and no bf16 that is emulated)."),
+    ] = ()
+    seconds: Annotated[float, Gt(0), Doc("Timed for each number of passages, but 8 queries at least.")] = 5.0
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -75,9 +75,9 @@ class TokenStore:
 
     @classmethod
     def of(cls, texts: Mapping[str, str], tokenizer: Any) -> "TokenStore":
-        """Tokenise texts into memory."""
-        parts = [np.zeros(0, _dtype(tokenizer))]
-        return cls(*_tokenise(iter(texts.items()), tokenizer, parts.append), np.concatenate(parts))
+        """Tokenise texts into memory; token ids are uint32, for to ask a vocabulary takes longer than a few texts."""
+        parts = [np.zeros(0, np.uint32)]
+        return cls(*_tokenise(iter(texts.items()), tokenizer, np.uint32, parts.append), np.concatenate(parts))
 
     @classmethod
     def cached(
@@ -136,7 +136,7 @@ class TokenStore:
 
                 _write_header(stream, dtype, 0)
                 items = with_progress(texts.items(), description, "texts", len(texts))
-                index = _tokenise(items, tokenizer, append)
+                index = _tokenise(items, tokenizer, dtype, append)
                 stream.seek(0)
                 _write_header(stream, dtype, count)
             for name, array in zip(("ids", "places", "offsets"), index, strict=True):
@@ -155,10 +155,10 @@ def ranges(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.i
 
 
 def _tokenise(
-    items: Iterator[tuple[str, str]], tokenizer: Any, keep: Callable[[NDArray[Any]], None]
+    items: Iterator[tuple[str, str]], tokenizer: Any, dtype: type[Any], keep: Callable[[NDArray[Any]], None]
 ) -> tuple[NDArray[np.bytes_], NDArray[np.int64], NDArray[np.int64]]:
     """Hand the tokens of (id, text) to `keep`, chunk by chunk, and return ids, places and offsets of the store."""
-    backend, dtype = tokenizer.backend_tokenizer, _dtype(tokenizer)
+    backend = tokenizer.backend_tokenizer
     # State of the tokeniser's last call.
     backend.no_truncation()
     backend.no_padding()

@@ -91,25 +91,27 @@ def _line(record: Mapping[str, Any]) -> bytes:
     return f"{json.dumps(record)}\n".encode()
 
 
-def tracker(name: Tracker, output: Path, config: Mapping[str, Any]) -> LogSink:
+def tracker(name: Tracker, output: Path, config: Mapping[str, Any], called: tuple[str, str] | None = None) -> LogSink:
     """The sink of a tracker, for the training that writes into `output`.
 
-    TensorBoard writes below `output/tensorboard`; the others name project and run after the last two folders of
-    `output`, and take the rest (account, server, offline mode) from their own environment variables.
+    TensorBoard writes below `output/tensorboard`, or for a run that is `called` something into `output`; the others
+    take the account, the server and offline mode from their own environment variables.
 
     Args:
         config: what the training is, for the tracker's own tables.
+        called: project and run; by default the last two folders of `output`.
 
     Raises:
         MissingError: it is not installed.
     """
     assert name in get_args(Tracker)
     if name == "tensorboard":
-        writer = _imported("torch.utils.tensorboard", name).SummaryWriter(str(output / "tensorboard"))
+        folder = output if called else output / "tensorboard"
+        writer = _imported("torch.utils.tensorboard", name).SummaryWriter(str(folder))
         return _TensorBoard(writer)
     place = output.resolve()
-    library = _imported(name, name)
-    return _Run(library.init(project=place.parent.name or "limbeck", name=place.name, config=dict(config)))
+    project, run = called or (place.parent.name or "limbeck", place.name)
+    return _Run(_imported(name, name).init(project=project, name=run, config=dict(config)))
 
 
 class _TensorBoard:
@@ -146,12 +148,20 @@ class _Run:
 def scalars(record: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a record under names such as `train/loss`, `validation/nDCG@10` and `validation/nDCG@10/SET`.
 
+    Those of a finished study's tests are `test/nDCG@10/COLLECTION`.
+
     >>> scalars({"kind": "step", "step": 3, "loss": 0.5, "stage": 1})
     {'train/loss': 0.5, 'train/stage': 1}
     """
     if record["kind"] == "validation":
         name = f"validation/{record['measure']}"
         return {name: record["value"], **{f"{name}/{key}": value for key, value in record["values"].items()}}
+    if record["kind"] == "test":
+        return {
+            f"test/{measure}/{collection}": value
+            for collection, means in record["values"].items()
+            for measure, value in means.items()
+        }
     numbers = {key: value for key, value in record.items() if isinstance(value, int | float) and key != "step"}
     return {f"train/{key}": value for key, value in numbers.items()}
 

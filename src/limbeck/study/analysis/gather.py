@@ -127,6 +127,7 @@ class _Gathering:
             factors=analyse_cells(self.recipes, self.cells, self.trained_by_first_stage, primary),
             bounds=tuple(self._bounds()),
             warnings=(*index["warnings"], *self._warnings(kept)),
+            latency=self._latency[0],
         )
 
     def _bounds(self) -> Iterator[Bound]:
@@ -140,6 +141,21 @@ class _Gathering:
                     if bound["collection"] in {**cell.values, **cell.suites}
                 ]
                 yield Bound(**{**bound, "backbone": backbone, "value": sum(values) / len(values) if values else None})
+
+    @cached_property
+    def _latency(self) -> tuple[str | None, dict[str, float]]:
+        """What was measured, in words, and the median query's milliseconds by backbone.
+
+        Of what `limbeck bench` kept: fp32, the most passages, and of numbers of threads the largest.
+        """
+        path = self.store.latency
+        rows = [row for row in read_json(path)["measured"] if row["form"] == "fp32"] if path.exists() else []
+        if not rows:
+            return None, {}
+        passages, threads = max((row["passages"], row["threads"] or 0) for row in rows)
+        of_these = [row for row in rows if (row["passages"], row["threads"] or 0) == (passages, threads)]
+        where = f"{threads} thread{'s' if threads > 1 else ''}" if threads else "GPU"
+        return f"{passages} passages, fp32, {where}", {row["model"]: row["p50_ms"] for row in of_these}
 
     @cached_property
     def recipes(self) -> tuple[Recipe, ...]:
@@ -320,6 +336,7 @@ class _Gathering:
             model=backbone["model"],
             layers=trained.layers if trained else backbone["layers"],
             parameters=trained.parameters if trained else None,
+            latency_ms=self._latency[1].get(backbone["name"]),
         )
 
     def _recipe(self, recipe: Mapping[str, Any]) -> Recipe:

@@ -59,12 +59,16 @@ class Teacher:
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """`layers` and `parameters` are those of its trained models; None where neither study nor training says so."""
+    """`layers` and `parameters` are those of its trained models; None where neither study nor training says so.
+
+    `latency_ms` is the median query's, as `limbeck bench` measured it; None where it did not.
+    """
 
     name: str
     model: str
     layers: int | None
     parameters: int | None
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +170,7 @@ class StudyResults:
         terms: backbone → recipe → the sign of its terms; see `limbeck.study.plan.audit.terms`.
         seconds: spent on all cells together.
         measures: the first is the one that claims are about.
+        latency: what backbones' latencies are of, such as `100 passages, fp32, 2 threads`; None where none is there.
         comparisons, suite_comparisons: recipes less the first stage, on collections and on complete suites.
         pairwise: recipes of a backbone, less one another, on each collection.
         over_backbones: recipes less one another, over all backbones and collections.
@@ -198,6 +203,7 @@ class StudyResults:
     factors: FactorsOfStudy | NoFactors
     bounds: tuple[Bound, ...]
     warnings: tuple[str, ...]
+    latency: str | None = None
 
     def on(self, other: OtherFirstStage) -> "StudyResults":
         """The same results, as far as a table shows them, on the candidates of another first stage."""

@@ -66,6 +66,11 @@ class Store:
         """The folder of one evaluation, of a cell or of what all cells share."""
         return (self.folder / "shared" if cell_id is None else self.cell(cell_id)) / "evaluations" / key
 
+    @property
+    def latency(self) -> Path:
+        """What `limbeck bench` measured of the study's backbones; there only once it did."""
+        return self.folder / "latency.json"
+
     def run(self, key: str) -> Path:
         return self.folder / "shared" / "runs" / f"{key}.run.gz"
 
@@ -114,6 +119,9 @@ _SCHEMAS: Mapping[str, json_files.Schema] = {
         "values": {...: {...: float}}, "ranking?": str, "depth?": int,
     },
     "plan.json": {"stages": [{"steps": int}]},
+    "latency.json": {
+        "measured": [{"model": str, "form": str, "threads": (int, None), "passages": int, "p50_ms": float}]
+    },
     "state.json": {"status": str, "steps?": (int, None), "seconds?": float, "error?": (str, None)},
     "index.json": {
         "name": str, "created": str, "limbeck_version": str, "measures": [str], "collections": [_COLLECTION],
