@@ -32,7 +32,8 @@ def main() -> None:
     shutil.rmtree(site, ignore_errors=True)
     for page in (page for pattern in PAGES for page in sorted(ROOT.glob(pattern))):
         path = page.relative_to(ROOT)
-        _write(site / ("index.md" if path == Path("README.md") else path), _linked(page.read_text(encoding="utf-8")))
+        text = page.read_text(encoding="utf-8")
+        _write(site / ("index.md" if path == Path("README.md") else path), _linked(text))
     for study in sorted(ROOT.glob("studies/*.yaml")):
         _write(
             site / f"studies/{study.name}.md", f"# {study.name}\n\n```yaml\n{study.read_text(encoding='utf-8')}```\n"
@@ -49,7 +50,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _linked(text: str) -> str:
-    """The page with its links to study files led to the pages that show them."""
+    """The page with its links to the README and to study files led to the pages that show them."""
+    text = text.replace("](../README.md", "](../index.md")
     return LINK.sub(lambda link: f"{link[1]}{re.sub(r'[.]yaml$', '.yaml.md', link[2])})", text)
 
 

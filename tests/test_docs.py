@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from limbeck.cli import app
 
@@ -29,6 +30,7 @@ def test_files_and_pages_that_are_named_are_there(page: str) -> None:
 
 def printed_commands(page: str) -> Iterator[tuple[str, bool]]:
     """Each `limbeck …` of a page, and whether it stands as a command in a block of code; else it is named in a text."""
+    page = re.sub(r"^```console\n.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)  # these are run
     text = re.sub(r"\s*\\\n\s*", " ", page)
     blocks = re.findall(r"^```.*?^```|^(?: {4}[^\n]*\n)+", text, flags=re.MULTILINE | re.DOTALL)
     for line in "\n".join(blocks).splitlines():
@@ -79,3 +81,29 @@ def test_commands_are_found_and_mistakes_in_them_seen() -> None:
     assert "No such option" in str(what_is_wrong("lists show a.parquet --row", True))
     assert what_is_wrong("lists show", True) == "not given: ['lists']"
     assert what_is_wrong("evaluate --collection", False) is None  # an option named without its value
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "```console" in (ROOT / page).read_text(encoding="utf-8")])
+def test_sessions_that_are_printed_run_as_they_stand(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`$ cat FILE` makes the file that the page shows, `$ limbeck …` is run; … in the page stands for anything."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for block in re.findall(r"^```console\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+        code = 0
+        for entry in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, expected = entry.partition("\n")
+            if command.startswith("cat "):
+                Path(command.removeprefix("cat ")).write_text(expected, encoding="utf-8")
+            elif command == "echo $?":
+                assert int(expected) == code
+            else:
+                program, *words = shlex.split(command)
+                assert program == "limbeck"
+                result = CliRunner().invoke(app, words, prog_name="limbeck")
+                printed = " ".join(result.output.split())
+                pattern = ".*".join(re.escape(part) for part in " ".join(expected.split()).split("…"))
+                assert re.fullmatch(pattern, printed), f"$ {command}\n{result.output}"
+                code = result.exit_code

@@ -24,7 +24,8 @@ def test_examples_give_what_they_say(name):
     assert not results.failed
 
 
-def test_the_workflow_of_the_docs_runs_as_it_stands() -> None:
-    results = doctest.testfile(str(ROOT / "docs" / "python.md"), module_relative=False)
-    assert results.attempted > 10
+@pytest.mark.parametrize("page", ["python.md", "compare.md"])
+def test_what_the_docs_do_from_python_runs_as_it_stands(page: str) -> None:
+    results = doctest.testfile(str(ROOT / "docs" / page), module_relative=False)
+    assert results.attempted > 4
     assert not results.failed
