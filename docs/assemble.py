@@ -39,6 +39,7 @@ def main() -> None:
             site / f"studies/{study.name}.md", f"# {study.name}\n\n```yaml\n{study.read_text(encoding='utf-8')}```\n"
         )
     shutil.copytree(ROOT / "docs" / "images", site / "docs" / "images")
+    shutil.copy(ROOT / "docs" / "limbeck.ipynb", site / "docs")
     _write(site / "reference/commands.md", commands())
     _write(site / "reference/python.md", python())
     _write(site / "reference/objectives.md", objective_classes())
