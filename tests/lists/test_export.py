@@ -143,7 +143,7 @@ def test_what_cannot_be_written_is_refused(taught, collection: Collection, tmp_p
 
 
 def test_every_written_form_is_read_back_here(taught):
-    assert {name for name, _, _ in ROUND_TRIPS} | {"hofstaetter"} == set(writable_format_names())
+    assert {name for name, _, _ in ROUND_TRIPS} | {"hofstaetter", "scored-pairs"} == set(writable_format_names())
 
 
 @pytest.mark.parametrize("signal", ["labels", "teacher_scores", "teacher_order"])

@@ -12,7 +12,7 @@ from typed_results import typed
 
 from limbeck.core.errors import MissingError
 from limbeck.report import build_table, print_report, to_csv, to_html, to_latex, to_markdown, write_report
-from limbeck.report import folder as folder_module
+from limbeck.report import page as page_module
 
 Results = dict[str, Any]
 
@@ -170,7 +170,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one_and_no_other(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folder_module.os, "fsync", full)
+    monkeypatch.setattr(page_module.os, "fsync", full)
     with pytest.raises(MissingError, match="No space left"):
         write_report(typed(results), tmp_path)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.html", "old")]

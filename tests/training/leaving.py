@@ -4,7 +4,6 @@ import torch
 from torch.distributed.fsdp import fully_shard
 
 from limbeck.core.distributed import Processes
-from limbeck.kernels.layers import whole
 
 processes = Processes.joined()
 model = torch.nn.Linear(8, 8)
@@ -12,6 +11,6 @@ fully_shard(model)
 for _ in range(3):
     model(torch.ones(2, 8)).sum().backward()
 for weight in model.parameters():
-    whole(weight)
+    weight.full_tensor()
 processes.add_up([torch.ones(100) for _ in range(30)])
 processes.gather(3)

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.distributed.tensor import DTensor
 
 from limbeck.core.distributed import ALONE, Processes
-from limbeck.kernels.layers import whole
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
 from limbeck.tokens.pairs import Pairs, collection_pairs
@@ -30,6 +30,11 @@ assert spec is not None
 assert spec.loader is not None
 conftest = module_from_spec(spec)
 spec.loader.exec_module(conftest)
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """All of a tensor of which this process may hold a part."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 @cache

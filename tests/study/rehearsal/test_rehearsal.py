@@ -15,7 +15,7 @@ from limbeck.report import write_report
 from limbeck.study.analysis.gather import gather
 from limbeck.study.config.study import load_study
 from limbeck.study.plan.plan import plan_study
-from limbeck.study.rehearsal.materials import write_collection, write_published
+from limbeck.study.rehearsal.materials import TRAINING_QUERIES, write_collection, write_published
 from limbeck.study.rehearsal.prepare import prepare as prepare_rehearsal
 from limbeck.study.rehearsal.shrink import unproved
 from limbeck.study.run.execute import run_study
@@ -129,7 +129,7 @@ def test_every_published_study_can_be_rehearsed_cell_by_cell(file: Path, tmp_pat
 def test_a_generated_file_of_a_published_format_is_read_by_its_reader(
     form: str, signal: str, name: str, tmp_path: Path
 ) -> None:
-    write_collection("own/train", 0, tmp_path / "own", training=True)
+    write_collection("own/train", 0, tmp_path / "own", TRAINING_QUERIES, long=True)
     collection = load_collection(str(tmp_path / "own"))
     write_published(form, collection, frozenset({signal}), tmp_path / name)
     convert(tmp_path / name, tmp_path / "lists.parquet", Conversion(form), collection)

@@ -27,37 +27,38 @@ def text(draw: Random, length: int) -> str:
 
 DOCUMENTS = 20
 QUERIES = 4
+TRAINING_QUERIES = 12
 LONG = 600  # words of the one document that no backbone of 512 positions can read whole
 
 
-def write_collection(name: str, number: int, folder: Path, training: bool) -> None:
+def write_collection(name: str, number: int, folder: Path, queries: int = QUERIES, long: bool = False) -> None:
     """Write documents of random words, queries of words from two documents each, and these two as their judgments.
 
     What is known of the real collection holds for the small one: grades that count as relevant, queries that are in the
     corpus. Ids are numbers, different in every collection of a study.
 
     Args:
-        number: the collection's among those of the study.
-        training: whether it is one to train on: with three times the queries, and one long document.
+        number: the collection's among those of the study. Of one number and name, fewer queries are the first of more.
+        long: whether one document is longer than any backbone reads.
     """
     draw = Random(f"{number} {name}")
     first = 1000 * (number + 1)
     documents = {str(first + n): text(draw, draw.randint(8, 16)) for n in range(DOCUMENTS)}
-    if training:
+    if long:
         documents[str(first + DOCUMENTS - 1)] = text(draw, LONG)
     own = has_queries_in_corpus(name)
-    queries: dict[str, str] = {}
+    texts: dict[str, str] = {}
     judgments: list[str] = []
-    for n in range(QUERIES * (3 if training else 1)):
-        itself, *docids = draw.sample(sorted(set(documents) - set(queries)), 3)
+    for n in range(queries):
+        itself, *docids = draw.sample(sorted(set(documents) - set(texts)), 3)
         query_id = itself if own else str(first + 500 + n)
         words = [draw.choice(documents[docid].split()) for docid in docids for _ in range(2)]
-        queries[query_id] = " ".join(words)
+        texts[query_id] = " ".join(words)
         grades = (relevance_level(name) + 1, relevance_level(name))
         judgments += [f"{query_id}\t{docid}\t{grade}" for docid, grade in zip(docids, grades, strict=True)]
     folder.mkdir(parents=True, exist_ok=True)
-    for file, texts in (("corpus.jsonl", documents), ("queries.jsonl", queries)):
-        lines = [json.dumps({"_id": text_id, "text": words}) for text_id, words in texts.items()]
+    for file, rows in (("corpus.jsonl", documents), ("queries.jsonl", texts)):
+        lines = [json.dumps({"_id": text_id, "text": words}) for text_id, words in rows.items()]
         _write_lines(folder / file, lines)
     _write_lines(folder / "qrels.tsv", ["query-id\tcorpus-id\tscore", *judgments])
     settings = {"relevance_level": relevance_level(name), "drop_query_document": own}
@@ -71,9 +72,9 @@ def _write_lines(path: Path, lines: list[str]) -> None:
 PASSAGES = 12
 
 
-def rankings(collection: Collection) -> list[ExampleQuery]:
-    """A ranking of each of the split's queries, judged passages among them; the same on every call."""
-    draw = Random(collection.name)
+def rankings(collection: Collection, file: str) -> list[ExampleQuery]:
+    """A ranking of each of the split's queries, judged passages among them; the same for every file of one name."""
+    draw = Random(f"{collection.name} {file}")
     ids = list(collection.documents)
     found = []
     for query_id in collection.query_ids:
@@ -95,7 +96,7 @@ def write_published(form: str, collection: Collection, signals: frozenset[str], 
         signals: what the study trains on, where a format has several shapes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = rankings(collection)
+    found = rankings(collection, path.name)
     if form == "limbeck":
         write_lists(_ready(found), path)
     else:

@@ -13,10 +13,26 @@ from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import StudyConfig
 from limbeck.study.config.study import Study, load_study
 from limbeck.study.plan.architecture import Architecture, architecture_of
-from limbeck.study.rehearsal.materials import DENSE, SPLADE, write_collection, write_model, write_published
-from limbeck.study.rehearsal.shrink import collections_of, files_of, miniature, plain, signals_of, stand_ins
+from limbeck.study.rehearsal.materials import (
+    DENSE,
+    QUERIES,
+    SPLADE,
+    TRAINING_QUERIES,
+    write_collection,
+    write_model,
+    write_published,
+)
+from limbeck.study.rehearsal.shrink import (
+    collections_of,
+    files_of,
+    left_out_of,
+    miniature,
+    plain,
+    signals_of,
+    stand_ins,
+)
 
-FORMAT = 2
+FORMAT = 3
 """Raised when an older version would have made other material of the same study."""
 
 
@@ -42,8 +58,14 @@ def prepare(study: Study, output: str | Path, console: Console | None = None) ->
         with wrap_write_errors(folder), temporary_folder(folder) as aside:
             _write_models(config, architectures, aside)
             trained = {without_suffixes(name) for name in config.collections.train}
-            for number, name in enumerate(collections_of(config)):
-                write_collection(name, number, aside / plain(name), name in trained)
+            names = collections_of(config)
+            for number, name in enumerate(names):
+                queries = TRAINING_QUERIES if name in trained else QUERIES
+                whole = left_out_of(config).get(name)
+                if whole is None:
+                    write_collection(name, number, aside / plain(name), queries, long=name in trained)
+                else:
+                    write_collection(whole, names.index(whole), aside / plain(name), QUERIES // 2)
             sources = Sources(config, aside)
             for each in files_of(config):
                 form = config.lists[each.owner].format if each.owner else "run"

@@ -59,10 +59,18 @@ def signals_of(config: StudyConfig, name: str) -> frozenset[str]:
 
 def collections_of(config: StudyConfig) -> list[str]:
     """All collections that a rehearsal must make, without folds and the like: all but the built-in one."""
-    validated = config.validation.collections if config.validation else []
-    named = [*config.collections.train, *config.collections.test, *validated]
-    names = [without_suffixes(name) for name in named] + [other for name in named if (other := other_collection(name))]
+    names = [*map(without_suffixes, _named(config)), *left_out_of(config)]
     return [name for name in dict.fromkeys(names) if name.split("/")[0] != "demo"]
+
+
+def left_out_of(config: StudyConfig) -> dict[str, str]:
+    """The collections whose queries are left out of another (`~without:`) → that other one."""
+    return {other: without_suffixes(name) for name in _named(config) if (other := other_collection(name))}
+
+
+def _named(config: StudyConfig) -> list[str]:
+    validated = config.validation.collections if config.validation else []
+    return [*config.collections.train, *config.collections.test, *validated]
 
 
 def plain(name: str) -> str:
