@@ -24,7 +24,7 @@ from limbeck.report import (
 )
 from limbeck.report.charts import rank_chart
 from limbeck.report.curves import cost
-from limbeck.report.page import _charts
+from limbeck.report.page import charts_of
 
 Results = dict[str, Any]
 _VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use", "circle", "rect"}
@@ -130,7 +130,7 @@ def test_every_chart_is_one_that_vega_lite_understands(make_results: Callable[..
     results = make_results(backbones=("minilm-3", "minilm-6"))
     table = build_table(typed(results))
     names, ranks = ["a", "b", "c"], mean_ranks([[0.3, 0.2, 0.1], [0.3, 0.1, 0.2]])
-    charts = [*_charts(typed(results), table), rank_chart(names, ranks)]
+    charts = [*charts_of(typed(results), table), rank_chart(names, ranks)]
     assert [chart.name for chart in charts] == ["heat", "differences", "scaling", "cost", "loss", "validation", "ranks"]
     for chart in charts:
         assert vl_convert.vegalite_to_vega({**chart.spec, "width": 400, "autosize": "pad"})["marks"]

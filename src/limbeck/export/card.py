@@ -160,7 +160,7 @@ def model_card(
             license=stated.license,
             languages=", ".join(stated.languages),
             trained_on=trained_on,
-            terms=stated.data_license or _terms([one["name"] for one in origin.index.get("training") or ()]),
+            terms=stated.data_license or terms_of_use([one["name"] for one in origin.index.get("training") or ()]),
             version=__version__,
         )
     )
@@ -240,7 +240,7 @@ def _row(result: Result) -> dict[str, str]:
     }
 
 
-def _terms(collections: Sequence[str]) -> str | None:
+def terms_of_use(collections: Sequence[str]) -> str | None:
     """The terms of collections under their full names; None where those of any, such as a folder's, are unknown."""
     known = [_known_terms(name) for name in collections]
     return None if not known or None in known else "; ".join(dict.fromkeys(map(str, known)))

@@ -109,7 +109,7 @@ def to_html(results: StudyResults, queries: Mapping[str, Any] | None = None) -> 
     table = build_table(results)
     cells = results.cells
     ranked = rank_recipes(table)
-    charts = {chart.name: chart for chart in _charts(results, table)}
+    charts = {chart.name: chart for chart in charts_of(results, table)}
     if isinstance(ranked, str):
         ranks = ranked
     else:
@@ -175,7 +175,7 @@ def to_html(results: StudyResults, queries: Mapping[str, Any] | None = None) -> 
     return _environment().get_template("report.html.j2").render(context)
 
 
-def _charts(results: StudyResults, table: Table) -> list[Chart]:
+def charts_of(results: StudyResults, table: Table) -> list[Chart]:
     """The charts for which there are numbers."""
     drawn = [
         heat_map(table),

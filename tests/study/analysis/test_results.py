@@ -15,7 +15,7 @@ from limbeck.study.analysis.comparisons import (
     compare_recipes,
     compare_with_first_stage,
 )
-from limbeck.study.analysis.gather import _curves, gather
+from limbeck.study.analysis.gather import gather, training_curves
 from limbeck.study.analysis.results import QueryCounts, StudyResults
 from limbeck.study.config.study import load_study
 from limbeck.study.plan.audit import FactorDifference, differences
@@ -269,7 +269,7 @@ def test_a_curve_keeps_its_mean_in_at_most_200_points(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     lines = [json.dumps({"kind": "step", "step": n, "loss": float(n)}) for n in range(1, 1001)]
     log.write_text("\n".join(lines) + "\n")
-    curve, _ = _curves(log)
+    curve, _ = training_curves(log)
     assert len(curve) == 200
     assert curve[0] == (5, 3.0)
     assert np.mean([loss for _, loss in curve]) == 500.5

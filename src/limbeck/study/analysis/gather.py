@@ -289,7 +289,7 @@ class _Gathering:
         state, error = cell_state(self.store, entry, self.measures)
         folder = self.store.cell(entry["id"])
         summary = folder / "summary.json"
-        curve, validation = _curves(folder / "log.jsonl")
+        curve, validation = training_curves(folder / "log.jsonl")
         evaluations = entry["evaluations"] if state == "done" else {}
         kept = {name: self._kept(entry["id"], key) for name, key in evaluations.items()}
         values = self._means(kept)
@@ -365,7 +365,7 @@ class _Gathering:
                 yield f"{label} is {cell.state}; means and comparisons are without it"
 
 
-def _curves(log: Path) -> tuple[Curve, Curve]:
+def training_curves(log: Path) -> tuple[Curve, Curve]:
     """The loss as means over at most `POINTS` equal stretches, and the value of every validation."""
     records = read_log(log)
     steps = [(record["step"], record["loss"]) for record in records if record["kind"] == "step"]
