@@ -58,13 +58,12 @@ def prepare(study: Study, output: str | Path, console: Console | None = None) ->
         with wrap_write_errors(folder), temporary_folder(folder) as aside:
             _write_models(config, architectures, aside)
             trained = {without_suffixes(name) for name in config.collections.train}
-            names = collections_of(config)
+            names, parts = collections_of(config), left_out_of(config)
             for number, name in enumerate(names):
                 queries = TRAINING_QUERIES if name in trained else QUERIES
-                whole = left_out_of(config).get(name)
-                if whole is None:
+                if (whole := parts.get(name)) is None:
                     write_collection(name, number, aside / plain(name), queries, long=name in trained)
-                else:
+                else:  # its queries are among those of the whole
                     write_collection(whole, names.index(whole), aside / plain(name), QUERIES // 2)
             sources = Sources(config, aside)
             for each in files_of(config):
