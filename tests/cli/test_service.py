@@ -12,6 +12,7 @@ from typer.testing import Result
 
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import read_run
+from limbeck.serve import latency
 
 Limbeck = Callable[..., Result]
 
@@ -95,3 +96,12 @@ def test_a_studys_backbones_are_measured_and_its_numbers_go_to_report_and_tracke
         assert [event.step for event in events.Scalars("train/loss")] == [1, 2]
         [found] = events.Scalars("test/nDCG@10/mini/test")
         assert found.value == pytest.approx(cell["values"]["mini/test"]["nDCG@10"])
+
+
+def test_a_bench_that_measured_nothing_fails_and_says_why(
+    here: Path, limbeck: Limbeck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = latency.LeftOut(model="bert", form="onnx", reason="no onnx here")
+    monkeypatch.setattr(latency, "measure_latency", lambda *_: ([], [absent]))
+    found = limbeck("bench", "bert", "--collection", "mini/test", "--passages", 2, "--form", "onnx", code=3)
+    assert "nothing could be measured: bert · onnx: no onnx here" in found.stderr

@@ -133,6 +133,9 @@ def bench(
     if (load_average := os.getloadavg()[0]) > (os.cpu_count() or 1) / 2:
         warn([f"this machine is busy (load {load_average:.1f}): latencies are upper bounds, and forms hard to compare"])
     found, left_out = measure_latency(models, data, candidates, chosen, lambda line: tell(f"measure {line}", "dim"))
+    if not found:
+        reasons = "; ".join(f"{each.model} · {each.form}: {each.reason}" for each in left_out)
+        raise MissingError(f"nothing could be measured: {reasons}")
     facts = as_json(found, left_out, data.name, candidates.name)
     if studies:
         write_json(Store(studies[0]).latency, facts)
