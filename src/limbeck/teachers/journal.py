@@ -113,8 +113,9 @@ class Journal:
         view = memoryview(text.encode(errors="backslashreplace"))
         with self._lock, wrap_write_errors(self.path):
             end = os.fstat(self._file).st_size
-            if self._reserved:
-                self._hold(self._reserved - own + max(own, len(view)))
+            # What fits in its own room needs no more: room counts as reserved until it is given back, even when filled.
+            if self._reserved and len(view) > own:
+                self._hold(self._reserved - own + len(view))
             try:
                 while view:
                     view = view[os.write(self._file, view) :]

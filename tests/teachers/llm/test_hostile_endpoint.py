@@ -186,3 +186,15 @@ def test_room_that_is_held_for_an_answer_is_not_taken_by_a_count(tmp_path):
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [list(record) for record in read_journal(tmp_path / "j.jsonl")] == [["answer"]]
+
+
+def test_an_answer_finds_its_room_while_that_of_another_one_is_not_given_back_yet(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(tmp_path / "j.jsonl") as journal, journal.reserved(100), journal.reserved(100):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200, limits[1]))
+        try:
+            journal.append({"answer": "x" * 80}, own=100)
+            journal.append({"answer": "y" * 80}, own=100)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(list(read_journal(tmp_path / "j.jsonl"))) == 2
