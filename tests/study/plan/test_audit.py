@@ -112,6 +112,18 @@ def test_every_factor_is_named_before_anything_is_trained(
     assert not pair.objective_alone
 
 
+def test_what_is_made_of_a_file_and_what_is_made_here_differ_in_nothing_unknown(
+    tiny: dict[str, Any], study_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "their.run").write_text("q1 Q0 d1 1 2 x\nq1 Q0 d2 2 1 x\n")
+    study = two_recipes(tiny)
+    del study["lists"]["other"]["first_stage"]
+    study["lists"]["other"]["path"] = {"mini/train": str(tmp_path / "their.run")}
+    [pair] = audit_study(load_study(study_file(study)))
+    assert "negatives" in {each.factor for each in pair.factors}
+    assert "unknown" not in pair.sentence
+
+
 def test_what_all_recipes_have_in_common_is_stated_too(tiny: dict[str, Any], study_file: Callable[..., Path]) -> None:
     facts = facts_of(load_study(study_file(two_recipes(tiny))))["bert-1"]["BCE"]
     assert facts["precision"] == "fp32"

@@ -29,6 +29,7 @@ UNTRAINED = "none: as it is"
 PARTS = {
     "stages.lists.parts.candidates": "negatives",
     "stages.lists.corpus_negatives": "negatives",
+    "stages.lists.format": "negatives",  # of the file they are from; lists that are made here have none
     "stages.lists.teacher": "signal",
     "stages.lists.labels": "signal",
     "stages.lists.signal": "signal",
