@@ -10,6 +10,7 @@ from typing import Any
 from limbeck.core.files import plain
 from limbeck.core.text import csv_cell
 from limbeck.report.audit import signed_recipe
+from limbeck.report.cheapest import state_cheapest
 from limbeck.report.finding import state_finding
 from limbeck.report.phrases import pair_note, unfinished_cells
 from limbeck.report.table import Entry, Row, Table, build_table, value_of
@@ -165,7 +166,8 @@ def summary_json(results: StudyResults) -> dict[str, Any]:
     """What `limbeck study report DIR --json` prints: plain data without NaN.
 
     `recipes[i]["values"][collection][measure]` holds the mean, its standard deviation, every planned seed's value (null
-    where the cell has none), the difference to the first stage and its corrected p-value.
+    where the cell has none), the difference to the first stage and its corrected p-value. `cheapest_equivalent` names
+    the cheapest model within the margin of the best, or says why there is none; null where there is no choice.
     """
     table = build_table(results)
     states = [cell.state for cell in results.cells]
@@ -198,6 +200,7 @@ def summary_json(results: StudyResults) -> dict[str, Any]:
             {key: getattr(cell, key) for key in ("id", "backbone", "recipe", "seed", "state", "error")}
             for cell in unfinished_cells(results)
         ],
+        "cheapest_equivalent": state_cheapest(results),
         "notes": list(table.notes),
         "warnings": list(results.warnings),
     }

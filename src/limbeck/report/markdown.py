@@ -14,6 +14,7 @@ from limbeck.report.audit import (
     leak_text,
     signed_recipe,
 )
+from limbeck.report.cheapest import state_cheapest
 from limbeck.report.finding import claims_note, state_claims, state_finding
 from limbeck.report.formats import duration, interval, moment, one_line, p_value, plural, signed
 from limbeck.report.phrases import (
@@ -52,6 +53,7 @@ def to_markdown(results: StudyResults) -> str:
         *(_other_first_stage(results, other) for other in results.other_first_stages),
         _section("Bounds", bound_sentences(results)),
         _claims(results),
+        _section("Cost and quality", [cheapest.sentence] if (cheapest := state_cheapest(results)) else []),
         _bullets(table.notes),
         _recipes(results),
         _pairs(results),

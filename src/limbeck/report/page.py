@@ -34,6 +34,7 @@ from limbeck.report.audit import (
     terms_notes,
 )
 from limbeck.report.charts import Chart, differences, heat_map, rank_chart, rank_recipes, ranks_note
+from limbeck.report.cheapest import state_cheapest
 from limbeck.report.curves import cost, loss, scaling, validation
 from limbeck.report.data import pack, table_data, to_csv
 from limbeck.report.factors import state_factors
@@ -138,6 +139,7 @@ def to_html(results: StudyResults, queries: Mapping[str, Any] | None = None) -> 
         "claims": claims,
         "claims_note": claims_note(results),
         "pairs_note": pairs_note(results),
+        "cheapest": state_cheapest(results),
         "factors": factors,
         "rehearsal": REHEARSAL,
         "legend": " ".join((legend(results), *terms_notes(results))),

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table as Drawing
 from rich.text import Text
 
+from limbeck.report.cheapest import state_cheapest
 from limbeck.report.finding import state_finding
 from limbeck.report.formats import number
 from limbeck.report.phrases import REHEARSAL, bound_sentences, legend, other_title, other_warnings, unfinished_cells
@@ -38,6 +39,8 @@ def print_report(results: StudyResults, console: Console) -> None:
         for collections in _blocks(beside, console.width):
             console.print(draw_table(beside, beside.measures[0], collections))
     console.print(Text(legend(results), style="dim"))
+    if cheapest := state_cheapest(results):
+        console.print(Text(cheapest.sentence))
     for number_, sentence in enumerate(bound_sentences(results)):
         console.print(Text(sentence, style="bold" if not number_ else ""))
     for note in table.notes:

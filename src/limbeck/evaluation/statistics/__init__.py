@@ -4,6 +4,7 @@
 parts of these. docs/statistics.md has the whole rule in words, with its error rates.
 """
 
+from limbeck.evaluation.statistics.best import NearBest, WithinMargin, near_best
 from limbeck.evaluation.statistics.comparison import Answer, Comparison, compare, compare_all, effect_size
 from limbeck.evaluation.statistics.components import Figures
 from limbeck.evaluation.statistics.factors import FactorAnalysis, analyse_factors
@@ -38,9 +39,11 @@ __all__ = [
     "Figures",
     "Mark",
     "Moments",
+    "NearBest",
     "Ranks",
     "Training",
     "Trainings",
+    "WithinMargin",
     "analyse_factors",
     "benjamini_hochberg",
     "bootstrap_interval",
@@ -53,6 +56,7 @@ __all__ = [
     "holm",
     "mean_ranks",
     "minimum_detectable_difference",
+    "near_best",
     "over_queries",
     "over_queries_and_seeds",
     "paired_t",

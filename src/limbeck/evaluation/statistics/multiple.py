@@ -16,10 +16,14 @@ LEVEL = 0.05
 """α: below it a corrected p-value carries a claim. Everything that judges one reads it here."""
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], most_true: int | None = None) -> list[float]:
     """Holm's step-down correction, in the order given: bounds the chance of any false claim in the family.
 
-    Source: Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure.
+    Args:
+        most_true: how many of the hypotheses can be true together, where it is known that not all can.
+
+    Source: Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure; Shaffer 1986, Modified Sequentially
+    Rejective Multiple Test Procedures (`most_true`).
 
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
@@ -29,7 +33,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     corrected = [0.0] * len(p_values)
     highest = 0.0
     for position, i in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - position) * p_values[i]))
+        left = min(len(p_values) - position, len(p_values) if most_true is None else most_true)
+        highest = max(highest, min(1.0, left * p_values[i]))
         corrected[i] = highest
     return corrected
 

@@ -163,7 +163,13 @@ def equivalence(known: Estimate, margin: float) -> float:
     check_margin(margin)
     if known.df == 0:
         return 1.0
-    return max(above(known.t(-margin), known.df), above(-known.t(margin), known.df))
+    return max(noninferiority(known, margin), above(-known.t(margin), known.df))
+
+
+def noninferiority(known: Estimate, margin: float) -> float:
+    """p-value of the claim that the difference is above −margin: the one of `equivalence`'s two tests that asks so."""
+    check_margin(margin)
+    return 1.0 if known.df == 0 else above(known.t(-margin), known.df)
 
 
 def equivalence_p(differences: ArrayLike, margin: float) -> float:

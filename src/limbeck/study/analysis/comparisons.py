@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from limbeck.evaluation import LEVEL, Difference, Fact, Training, Trainings, compare_all
+from limbeck.evaluation import LEVEL, Difference, Fact, NearBest, Training, Trainings, compare_all, near_best
 from limbeck.evaluation.statistics.comparison import Interval, Systems
 from limbeck.evaluation.statistics.families import all_pairs, by_holm, correct_family
 from limbeck.study.plan.audit import Configuration
@@ -16,6 +16,9 @@ Values = Mapping[str, float]
 """Query id → value."""
 
 FIRST_STAGE = "first stage"
+
+MOST_NEAR_BEST = 150
+"""Recipes on backbones that are tested against each other for the best: the work grows with the fourth power."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,14 @@ class MeanDifference(Difference):
     behind: tuple[str, ...]
     collections_ci: Interval | None
     differs: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearBestRecipe(NearBest):
+    """A recipe on a backbone, averaged over all test collections, and whether it is within the margin of the best."""
+
+    backbone: str
+    recipe: str
 
 
 def compare_with_first_stage(
@@ -227,6 +238,24 @@ def compare_over_backbones(
         )
     means = len({recipe for a, b, _ in found for recipe in (a, b)})
     return tuple(correct_family(MeanDifference, family, all_pairs(means, 1)))
+
+
+def compare_with_best(
+    trained: Sequence[Trained], collections: Sequence[str], measure: str, margin: float | None
+) -> tuple[NearBestRecipe, ...]:
+    """Every recipe on every backbone, and whether it is within the margin of the best of them (`near_best`).
+
+    Those that have a seed that is finished on all collections; none without a margin, of a single one, or of more than
+    `MOST_NEAR_BEST`. Seeds of different backbones count as drawn apart.
+    """
+    if margin is None:
+        return ()
+    data = _align(trained, collections, measure)
+    some = [one for one in trained if data.seeds(one.recipe, one.backbone)]
+    if not 2 <= len(some) <= MOST_NEAR_BEST:
+        return ()
+    found = near_best(data, [(one.recipe, one.backbone) for one in some], margin)
+    return tuple(NearBestRecipe(**vars(one.name), **vars(of)) for one, of in zip(some, found, strict=True))
 
 
 def _align(

@@ -12,6 +12,7 @@ from limbeck.study.analysis.comparisons import (
     Trained,
     compare_over_backbones,
     compare_recipes,
+    compare_with_best,
     compare_with_first_stage,
 )
 from limbeck.study.analysis.factors import Table, analyse_cells, study_table
@@ -128,6 +129,7 @@ class _Gathering:
             bounds=tuple(self._bounds()),
             warnings=(*index["warnings"], *self._warnings(kept)),
             latency=self._latency[0],
+            near_best=compare_with_best(self.trained, self.tests, primary, margin),
         )
 
     def _bounds(self) -> Iterator[Bound]:

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from limbeck.study.analysis.comparisons import FirstStageDifference, MeanDifference, RecipeDifference
+from limbeck.study.analysis.comparisons import (
+    FirstStageDifference,
+    MeanDifference,
+    NearBestRecipe,
+    RecipeDifference,
+)
 from limbeck.study.analysis.factors import FactorsOfStudy, NoFactors
 from limbeck.study.plan.audit import AuditedPair
 from limbeck.study.run.leaks import LeakSearch
@@ -174,6 +179,7 @@ class StudyResults:
         comparisons, suite_comparisons: recipes less the first stage, on collections and on complete suites.
         pairwise: recipes of a backbone, less one another, on each collection.
         over_backbones: recipes less one another, over all backbones and collections.
+        near_best: recipes on backbones, and which of them are within the margin of the best; none without a margin.
     """
 
     name: str
@@ -204,6 +210,7 @@ class StudyResults:
     bounds: tuple[Bound, ...]
     warnings: tuple[str, ...]
     latency: str | None = None
+    near_best: tuple[NearBestRecipe, ...] = ()
 
     def on(self, other: OtherFirstStage) -> "StudyResults":
         """The same results, as far as a table shows them, on the candidates of another first stage."""
