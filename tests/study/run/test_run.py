@@ -1,6 +1,6 @@
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,11 @@ from limbeck.runs import read_run
 from limbeck.study.analysis.gather import gather
 from limbeck.study.config.study import load_study
 from limbeck.study.run.execute import run_study
+from limbeck.study.run.executors import Here
+from limbeck.study.run.graph import Node
 from limbeck.study.run.status import status
 from limbeck.study.run.store import Store
+from limbeck.study.run.work import Workshop
 
 
 @pytest.fixture
@@ -227,6 +230,25 @@ def test_progress_names_each_cell_with_its_measures(
     lines = console.export_text().splitlines()
     assert "[1/1] bert-1 · BCE · seed 5: started" in lines
     assert any(line.startswith("[1/1] bert-1 · BCE · seed 5: nDCG@10 mini/test 0.") for line in lines)
+
+
+def test_nodes_of_one_kind_and_cell_are_done_between_two_looks_at_the_files(
+    output: Path, study_file: Callable[..., Path], tiny: dict
+) -> None:
+    handed: list[int] = []
+
+    class Counting(Here):
+        def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
+            handed.append(len(nodes))
+            return super().start(nodes, begin)
+
+    tiny["collections"]["test"] = ["mini/test", "mini/test@1/2", "mini/test@2/2"]
+    study = load_study(study_file(tiny))
+    counts = run_study(study, output, executor=lambda graph, store, out: Counting(Workshop(graph, store, study), out))
+    assert counts["done"] == 4
+    # What all cells share, kind by kind, and then the further evaluations of each of four cells.
+    assert max(handed) >= 8
+    assert len(handed) <= 4 + 5
 
 
 def test_several_training_collections_are_one(tmp_path: Path, study_file: Callable[..., Path], tiny: dict) -> None:

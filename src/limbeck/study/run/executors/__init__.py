@@ -55,8 +55,13 @@ class Here:
         self.workshop, self.console = workshop, console
 
     def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
-        """Do the first node's work."""
-        for node in nodes[:1]:
+        """Do the work of the first node, and of those behind it that are of its kind and cell.
+
+        Between these there is nothing to decide, and a look at all files for each would be quadratic in the nodes.
+        """
+        for node in nodes:
+            if (node.kind, node.cell) != (nodes[0].kind, nodes[0].cell):
+                break
             begin(node)
             if self.workshop.work(node, self.console) is Outcome.STOPPED:
                 raise KeyboardInterrupt
