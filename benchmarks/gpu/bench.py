@@ -149,7 +149,7 @@ def plan_of(folder: Path, rows: Rows, lists_per_step: int, steps: int, dropout: 
         backbone=Backbone(model=str(folder), max_length=256, dropout=dropout),
         stages=(Stage(objective=objective, lists=lists, steps=steps, lists_per_step=lists_per_step),),
         collection=Collection("bench", documents, queries, {}, tuple(queries)),
-        settings=Settings(**{"precision": PRECISION, "checkpoint_every": 10**9, **settings}),
+        settings=Settings(**{"precision": PRECISION, "compiled": False, "checkpoint_every": 10**9, **settings}),
     )
 
 

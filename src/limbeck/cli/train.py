@@ -87,7 +87,7 @@ def train(
         of_stage = f" of stage {number} ({done['objective']})" if len(summary["stages"]) > 1 else ""
         typer.echo(f"  lists used{of_stage}: {done['usable_lists']} of {done['lists']} (left out: {skipped})")
     typer.echo(f"  pairs cut: {summary['cut_pairs']} of {summary['pairs']}; padding {summary['padding']:.1%}")
-    typer.echo(f"  computed as {summary['attention']}")
+    typer.echo(f"  computed as {summary['attention']}{', layers compiled' if summary['compiled'] else ''}")
     if summary["best_value"] is not None:
         typer.echo(f"  best {summary['measure']} {summary['best_value']:.4f} at step {summary['best_step']}")
 

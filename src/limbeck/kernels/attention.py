@@ -87,7 +87,7 @@ def _pooled(backbone: Any, _inputs: Any, options: dict[str, Any], output: Any) -
     if backbone.config.classifier_pooling == "cls":
         pooled = hidden[sequences.first]
     else:
-        sums = hidden.new_zeros(len(sequences.lengths), hidden.shape[-1]).index_add(0, sequences.owners, hidden)
+        sums = hidden.new_zeros(sequences.count, hidden.shape[-1]).index_add(0, sequences.owners, hidden)
         pooled = sums / sequences.counts
     output.last_hidden_state = pooled[:, None]
     return output
@@ -113,7 +113,7 @@ def attend(
     """
     if sequences is None:
         return _attended(query, key, value, attention_mask, scaling, dropout, module.training).transpose(1, 2), None
-    firsts_only = sliding_window is None and query.shape[2] == len(sequences.lengths)
+    firsts_only = sliding_window is None and query.shape[2] == sequences.count
     if takes_flash(query.device, query.dtype, query.shape[-1]):
         share = dropout if module.training else 0.0
         return flash(query, key, value, scaling, share, sequences, sliding_window, firsts_only), None

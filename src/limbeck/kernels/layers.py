@@ -1,5 +1,6 @@
 """Parts of a backbone that are computed in ways of our own: layers, their projections, word embeddings, the head."""
 
+from collections.abc import Callable
 from types import MethodType
 from typing import Any
 
@@ -112,13 +113,28 @@ def _widened(value: Any) -> Any:
     return value.to(torch.promote_types(value.dtype, torch.float32))
 
 
-def compile_layers(model: Any) -> None:
-    """Let each layer be compiled when it is first used, once for all lengths.
+VARIANTS = 32
+"""Most compiled variants of a layer's function: three kinds of layers, used in three ways, and room."""
+
+
+def compile_layers(model: Any) -> Callable[[], None]:
+    """Let each layer be compiled when it is first used, once for all lengths; what is returned undoes it.
 
     Dropout inside is then drawn by torch's compiler: other elements than without, still from torch's seed.
     """
-    for layer in layers_of(model):
-        layer.compile(dynamic=True)
+    # By default eight variants of a function, and then no more are compiled, without a word. ModernBERT's layers are of
+    # three kinds and one function, and each is used in three ways: training, replaying, scoring.
+    limits: Any = torch._dynamo.config
+    limits.recompile_limit = max(limits.recompile_limit, VARIANTS)
+    before = {layer: layer.forward for layer in layers_of(model)}
+    for layer, forward in before.items():
+        layer.forward = torch.compile(forward, dynamic=True)
+
+    def undo() -> None:
+        for layer, forward in before.items():
+            layer.forward = forward
+
+    return undo
 
 
 def shard(model: Any) -> None:

@@ -31,6 +31,11 @@ class Sequences:
             getattr(self, name)
         return self
 
+    @property
+    def count(self) -> int:
+        """How many there are. Not asked of `lengths`, for what is compiled must not meet an array of numpy's."""
+        return self.bounds.shape[0] - 1
+
     @cached_property
     def longest(self) -> int:
         """Tokens of the longest sequence."""
@@ -54,7 +59,7 @@ class Sequences:
     @cached_property
     def owners(self) -> torch.Tensor:
         """Which sequence each token belongs to, int64 [tokens]."""
-        return self._moved(np.repeat(np.arange(len(self.lengths)), self.lengths))
+        return self._moved(np.repeat(np.arange(self.count), self.lengths))
 
     @cached_property
     def counts(self) -> torch.Tensor:
@@ -82,9 +87,9 @@ class Sequences:
         """[n, heads, longest, width] from [1, heads, tokens, width]; zeros where there is no token."""
         rows = packed.squeeze(0).transpose(0, 1)
         if self.mask is not None:
-            wide = rows.new_zeros(len(self.lengths) * self.longest, *rows.shape[1:])
+            wide = rows.new_zeros(self.count * self.longest, *rows.shape[1:])
             rows = wide.index_copy(0, self.places, rows)
-        return rows.view(len(self.lengths), self.longest, *rows.shape[1:]).transpose(1, 2)
+        return rows.view(self.count, self.longest, *rows.shape[1:]).transpose(1, 2)
 
     def packed(self, padded: torch.Tensor) -> torch.Tensor:
         """[1, tokens, heads, width] from [n, heads, longest, width]."""

@@ -145,7 +145,7 @@ class ModularModel(nn.Module):
                 return (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
             return states[torch.arange(len(states), device=states.device), mask.sum(1) - 1]
         if pooling == "mean":
-            sums = states.new_zeros(len(sequences.lengths), states.shape[-1])
+            sums = states.new_zeros(sequences.count, states.shape[-1])
             return sums.index_add(0, sequences.owners, states.squeeze(0)) / sequences.counts
         return states.squeeze(0)[sequences.first if pooling == "cls" else sequences.last]
 

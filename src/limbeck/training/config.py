@@ -87,7 +87,10 @@ class Settings:
             "(default: by free memory on CUDA; 12288 on a CPU)."
         ),
     ] = None
-    compiled: Annotated[bool, Doc("Compile the layers (torch.compile): for CUDA; slower on a CPU.")] = False
+    compiled: Annotated[
+        bool | None,
+        Doc("Compile the layers (torch.compile; default: on CUDA, where the training is long enough for it to pay)."),
+    ] = None
     deterministic: Annotated[
         bool, Doc("Take only operations that give the same bytes each time: for CUDA, slower there; a CPU always does.")
     ] = False

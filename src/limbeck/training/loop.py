@@ -36,6 +36,7 @@ from limbeck.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from limbeck.training.device import choose_budgets, choose_compiling
 from limbeck.training.log import LogSink, TrainingLog
 from limbeck.training.metrics import AsyncScalars, DivergenceMonitor, StepMetrics, score_spread
 from limbeck.training.plan import TrainingPlan, Validation
@@ -172,11 +173,17 @@ class _Training:
         finally:
             for sink in self.sinks:
                 sink.close()
+            if self.state.compiled:
+                torch.compiler.reset()  # what was compiled for these layers; a process may train many models
 
     def _run(self) -> dict[str, Any]:
         self._resume()
-        self._choose_budgets()
-        precision = self.encoder.precision(self.plan.settings.precision)
+        settings = self.plan.settings
+        self.budgets = choose_budgets(self.encoder, settings, self.state, self.halvings, self.console)
+        choose_compiling(
+            self.encoder, self.plan, self.pairs, self.samplers, self.state, self.product_rate, self.console
+        )
+        precision = self.encoder.precision(settings.precision)
         path = self.encoder.attention(precision.name)
         self.console.print(f"  {path}, {precision.name}", highlight=False)
         if precision.note:
@@ -223,7 +230,7 @@ class _Training:
                 loss_of,
                 seed=(self.plan.seed, number, inner),
                 precision=settings.precision,
-                max_tokens_without_grad_cache=self.graph_tokens,
+                max_tokens_without_grad_cache=self.budgets.graphs,
             )
         rate = learning_rate(stage.learning_rate, inner, stage.steps, settings.warmup, settings.schedule)
         norm = self.student.update(rate, settings.clip)
@@ -248,34 +255,9 @@ class _Training:
         number, inner = self.plan.place(step)
         stage, encoder = self.plan.stages[number], self.encoder
         batch = assemble_batch(self.pairs, stage.lists, self.samplers[number](inner), stage.objective.signals)
-        inputs = read_step(encoder, self.pairs, batch.query_rows, batch.passage_rows, self.token_budget)
+        inputs = read_step(encoder, self.pairs, batch.query_rows, batch.passage_rows, self.budgets.micro_batch)
         cut = self.pairs.cuts(batch.query_rows, batch.passage_rows).pairs
         return _Prepared(batch.to(encoder.device), inputs, cut, training_flops(encoder.model, inputs.lengths))
-
-    def _choose_budgets(self) -> None:
-        """How many tokens a micro-batch has, and how many keep their graphs: as set, as before, or as memory allows.
-
-        A training that goes on keeps what it had, for dropout is drawn for each micro-batch.
-        """
-        settings, before = self.plan.settings, (self.state.token_budget, self.state.graph_tokens)
-        fit = self.encoder.training_tokens(settings.precision)
-        fit = (min(self.processes.gather(fit[0])), min(self.processes.gather(fit[1])))
-        derived = fit if not all(before) else (min(before[0], fit[0]), min(before[1], fit[1]))
-        self.state.token_budget = settings.token_budget or derived[0]
-        self.state.graph_tokens = settings.max_tokens_without_grad_cache or derived[1]
-        self.token_budget = max(1, self.state.token_budget >> self.halvings)
-        self.graph_tokens = self.state.graph_tokens >> self.halvings
-        self.console.print(
-            f"  micro-batches of at most {self.token_budget:,} tokens; the graphs of at most {self.graph_tokens:,} are "
-            "kept at once",
-            highlight=False,
-        )
-        if all(before) and (self.state.token_budget, self.state.graph_tokens) != before:
-            self.console.print(
-                f"  [yellow]{before[0]:,} and {before[1]:,} before, when more memory was free: not byte-equal to an "
-                "uninterrupted training[/]",
-                highlight=False,
-            )
 
     def _begin_stage(self) -> None:
         self._settle()

@@ -26,6 +26,7 @@ class State:
         processes: how many trained together last.
         token_budget, graph_tokens: tokens of a micro-batch, and tokens whose graphs are kept at once, before any is
             halved because memory ran out; 0 before they are chosen.
+        compiled: whether the layers are; None before that is chosen.
         stages: pairs, tokens and computed_tokens of each stage.
     """
 
@@ -40,6 +41,7 @@ class State:
     processes: int = 1
     token_budget: int = 0
     graph_tokens: int = 0
+    compiled: bool | None = None
     watch: DivergenceMonitor = field(default_factory=DivergenceMonitor)
     stages: list[dict[str, int]] = field(default_factory=list)
 
@@ -92,6 +94,7 @@ _SCHEMA: Schema = {
     "processes": int,
     "token_budget": int,
     "graph_tokens": int,
+    "compiled": (bool, None),
     "watch": {"collapsed_steps": int, "stuck_steps": int, "loss": (float, None), "equal_loss": (float, None)},
     "stages": [{"pairs": int, "tokens": int, "computed_tokens": int}],
 }
@@ -110,7 +113,6 @@ def load_student(plan: TrainingPlan, processes: Processes, sharded: bool) -> Cro
         dropout=backbone.dropout,
         sha256=backbone.sha256,
         single_separator=backbone.single_separator,
-        compiled=plan.settings.compiled,
         processes=processes,
         sharded=sharded,
         new_head=True,

@@ -48,6 +48,7 @@ class TrainingSummary:
         cut_pairs: pairs that were longer than the maximum.
         single_pass_steps: steps whose pairs all fitted into memory at once.
         seconds: spent on the training, all its runs together.
+        compiled: whether its layers were, in the run that ended it.
         model_sha256: of the weights that it began with; None for those of the Hub.
         weights_sha256: of the weights that it ended with, as they were written; None in folders of older versions.
     """
@@ -73,6 +74,7 @@ class TrainingSummary:
     seed: int
     stages: tuple[StageSummary, ...]
     weights_sha256: str | None = None
+    compiled: bool = False
 
 
 def read_summary(output: Path) -> TrainingSummary:
@@ -158,6 +160,7 @@ def summarise(
         model_sha256=resolve(plan.backbone.model).sha256,
         precision=plan.settings.precision,
         attention=encoder.attention(plan.settings.precision),
+        compiled=bool(state.compiled),
         device=str(encoder.device),
         processes=encoder.processes.count,
         seed=plan.seed,
