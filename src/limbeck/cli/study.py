@@ -148,20 +148,16 @@ def run(
     loaded = load_study(study)
     folder = output or Path(loaded.name)
     if dry_run:
-        from limbeck.study.run.execute import prepare
-        from limbeck.study.run.executors.slurm import Slurm
-        from limbeck.study.run.status import NodeStates, State
+        from limbeck.study.run.build_graph import prepare
+        from limbeck.study.run.executors.slurm import batch_scripts
         from limbeck.study.run.store import Store
 
         store = Store(folder)
-        planned = prepare(loaded, store, errors())
-        states = NodeStates(planned, store).look()
-        slurm = Slurm(planned, store, errors(), dry=True)
-        slurm.start([node for node in planned.nodes if states[node.name].state is not State.DONE], lambda node: None)
+        scripts = batch_scripts(prepare(loaded, store, errors()), store, errors())
         if json:
-            print_json({"scripts": slurm.scripts})
+            print_json({"scripts": scripts})
         else:
-            typer.echo("\n".join(slurm.scripts))
+            typer.echo("\n".join(scripts))
         return
     run_and_report(loaded, folder, json, on)
 
@@ -175,7 +171,7 @@ def graph(
 ) -> None:
     """Show a study's nodes: what each needs and takes. With --json, all that another scheduler has to know."""
     from limbeck.study.config.study import load_study
-    from limbeck.study.run.execute import prepare
+    from limbeck.study.run.build_graph import prepare
     from limbeck.study.run.graph import hours_by_kind, read_graph
     from limbeck.study.run.store import Store
 

@@ -1,5 +1,6 @@
 """Training lists: a query, its passages and their training signals; stored as ids, sampled without state."""
 
+from limbeck.lists.align import write_own_texts
 from limbeck.lists.candidates import lists_from_run
 from limbeck.lists.convert import Conversion, Exported, convert, export, provided_signals
 from limbeck.lists.formats import find_format, format_names, writable_format_names
@@ -33,7 +34,6 @@ from limbeck.lists.sampler import Sampler
 from limbeck.lists.sampling import POLICIES, Sample
 from limbeck.lists.signals import mix, teacher_order_from_scores, with_teacher_scores
 from limbeck.lists.stored import open_lists
-from limbeck.lists.texts import write_own_texts
 
 __all__ = [
     "POLICIES",

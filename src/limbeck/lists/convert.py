@@ -14,7 +14,8 @@ from limbeck.collections import Collection
 from limbeck.collections.lines import START
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.progress import with_status
-from limbeck.lists.candidates import Candidates, FitRows, require_judgments
+from limbeck.lists.align import FitRows
+from limbeck.lists.candidates import Candidates, require_judgments
 from limbeck.lists.formats import Format, RawList, find_format, writable_format_names
 from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists
 from limbeck.lists.parquet import check_target

@@ -20,11 +20,13 @@ from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import read_run
 from limbeck.study.analysis.provenance import provenance
 from limbeck.study.config.study import load_study
-from limbeck.study.run.execute import prepare, run_study
+from limbeck.study.run.build_graph import prepare
+from limbeck.study.run.execute import run_study
 from limbeck.study.run.executors import Here, executor_of
 from limbeck.study.run.executors.slurm import Slurm
 from limbeck.study.run.graph import Graph, Node, read_graph
-from limbeck.study.run.status import NodeStates, State, status
+from limbeck.study.run.states import NodeStates, State
+from limbeck.study.run.status import status
 from limbeck.study.run.store import Store
 from limbeck.study.run.work import Outcome, Workshop
 

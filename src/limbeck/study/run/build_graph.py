@@ -5,16 +5,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from rich.console import Console
+
 from limbeck.core.json_files import key_of
 from limbeck.evaluation import canonical
 from limbeck.study.config.resolver import BM25_NAME, DEPTH
 from limbeck.study.config.schema import Stage
+from limbeck.study.config.study import Study
 from limbeck.study.plan.cost import NONE, CostEstimate, CostModel
-from limbeck.study.plan.plan import Cell, StudyPlan
+from limbeck.study.plan.downloads import require_models
+from limbeck.study.plan.plan import Cell, StudyPlan, plan_study
 from limbeck.study.run.artifacts import PAIRS_OF_SHARD, lists_key, run_key, taught_keys
 from limbeck.study.run.evaluations import cell_key, first_stage_key, teacher_key
-from limbeck.study.run.graph import Graph, Node
+from limbeck.study.run.graph import Graph, Node, write_graph
+from limbeck.study.run.index import write_index
 from limbeck.study.run.leaks import planned_searches
+from limbeck.study.run.store import Store
 
 TEXTS_OF_SHARD = 200_000
 """Documents that one node encodes."""
@@ -23,6 +29,18 @@ TEXTS_OF_SHARD = 200_000
 def build_graph(plan: StudyPlan) -> Graph:
     """The graph of a planned study, with planned hours: what several nodes need is there once."""
     return _Builder(plan).graph()
+
+
+def prepare(study: Study, store: Store, console: Console) -> Graph:
+    """Plan a study, and write down in its folder what work on its nodes needs to know."""
+    require_models(study)
+    plan = plan_study(study)
+    write_index(plan, store)
+    for warning in plan.warnings:
+        console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+    graph = build_graph(plan)
+    write_graph(graph, store)
+    return graph
 
 
 class _Builder:

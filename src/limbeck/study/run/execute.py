@@ -13,14 +13,13 @@ from rich.console import Console
 from limbeck.core.lease import Attempt, Lease, nth_attempt, take
 from limbeck.evaluation import suite_means
 from limbeck.study.config.study import Study
-from limbeck.study.plan.downloads import require_models
-from limbeck.study.plan.plan import plan_study
-from limbeck.study.run.build_graph import build_graph
+from limbeck.study.run.build_graph import prepare
 from limbeck.study.run.evaluations import means
 from limbeck.study.run.executors import Executor, Here, MakeExecutor
-from limbeck.study.run.graph import Graph, Node, write_graph
-from limbeck.study.run.index import Invocation, write_index
-from limbeck.study.run.status import NodeState, NodeStates, State, progress_of
+from limbeck.study.run.graph import Graph, Node
+from limbeck.study.run.index import Invocation
+from limbeck.study.run.states import NodeState, NodeStates, State
+from limbeck.study.run.status import progress_of
 from limbeck.study.run.store import Store, read_json
 from limbeck.study.run.tasks import set_state
 from limbeck.study.run.work import TRIES, Workshop, budget_share
@@ -58,18 +57,6 @@ def run_study(
     graph = prepare(study, store, console)
     made = executor(graph, store, console) if executor else Here(Workshop(graph, store, study), console)
     return _Drive(graph, store, console, made).run()
-
-
-def prepare(study: Study, store: Store, console: Console) -> Graph:
-    """Plan a study, and write down in its folder what work on its nodes needs to know."""
-    require_models(study)
-    plan = plan_study(study)
-    write_index(plan, store)
-    for warning in plan.warnings:
-        console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
-    graph = build_graph(plan)
-    write_graph(graph, store)
-    return graph
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from rich.console import Console
 from limbeck.core.errors import MissingError, UsageError
 from limbeck.core.files import write_text
 from limbeck.study.run.graph import Graph, Node
+from limbeck.study.run.states import NodeStates, State
 from limbeck.study.run.store import Store
 
 ARRAY = 1000
@@ -202,6 +203,14 @@ class Slurm:
         if None in hours:
             return None
         return max(15, round(max(each for each in hours if each is not None) * SPARE * 60))
+
+
+def batch_scripts(graph: Graph, store: Store, console: Console) -> list[str]:
+    """The scripts in which all that is left would be submitted; nothing is."""
+    states = NodeStates(graph, store).look()
+    slurm = Slurm(graph, store, console, dry=True)
+    slurm.start([node for node in graph.nodes if states[node.name].state is not State.DONE], lambda node: None)
+    return slurm.scripts
 
 
 ENDED = frozenset(

@@ -5,7 +5,7 @@ import pytest
 from limbeck.collections import load_collection
 from limbeck.core.errors import DataError, UsageError
 from limbeck.lists import Conversion, convert, read_lists
-from limbeck.lists.texts import TextIds, write_own_texts
+from limbeck.lists.align import TextIds, write_own_texts
 
 LINES = [
     {"query": "what boils", "pos": ["Water boils."], "neg": ["Iron melts.", "Glass  breaks."]},
