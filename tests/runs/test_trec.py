@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from limbeck.core.errors import DataError, MissingError
 from limbeck.runs import Run, read_run, write_run
-from limbeck.runs.trec import run_name
+from limbeck.runs.run import run_name
 
 ids = st.text(
     st.characters(codec="utf-8", exclude_characters="\ufeff", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=6
@@ -133,7 +133,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     def broken(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("limbeck.runs.trec.trec_lines", broken)
+    monkeypatch.setattr("limbeck.runs.run.trec_lines", broken)
     with pytest.raises(KeyboardInterrupt):
         write_run(Run.from_scores("x", {"q": {"a": 1.0}}), path)
     assert path.read_text() == "old"

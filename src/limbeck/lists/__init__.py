@@ -4,16 +4,6 @@ from limbeck.lists.align import write_own_texts
 from limbeck.lists.candidates import lists_from_run
 from limbeck.lists.convert import Conversion, Exported, convert, export, provided_signals
 from limbeck.lists.formats import find_format, format_names, writable_format_names
-from limbeck.lists.from_teacher import (
-    candidates_to_mine,
-    candidates_to_teach,
-    lists_from_grades,
-    lists_from_orders,
-    lists_from_scored_run,
-    lists_from_scores,
-    lists_from_signals,
-    run_in_order,
-)
 from limbeck.lists.leaks import (
     CloseTexts,
     LeakCounts,
@@ -32,7 +22,19 @@ from limbeck.lists.mining import NegativeFilter, mine
 from limbeck.lists.parquet import read_lists, write_lists
 from limbeck.lists.sampler import Sampler
 from limbeck.lists.sampling import POLICIES, Sample
-from limbeck.lists.signals import mix, teacher_order_from_scores, with_teacher_scores
+from limbeck.lists.signals import (
+    candidates_to_mine,
+    candidates_to_teach,
+    lists_from_grades,
+    lists_from_orders,
+    lists_from_scored_run,
+    lists_from_scores,
+    lists_from_signals,
+    mix,
+    run_in_order,
+    teacher_order_from_scores,
+    with_teacher_scores,
+)
 from limbeck.lists.stored import open_lists
 
 __all__ = [

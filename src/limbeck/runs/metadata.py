@@ -14,7 +14,7 @@ import yaml
 
 from limbeck.core.environment import command, commit, cpu, unnamed, versions
 from limbeck.core.files import write_text
-from limbeck.runs.trec import run_name
+from limbeck.runs.run import run_name
 
 
 def metadata_path(run: Path) -> Path:

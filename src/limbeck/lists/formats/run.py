@@ -23,7 +23,7 @@ from limbeck.lists.formats.format import (
 )
 from limbeck.lists.lists import Lists
 from limbeck.runs import Run, rank, write_run
-from limbeck.runs.trec import candidate_lines
+from limbeck.runs.run import candidate_lines
 
 ORDER = frozenset({"teacher_order"})
 
