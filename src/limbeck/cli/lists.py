@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limbeck.cli import leaks, mine
-from limbeck.cli.list_options import CorpusNegatives, Output, print_description, print_metadata
-from limbeck.cli.output import Json, errors, load, one_line, print_json, warn
+from limbeck.cli.output import (
+    CorpusNegatives,
+    Json,
+    ListsOutput,
+    errors,
+    load,
+    one_line,
+    print_description,
+    print_json,
+    print_metadata,
+    warn,
+)
 from limbeck.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +101,7 @@ def _print_list(row: "TrainingList", count: int, texts: "Collection | None") -> 
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="File to read.")],
-    output: Output,
+    output: ListsOutput,
     format: Annotated[
         str, typer.Option(help="Format of the file: run, triples, hofstaetter, …; any other name lists all of them.")
     ],
@@ -143,7 +153,7 @@ def convert(
 
 def mix(
     lists: Annotated[list[Path], typer.Argument(metavar="LISTS...", help="Lists (Parquet), of whatever sources.")],
-    output: Output,
+    output: ListsOutput,
     json: Json = False,
 ) -> None:
     """Put lists of several sources into one file, for one stage to draw from: mined, taught and published ones.

@@ -5,8 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limbeck.cli.list_options import CorpusNegatives, Output, ScoreOptions, print_description
-from limbeck.cli.output import CollectionName, Json, errors, load
+from limbeck.cli.output import (
+    CollectionName,
+    CorpusNegatives,
+    Json,
+    ListsOutput,
+    ScoreOptions,
+    errors,
+    load,
+    print_description,
+)
 from limbeck.core.errors import UsageError
 from limbeck.core.options import Options, Precision, with_options
 
@@ -21,7 +29,7 @@ DEPTH = 100
 def mine(
     *,
     collection: CollectionName,
-    output: Output,
+    output: ListsOutput,
     run: Annotated[Path | None, typer.Option(help="Run file of candidates; default: BM25's.")] = None,
     depth: Annotated[
         int | None,

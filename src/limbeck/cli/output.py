@@ -1,17 +1,22 @@
-"""What verbs print: results on standard output, as text or JSON; progress and errors on standard error."""
+"""What verbs share: options, and how they print; results on standard output, progress and errors on standard error."""
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from limbeck.core.files import plain
+from limbeck.core.options import Doc
 from limbeck.core.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from limbeck.lists import Lists
 
 FIRST_COLUMN = 36
 """Characters of a table's first column that have room on the narrowest terminal."""
@@ -21,6 +26,24 @@ COLLECTION_HELP = (
     "Folder in BEIR's layout or FOLDER/SPLIT, ir_datasets id, or demo/{train,valid,test}; @1/5 keeps a fold."
 )
 CollectionName = Annotated[str, typer.Option("--collection", help=COLLECTION_HELP)]
+ListsOutput = Annotated[Path, typer.Option(help="Lists to write (Parquet).")]
+CandidatesRun = Annotated[Path, typer.Option("--run", help="Run file with the candidates.")]
+CandidatesDepth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; default: all.")]
+CorpusNegatives = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Easy negatives to draw for each query from the whole collection, beside judged passages."
+    ),
+]
+PARTLY_DONE = 7
+"""The exit code of a verb that leaves something undone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreOptions:
+    """Where a verb whose cross-encoders' scores are kept keeps them."""
+
+    scores: Annotated[Path | None, Doc("Folder of the kept scores; default: OUTPUT with .scores.")] = None
 
 
 def errors() -> "Console":
@@ -71,6 +94,35 @@ def print_table(
     screen = console()
     screen.width = max(screen.width, min(widths[0], FIRST_COLUMN) + sum(widths[1:]) + 3 * len(widths))
     screen.print(table)
+
+
+def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
+    """Print where lists are and what they hold."""
+    from limbeck.lists import describe
+
+    facts = describe(lists)
+    if as_json:
+        print_json({"path": str(path), **facts})
+        return
+    lengths, positive, metadata = facts["passages_per_list"], facts["with_positive"], facts["metadata"]
+    added = int(metadata.get("positives_added", 0))
+    typer.echo(f"{path}: {facts['lists']} lists of {facts['queries']} queries")
+    typer.echo(
+        f"  passages per list: {lengths['min']} to {lengths['max']}, median {lengths['median']:g}"
+        + (f"; {added} judged positives were added to the candidates" if added else "")
+    )
+    if positive is not None:
+        typer.echo(f"  lists with a positive: {positive:.1%}")
+    for name, values in facts["signals"].items():
+        typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}, mean {values['mean']:.4g}")
+    print_metadata(metadata)
+
+
+def print_metadata(metadata: Mapping[str, str]) -> None:
+    """Where lists come from, and what was left out or added; what was not, is not told."""
+    for key, value in metadata.items():
+        if value != "0":
+            typer.echo(f"  {key}: {value}")
 
 
 def short_names(paths: Sequence[str]) -> dict[str, str]:

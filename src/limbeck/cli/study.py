@@ -6,10 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from limbeck.cli.factors import factors
-from limbeck.cli.output import Json, console, errors, print_json, print_table, tell
+from limbeck.cli.output import PARTLY_DONE, Json, console, errors, print_json, print_table, tell
 from limbeck.training.log import Tracker
 
-PARTLY_DONE = 7
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study file.")]
 StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `study run` wrote.")]
 Output = Annotated[Path | None, typer.Option(help="Folder for the cells; default: the study's name.")]

@@ -1,22 +1,43 @@
-"""Verbs of teachers: stronger models turn a run's candidates into lists with signals. One verb for each kind."""
+"""Verbs of teachers, one for each kind: candidates become lists with signals. And of an LLM that writes queries."""
 
 import inspect
-from collections.abc import Callable
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limbeck.cli import teach_queries, teach_report
-from limbeck.cli.list_options import Candidates, Depth, Output, ScoreOptions, print_description, write_ranking
-from limbeck.cli.llm import CallOptions, expect_some, report
-from limbeck.cli.output import CollectionName, Json, errors, load, warn
+from limbeck.cli import teach_report
+from limbeck.cli.output import (
+    PARTLY_DONE,
+    CandidatesDepth,
+    CandidatesRun,
+    CollectionName,
+    Json,
+    ListsOutput,
+    ScoreOptions,
+    errors,
+    load,
+    print_description,
+    print_json,
+    warn,
+)
+from limbeck.cli.teach_report import counts
+from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.options import Doc, Options, with_options
 from limbeck.teachers.kinds import AsGiven, Taught, Teacher, Workplace, teacher_kinds
+from limbeck.teachers.llm.settings import LLMSettings
 
 if TYPE_CHECKING:
+    from limbeck.lists import Lists
     from limbeck.runs import Run
+    from limbeck.teachers.llm import Outcome
+
+
+Attempts = Annotated[int, typer.Option(min=1, help="Maximum number of attempts until an answer is complete.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
     teachers = typer.Typer(help="Teachers: turn a run's candidates into training lists.", no_args_is_help=True)
     for name, kind in teacher_kinds().items():
         teachers.command(name, help=inspect.getdoc(kind))(_verb(kind))
-    teachers.command("queries")(teach_queries.queries)
+    teachers.command("queries")(queries)
     teachers.command("status")(teach_report.status)
     teachers.command("report")(teach_report.report)
     app.add_typer(teachers, name="teach")
@@ -49,6 +70,39 @@ class _Nothing:
     """No options."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class CallOptions:
+    """What a verb that asks an LLM sends beside its settings, and where it keeps what came back."""
+
+    parameter: Annotated[
+        tuple[str, ...], Doc("Further parameter to send, NAME=JSON; null leaves one out. Give it once for each.")
+    ] = ()
+    calls: Annotated[Path | None, Doc("File that every call is kept in; default: OUTPUT with .calls.jsonl.")] = None
+
+    def settings(self) -> dict[str, Any]:
+        """What `LLMSettings` is to be told. UsageError for a parameter that is no NAME=JSON."""
+        return {"parameters": further_parameters(self.parameter)} if self.parameter else {}
+
+    def kept(self, output: Path) -> Path:
+        """The file of calls."""
+        return self.calls or output.with_suffix(".calls.jsonl")
+
+
+def further_parameters(given: Sequence[str]) -> dict[str, Any]:
+    """Sampling parameters of texts NAME=JSON. UsageError for one that is not so."""
+    parameters: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        try:
+            parameters[name] = json.loads(value)
+        except ValueError:
+            raise UsageError(f'--parameter {text}: expected NAME=JSON, such as top_k=-1 or stop=["\\n"]') from None
+        # n: further answers would be paid for and not read.
+        if not name or not equals or name in ("model", "messages", "stream", "n"):
+            raise UsageError(f"--parameter {text}: expected NAME=JSON with the name of a sampling parameter")
+    return parameters
+
+
 _KEPT: dict[str, type] = {"scores": ScoreOptions, "calls": CallOptions, "embeddings": _Nothing}
 _BESIDE: dict[str, type] = {"scores": _Ranking, "order": _Ranking, "grades": _Judgments}
 
@@ -65,9 +119,9 @@ def _verb(kind: type[Teacher]) -> Callable[..., None]:
         *,
         settings: dict[str, Any],
         collection: CollectionName,
-        run: Candidates,
-        output: Output,
-        depth: Depth = None,
+        run: CandidatesRun,
+        output: ListsOutput,
+        depth: CandidatesDepth = None,
         kept: dict[str, Any],
         beside: dict[str, Any],
         json: Json = False,
@@ -88,14 +142,25 @@ def _verb(kind: type[Teacher]) -> Callable[..., None]:
         details = taught.details | ({"scores": str(scores)} if kind.keeps == "scores" else {})
         lists = lists_from_signals(kind.gives, candidates, taught.signals, taught.teacher, details)
         write_lists(lists, output)
-        write_ranking(lists, beside.get("ranking"))
+        _write_ranking(lists, beside.get("ranking"))
         if qrels := beside.get("qrels"):
             _write_grades(taught, part, qrels)
         print_description(lists, output, json)
         if taught.outcome:
-            report(taught.outcome, taught.facts)
+            report_outcome(taught.outcome, taught.facts)
 
     return teach
+
+
+def _write_ranking(lists: "Lists", path: Path | None) -> None:
+    """Write the lists' order as a run, if a path is given."""
+    from limbeck.runs import Run, write_run
+
+    if path is None or lists.teacher_order is None:
+        return
+    rows = zip(lists.query_ids, lists.passage_ids, lists.teacher_order, strict=True)
+    scores = {query_id: dict(zip(docids, order.tolist(), strict=True)) for query_id, docids, order in rows}
+    write_run(Run.from_scores(path.name, scores), path)
 
 
 def _write_grades(taught: Taught, run: "Run", path: Path) -> None:
@@ -105,3 +170,114 @@ def _write_grades(taught: Taught, run: "Run", path: Path) -> None:
     write_qrels(
         {query_id: {docid: int(grade) for docid, grade in of if grade >= 0} for query_id, of in graded.items()}, path
     )
+
+
+@with_options(
+    llm=Options(declaration=LLMSettings, defaults={"temperature": 0.7}), calls=Options(declaration=CallOptions)
+)
+def queries(
+    *,
+    llm: dict[str, Any],
+    collection: Annotated[
+        str, typer.Option(help="Its documents: a folder with a corpus, which needs no queries, or any collection.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder to write: the documents, their queries, and qrels/train.tsv.")],
+    documents: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of documents to write queries for, drawn by a hash of their ids; default: all."
+        ),
+    ] = None,
+    number: Annotated[
+        int, typer.Option("--queries", min=1, help="Number of queries per document; several need a temperature.")
+    ] = 1,
+    prompt: Annotated[str, typer.Option(help="doc2query or a template's .yaml file.")] = "doc2query",
+    passage_words: Annotated[int, typer.Option(min=1, help="Maximum number of words of a document.")] = 300,
+    attempts: Attempts = 3,
+    calls: dict[str, Any],
+    json: Json = False,
+) -> None:
+    """Have an LLM write queries for documents that have none. The same command again goes on.
+
+    The new folder is a collection whose queries are judged: the document that a query was written for is relevant.
+    What else may be is for a teacher to say: `limbeck lists mine` filters false negatives.
+    """
+    from limbeck.collections import load_documents
+    from limbeck.collections.beir import check_own, write_collection
+    from limbeck.teachers.llm import (
+        QueryWriting,
+        described,
+        read_template,
+        sample_documents,
+        session_facts,
+        write_queries,
+    )
+
+    sent = CallOptions(**calls)
+    settings = LLMSettings(**llm, **sent.settings())
+    writing = QueryWriting(read_template(prompt, "query"), number, passage_words, attempts)
+    check_own(output)
+    data = load_documents(collection)
+    warn(data.warnings)
+    docids = sample_documents(data, documents)
+    kept = sent.kept(output)
+    with settings.session(kept, errors(), lambda text: warn([text])) as session:
+        outcome = write_queries(session, data, docids, writing)
+        made = described(session, outcome, writing.describe(), "documents")
+        facts = session_facts(session, outcome)
+    expect_some(outcome, bool(outcome.queries), kept, "documents")
+    texts: dict[str, str] = {}  # text → id: one that is written for several documents is one query
+    qrels: dict[str, dict[str, int]] = defaultdict(dict)
+    for docid, found in outcome.queries.items():
+        for place, text in enumerate(found, 1):
+            qrels[texts.setdefault(text, f"{docid}~q{place}")][docid] = 1
+    of = {query_id: text for text, query_id in texts.items()}
+    made = {"documents_of": data.name, "teacher": settings.model, **made}
+    write_collection(output, data.documents, of, qrels, made)
+    shared = sum(len(judged) > 1 for judged in qrels.values())
+    if json:
+        counted = {"queries": len(of), "documents_asked": len(docids), "queries_of_several_documents": shared}
+        print_json({"path": str(output), **counted, "made": made})
+    else:
+        typer.echo(
+            f"{output}: {len(of):,} queries for {len(outcome.queries):,} of {len(docids):,} documents; {shared:,} of "
+            "them were written for several"
+        )
+        for query_id, text in list(of.items())[:3]:
+            typer.echo(f"  {query_id}: {text}")
+    report_outcome(outcome, facts, "documents")
+
+
+def expect_some(outcome: "Outcome", some: bool, calls: Path, units: str = "queries") -> None:
+    """Say why, where not a single unit was done."""
+    from limbeck.teachers.llm import BudgetSpent
+
+    if some:
+        return
+    if outcome.stopped:
+        kind = UsageError if isinstance(outcome.stopped, BudgetSpent) else MissingError
+        raise kind(f"none of the {units} was done: {outcome.stopped}; answers so far are kept in {calls}")
+    raise DataError(
+        f"no answer was usable, of {len(outcome.excluded)} {units} ({counts(outcome.defects)}), so there is nothing "
+        f"to write; look at the answers in {calls}, and for failed calls at `limbeck teach status {calls}`, and take "
+        "another prompt, model or parameters, or a smaller window"
+    )
+
+
+def report_outcome(outcome: "Outcome", facts: str, units: str = "queries") -> None:
+    """Say on standard error how the work went, and end with exit code 7 if it is not whole."""
+    errors().print(facts, highlight=False, markup=False, soft_wrap=True)
+    if outcome.stopped:
+        warn([f"stopped: {outcome.stopped}; {len(outcome.unfinished)} {units} are left, the same command goes on"])
+    if outcome.incomplete:
+        warn([f"{len(outcome.incomplete)} {units} are kept although a part of their answers was not usable"])
+    if outcome.excluded:
+        first = next(iter(outcome.excluded))
+        warn(
+            [
+                f"{len(outcome.excluded)} {units} were excluded, as no usable answer came: the first is {first} "
+                f"({counts(outcome.excluded[first])})"
+            ]
+        )
+    if outcome.stopped or outcome.excluded:
+        raise typer.Exit(PARTLY_DONE)

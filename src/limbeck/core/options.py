@@ -29,8 +29,8 @@ from typing_extensions import Doc
 from limbeck.core.errors import UsageError
 
 __all__ = [
-    "Amount", "Count", "Declared", "Doc", "Options", "Precision", "Rate", "Setting", "Was", "check_settings",
-    "settings_of", "with_options",
+    "Amount", "Correction", "Count", "Declared", "Doc", "Options", "Precision", "Rate", "Setting", "Was",
+    "check_settings", "settings_of", "with_options",
 ]  # fmt: skip
 
 Count = Annotated[int, Ge(1)]
@@ -38,6 +38,8 @@ Amount = Annotated[float, Ge(0), Lt(math.inf)]
 Rate = Annotated[float, Gt(0), Lt(math.inf)]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 """Number format of a cross-encoder's matrix products; `auto`: the fastest that is safe on the device."""
+Correction = Literal["holm", "bh", "none"]
+"""Of p-values for their number: Holm's, Benjamini's and Hochberg's, or none."""
 
 T = TypeVar("T")
 

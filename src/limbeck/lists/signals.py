@@ -1,4 +1,4 @@
-"""Signals put on lists, taken from them, and what lists of several sources have in common."""
+"""Signals of lists: put on them by a stronger model (scores, order or grades), some kept, those of several joined."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -4,12 +4,13 @@
 parts of these. docs/statistics.md has the whole rule in words, with its error rates.
 """
 
+from limbeck.core.options import Correction
 from limbeck.evaluation.statistics.best import NearBest, WithinMargin, near_best
 from limbeck.evaluation.statistics.comparison import Answer, Comparison, compare, compare_all, effect_size
 from limbeck.evaluation.statistics.components import Figures
 from limbeck.evaluation.statistics.factors import FactorAnalysis, analyse_factors
 from limbeck.evaluation.statistics.families import Corrected, Difference, Fact, Mark
-from limbeck.evaluation.statistics.multiple import CORRECTIONS, LEVEL, Correction, benjamini_hochberg, holm, tukey_holm
+from limbeck.evaluation.statistics.multiple import CORRECTIONS, LEVEL, benjamini_hochberg, holm, tukey_holm
 from limbeck.evaluation.statistics.ranks import Ranks, mean_ranks
 from limbeck.evaluation.statistics.resampling import bootstrap_interval, randomisation_test, randomisation_tests
 from limbeck.evaluation.statistics.seeds import over_queries_and_seeds

@@ -3,14 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from scipy import optimize, special, stats
 
 from limbeck.core.errors import DataError
-
-Correction = Literal["holm", "bh", "none"]
+from limbeck.core.options import Correction
 
 LEVEL = 0.05
 """α: below it a corrected p-value carries a claim. Everything that judges one reads it here."""
