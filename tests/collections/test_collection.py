@@ -31,14 +31,14 @@ BASE = Collection(
     ],
 )
 def test_whatever_can_change_an_outcome_changes_the_fingerprint(change: dict[str, object]) -> None:
-    assert replace(BASE, **change).fingerprint != BASE.fingerprint  # type: ignore[arg-type]
+    assert replace(BASE, **change).fingerprint != BASE.fingerprint
 
 
 @pytest.mark.parametrize(
     "change", [{"name": "b"}, {"warnings": ("w",)}, {"qrels": {"q1": {"d2": 0, "d1": 1}}}]
 )  # fmt: skip
 def test_names_warnings_and_the_order_of_judgments_do_not(change: dict[str, object]) -> None:
-    assert replace(BASE, **change).fingerprint == BASE.fingerprint  # type: ignore[arg-type]
+    assert replace(BASE, **change).fingerprint == BASE.fingerprint
 
 
 def test_a_fingerprint_is_the_same_everywhere() -> None:
@@ -47,7 +47,7 @@ def test_a_fingerprint_is_the_same_everywhere() -> None:
 
 def test_documents_with_an_identity_are_not_read_for_the_fingerprint() -> None:
     class Unreadable(dict[str, str]):
-        def items(self) -> object:  # type: ignore[override]
+        def items(self) -> object:
             raise AssertionError
 
     assert len(replace(BASE, documents=Unreadable(), documents_identity="x 2").fingerprint) == 16
@@ -102,7 +102,7 @@ def test_one_collection_stays_itself_and_none_is_an_error() -> None:
 
 def test_documents_of_one_source_are_not_read_to_be_merged() -> None:
     class Unread(dict[str, str]):
-        def items(self):  # type: ignore[no-untyped-def]
+        def items(self):
             raise AssertionError("read")
 
     left = replace(LEFT, documents=Unread(LEFT.documents), documents_identity="source 1")

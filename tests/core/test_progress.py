@@ -46,7 +46,7 @@ def test_a_bar_is_shown_on_a_terminal_and_lines_elsewhere(monkeypatch: pytest.Mo
         with progress.bar(console, "Score", 1_500) as advance:
             advance(1_000)
             advance(500)
-        shown[terminal] = console.file.getvalue()  # type: ignore[attr-defined]
+        shown[terminal] = console.file.getvalue()
     assert "Score" in shown[True]
     assert shown[False] == "Score: 1,000 of 1,500, about 0 min left\n"
     with progress.bar(None, "Score", 3) as advance:
@@ -57,4 +57,4 @@ def test_what_is_done_soon_prints_no_line() -> None:
     console = Console(file=io.StringIO())
     with progress.bar(console, "Score", 3) as advance:
         advance(2)
-    assert console.file.getvalue() == ""  # type: ignore[attr-defined]
+    assert console.file.getvalue() == ""

@@ -123,10 +123,10 @@ def _run(sign: float) -> Run:
 
 
 def test_grades_below_the_level_and_documents_without_judgment_are_not_relevant() -> None:
-    found = calibrate(_Collection(2), _run(1.0))  # type: ignore[arg-type]
+    found = calibrate(_Collection(2), _run(1.0))
     assert (found.queries, found.candidates, found.relevant, found.unjudged) == (29, 174, 29, 116)
     assert found.error.value < found.error_before.value
     with pytest.raises(DataError, match="0 of them relevant"):
-        calibrate(_Collection(1), _run(1.0))  # type: ignore[arg-type]
+        calibrate(_Collection(1), _run(1.0))
     with pytest.raises(DataError, match="do not rise with relevance"):
-        calibrate(_Collection(2), _run(-1.0))  # type: ignore[arg-type]
+        calibrate(_Collection(2), _run(-1.0))

@@ -54,7 +54,7 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> Stub:
 
 
 def ranked(encoder: Stub, collection: Collection = COLLECTION, run: Run = RUN, depth: int = 100) -> dict[str, Any]:
-    return {q: ranking.docids for q, ranking in rerank(encoder, collection, run, depth).items()}  # type: ignore[arg-type]
+    return {q: ranking.docids for q, ranking in rerank(encoder, collection, run, depth).items()}
 
 
 def test_candidates_are_ordered_by_the_scores_of_their_own_query(encoder: Stub) -> None:
@@ -78,4 +78,4 @@ def test_a_run_of_other_queries_is_refused(encoder: Stub) -> None:
 
 
 def test_the_result_bears_the_given_name(encoder: Stub) -> None:
-    assert rerank(encoder, COLLECTION, RUN, 5, name="mine").name == "mine"  # type: ignore[arg-type]
+    assert rerank(encoder, COLLECTION, RUN, 5, name="mine").name == "mine"

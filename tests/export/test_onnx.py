@@ -58,7 +58,7 @@ def test_a_model_that_cannot_be_traced_is_one_clear_error(
 
     def decide(self: object, input_ids: object, attention_mask: object, token_type_ids: object = None) -> object:
         # Which way to go depends on a value: no graph holds that.
-        return attention_mask.float() if input_ids.sum() > 3 else input_ids.float()  # type: ignore[attr-defined]
+        return attention_mask.float() if input_ids.sum() > 3 else input_ids.float()
 
     monkeypatch.setattr(onnx._Logits, "forward", decide)
     with pytest.raises(DataError, match=r"a bert cannot be written as ONNX by torch .*export it without --onnx"):

@@ -36,7 +36,7 @@ def parts_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def values(column: object) -> list[list[float]]:
     assert column is not None
-    return [entry.tolist() for entry in column]  # type: ignore[attr-defined]
+    return [entry.tolist() for entry in column]
 
 
 def left_out(lists: Lists) -> dict[str, str]:

@@ -51,8 +51,8 @@ def test_values_fingerprint_and_draws_are_those_of_lists_in_memory(lists: Lists,
         one, other = found[index], there[index]
         assert (one.query_id, one.passage_ids) == (other.query_id, other.passage_ids)
         assert one.labels is not None
-        assert np.array_equal(one.labels, other.labels)  # type: ignore[arg-type]
-        assert np.array_equal(one.teacher_scores, other.teacher_scores)  # type: ignore[arg-type]
+        assert np.array_equal(one.labels, other.labels)
+        assert np.array_equal(one.teacher_scores, other.teacher_scores)
     by_label = (Sample(positives=1, negatives=2), Sample(depth=2, positives=1, negatives=1))
     for sample in (Sample(), Sample(size=2), *by_label):
         assert steps(found, sample) == steps(there, sample)

@@ -1,4 +1,4 @@
-"""A realistic results dictionary, as `limbeck.study.analysis.results.gather` gives it, built from a seed."""
+"""A realistic results dictionary, as `limbeck.study.analysis.gather.gather` gives it, built from a seed."""
 
 import copy
 import statistics

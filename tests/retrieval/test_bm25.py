@@ -108,7 +108,7 @@ def test_only_the_split_s_queries_are_retrieved() -> None:
 )
 def test_values_that_cannot_be_are_refused(values: dict[str, float], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        BM25(**values)  # type: ignore[arg-type]
+        BM25(**values)
 
 
 def test_a_depth_below_one_is_refused() -> None:
@@ -185,4 +185,4 @@ def test_layout_inside_a_word_does_not_part_it() -> None:
 
 def test_another_tokenizer_is_refused() -> None:
     with pytest.raises(UsageError, match=r'no tokenizer "script5".*did you mean "script"'):
-        BM25(tokenizer="script5")  # type: ignore[arg-type]
+        BM25(tokenizer="script5")

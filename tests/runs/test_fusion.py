@@ -72,7 +72,7 @@ def test_documents_with_the_same_ranks_in_other_runs_tie() -> None:
 )
 def test_values_that_cannot_be_are_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Fusion(**values)  # type: ignore[arg-type]
+        Fusion(**values)
 
 
 def test_weights_must_be_as_many_as_runs_and_runs_at_least_two() -> None:

@@ -108,7 +108,7 @@ def _array_elements(path: Path, start: Position, remedy: str) -> Iterator[tuple[
     text = "\n".join(line for _, line in placed_lines(path))
     decoder, at, line, last = json.JSONDecoder(), text.index("[") + 1, 1, 0
     while True:
-        at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        at = _behind_space(text, at)
         line, last = line + text.count("\n", last, at), at
         if text.startswith("]", at):
             break
@@ -119,7 +119,7 @@ def _array_elements(path: Path, start: Position, remedy: str) -> Iterator[tuple[
             raise DataError(f"{path}:{line}: an array of JSON values that breaks off here ({reason})") from None
         if at >= start.offset:
             yield Position(line, at), parse_json(text[at:end], f"{path}:{line}", dict, remedy=remedy, one_line=True)
-        at = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+        at = _behind_space(text, end)
         if text.startswith(",", at):
             at += 1
         elif not text.startswith("]", at):
@@ -130,6 +130,12 @@ def _array_elements(path: Path, start: Position, remedy: str) -> Iterator[tuple[
 
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def _behind_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    assert found is not None
+    return found.end()
 
 
 def finite_number(text: str) -> float | None:

@@ -224,7 +224,8 @@ def _kind(checksum: str | None) -> str:
 def _read_note(note: Path) -> dict[str, Any]:
     # Whatever cannot be read says nothing of the part beside it, which is begun anew.
     with suppress(DataError, MissingError):
-        return read_json(note, {"url?": str, "version?": (str, None)}, "")  # type: ignore[no-any-return]
+        found: dict[str, Any] = read_json(note, {"url?": str, "version?": (str, None)}, "")
+        return found
     return {}
 
 

@@ -199,9 +199,10 @@ def server_time(folder: Path) -> float:
 def read_record(path: Path) -> dict[str, Any]:
     """An attempt's file; empty where it is just being written, or was by one that was killed."""
     try:
-        return read_json(path, _RECORD, "")  # type: ignore[no-any-return]
+        found: dict[str, Any] = read_json(path, _RECORD, "")
     except (DataError, MissingError):
         return {}
+    return found
 
 
 @cache

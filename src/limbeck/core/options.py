@@ -175,7 +175,7 @@ class Options:
         option = typer.Option(
             f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
             help=f"{setting.help.removesuffix('.')}{shown}." if shown else setting.help,
-            min=least if kind in (int, float) else None,  # type: ignore[arg-type]
+            min=least if kind in (int, float) else None,  # type: ignore[arg-type]  # Ge takes more than numbers
             show_default=False,
         )
         required = default is dataclasses.MISSING and not self.optional
@@ -209,7 +209,7 @@ def with_options(**sections: Options) -> Callable[[Callable[..., None]], Callabl
             verb(**values)
 
         run.__annotations__ = {each.name: each.annotation for each in parameters}
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # which typer reads
         return run
 
     return decorate

@@ -95,7 +95,7 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # so its stubs say
         if getattr(event, "tag", None) is not None:
             text = f"the tag {event.tag.replace('tag:yaml.org,2002:', '!!')} is not taken; expected a plain value"
             raise yaml.composer.ComposerError(None, None, text, event.start_mark)
@@ -103,7 +103,7 @@ class _Loader(yaml.SafeLoader):
             text = f"more than {DEEPEST} lists and mappings stand within one another"
             raise yaml.composer.ComposerError(None, None, text, event.start_mark)
         self.depth += 1
-        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
         self.depth -= 1
         return node
 

@@ -31,7 +31,7 @@ def plan_upload(folder: Path, repo: str, private: bool) -> Upload:
     Raises MissingError for a folder that `limbeck export` did not write, UsageError for an impossible repository.
     """
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # not in its stubs
 
     try:
         validate_repo_id(repo)

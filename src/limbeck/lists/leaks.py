@@ -212,7 +212,7 @@ def positives(lists: Lists) -> list[str]:
     if name == "labels":
         chosen = values > 0
     else:
-        lengths = chunk_lengths(lists.passage_ids)  # type: ignore[arg-type]
+        lengths = chunk_lengths(lists.passage_ids)
         best = np.maximum.reduceat(values, np.cumsum(lengths) - lengths)
         chosen = values == np.repeat(best, lengths)
     found: list[str] = pc.unique(passages.filter(pa.array(chosen))).to_pylist()

@@ -229,7 +229,7 @@ def describe(lists: Lists) -> dict[str, Any]:
     largest value, mean and number of distinct values; metadata; fingerprint.
     """
     queries, passages = arrow(lists.query_ids), flat(lists.passage_ids)
-    lengths = chunk_lengths(lists.passage_ids)  # type: ignore[arg-type]
+    lengths = chunk_lengths(lists.passage_ids)
     return {
         "lists": len(lists),
         "queries": pc.count_distinct(queries).as_py(),

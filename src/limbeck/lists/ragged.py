@@ -56,7 +56,7 @@ class Column(Sequence[Item], Generic[Item]):
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # as Python has it for what is equal by value and may change
 
     def kept(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
         """An array that is derived from the whole column; a column on disk keeps it there under `name`."""
@@ -118,9 +118,9 @@ def joined(columns: Sequence[Column[Any]]) -> Column[Any]:
     return type(columns[0])(pa.chunked_array(chunks, columns[0].array.type))
 
 
-def chunk_lengths(column: Column[Any]) -> np.ndarray:
+def chunk_lengths(column: Any) -> np.ndarray:
     """How many values each list of a column of lists has [lists]."""
-    chunks = [chunk.value_lengths().to_numpy() for chunk in column.array.chunks]
+    chunks = [chunk.value_lengths().to_numpy() for chunk in arrow(column).chunks]
     return np.concatenate([np.empty(0, np.int64), *chunks]).astype(np.int64)
 
 
@@ -156,8 +156,8 @@ def check_passages(query_ids: Sequence[str], passage_ids: StringLists) -> None:
             twice = np.flatnonzero(keys[1:] == keys[:-1])
             if twice.size:
                 row = first + start + int(keys[twice[0]] // (codes.max() + 1))
-                seen: set[str] = set()
-                passage = next(p for p in passage_ids[row] if p in seen or seen.add(p))  # type: ignore[func-returns-value]
+                passages = list(passage_ids[row])
+                passage = next(each for number, each in enumerate(passages) if each in passages[:number])
                 where = place(row, query_ids, "passage_ids")
                 raise DataError(f'{where}: passage "{passage}" occurs twice, expected each passage once')
         first += len(chunk)

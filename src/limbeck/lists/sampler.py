@@ -102,8 +102,8 @@ class Sampler:
             np.random.PCG64(np.random.SeedSequence([self.seed, self.stage, _DRAW, step, slot]))
         )
         labels = None if self.lists.labels is None else self.lists.labels[index]
-        stratified = self.sample.stratified and self.lists.teacher_scores is not None
-        scores = self.lists.teacher_scores[index] if stratified else None  # type: ignore[index]
+        taught = self.lists.teacher_scores if self.sample.stratified else None
+        scores = None if taught is None else taught[index]
         return self.sample.draw(len(self.lists.passage_ids[index]), labels, random, scores, positive)
 
 

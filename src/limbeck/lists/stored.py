@@ -65,12 +65,12 @@ class ListFile:
         """An array that was derived from all lists: made once, and kept beside the file."""
         place = self.path.with_name(f"{self.path.name}.{name}.npy")
         try:
-            return np.load(place, allow_pickle=False)  # type: ignore[no-any-return]
+            found: np.ndarray = np.load(place, allow_pickle=False)
         except (OSError, ValueError, EOFError):
             found = make()
             with atomic_write(place) as stream:
                 np.save(stream, found)
-            return found
+        return found
 
 
 class _Stored(Column[Item]):
@@ -83,7 +83,7 @@ class _Stored(Column[Item]):
         self._last = None
 
     @property
-    def array(self) -> pa.ChunkedArray:  # type: ignore[override]
+    def array(self) -> pa.ChunkedArray:
         """All of it, in memory: for what concerns all lists at once."""
         return pa.chunked_array(list(self.chunks()))
 

@@ -204,7 +204,8 @@ def summary_json(results: StudyResults) -> dict[str, Any]:
         "notes": list(table.notes),
         "warnings": list(results.warnings),
     }
-    return plain(summary)  # type: ignore[no-any-return]
+    found: dict[str, Any] = plain(summary)
+    return found
 
 
 def _means(row: Row, table: Table) -> dict[str, dict[str, float | None]]:

@@ -56,8 +56,8 @@ def state_analysis(found: FactorAnalysis) -> Factors:
 
 
 def _effect(one: Effect) -> tuple[str, str, str, str]:
-    bounds = (ABSENT if each is None else interval(*each, DIGITS) for each in (one.models, one.recipes))
-    return (f"{one.factor}: {one.level}", signed(one.effect, DIGITS), *bounds)  # type: ignore[return-value]
+    models, recipes = (ABSENT if each is None else interval(*each, DIGITS) for each in (one.models, one.recipes))
+    return f"{one.factor}: {one.level}", signed(one.effect, DIGITS), models, recipes
 
 
 def _ratio(ratio: Ratio) -> str:

@@ -102,7 +102,7 @@ _SCRIPTS = ("data.js", "tables.js", "charts.js", "explorer.js", "page.js")
 
 
 def to_html(results: StudyResults, queries: Mapping[str, Any] | None = None) -> str:
-    """The whole page as text, UTF-8 when written; `queries` as `limbeck.study.explore` gives them.
+    """The whole page as text, UTF-8 when written; `queries` as `limbeck.study.analysis.explorer` gives them.
 
     Everything from the results is escaped, or packed as base64 and shown as text by the page's own scripts. A policy in
     the page lets no other script run and no request leave it.
@@ -250,7 +250,7 @@ def write_report(
 ) -> list[Path]:
     """Write `report.html`, `report.md`, `results.csv`, `table.tex` and `results.json` into `folder`; their paths.
 
-    `queries` are for the page alone, as `limbeck.study.explore` gives them.
+    `queries` are for the page alone, as `limbeck.study.analysis.explorer` gives them.
 
     All texts are made before the first is written, and each file appears whole or not at all. Folders on the way are
     made. Equal results give equal bytes. Raises MissingError where the folder cannot be written.

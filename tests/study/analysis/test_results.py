@@ -15,8 +15,9 @@ from limbeck.study.analysis.comparisons import (
     compare_recipes,
     compare_with_first_stage,
 )
-from limbeck.study.analysis.gather import gather, training_curves
+from limbeck.study.analysis.gather import gather
 from limbeck.study.analysis.results import QueryCounts, StudyResults
+from limbeck.study.analysis.values import training_curves
 from limbeck.study.config.study import load_study
 from limbeck.study.plan.audit import FactorDifference, differences
 from limbeck.study.run.store import Store

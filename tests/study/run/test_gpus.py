@@ -14,7 +14,7 @@ from limbeck.study.run.store import Store
 
 
 def node(**resources: object) -> Node:
-    return Node(name="cell/a", key="key", label="a cell", task={}, resources=Resources(**resources))  # type: ignore[arg-type]
+    return Node(name="cell/a", key="key", label="a cell", task={}, resources=Resources(**resources))
 
 
 def test_nodes_get_whole_gpus_and_shares_that_leave_others_whole() -> None:
@@ -41,7 +41,7 @@ def test_a_share_is_one_processs_and_bounds_its_memory() -> None:
 @pytest.mark.parametrize("gpus", [1.5, -1, -0.5])
 def test_neither_parts_beyond_a_whole_nor_less_than_none(gpus: float) -> None:
     with pytest.raises(ValueError, match="gpus"):
-        Resources(gpus=gpus)  # type: ignore[arg-type]
+        Resources(gpus=gpus)
 
 
 def test_as_many_nodes_run_at_a_time_as_share_the_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,6 +230,12 @@ def one_list_a_query(lists: Lists) -> Iterator[TrainingList]:
         yield row
 
 
+def scored(row: TrainingList) -> list[tuple[str, float]]:
+    """A list's passages and the teacher's scores of them."""
+    assert row.teacher_scores is not None
+    return list(zip(row.passage_ids, row.teacher_scores.tolist(), strict=True))
+
+
 def by_teacher(row: TrainingList, lost: Lost) -> list[int]:
     """Places of a list's passages, the teacher's first to its last; of equal ones the earlier first, and counted."""
     order = row.teacher_order

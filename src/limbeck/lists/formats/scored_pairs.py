@@ -21,6 +21,7 @@ from limbeck.lists.formats.format import (
     dropped,
     parquet_rows,
     require,
+    scored,
 )
 from limbeck.lists.lists import Lists
 
@@ -58,9 +59,9 @@ def write(lists: Lists, path: Path, collection: Collection | None) -> Lost:
     if collection is None:
         raise UsageError("scored pairs hold texts; name the collection of the lists")
     rows = [
-        (collection.queries[row.query_id], collection.documents[passage], float(score))
+        (collection.queries[row.query_id], collection.documents[passage], score)
         for row in (lists[number] for number in range(len(lists)))
-        for passage, score in zip(row.passage_ids, row.teacher_scores, strict=True)  # type: ignore[arg-type]
+        for passage, score in scored(row)
     ]
     _write_rows(path, rows)
     # The order is that of the scores.

@@ -27,6 +27,7 @@ from limbeck.lists.formats.format import (
     dropped,
     one_list_a_query,
     parquet_rows,
+    scored,
 )
 from limbeck.lists.lists import Lists
 
@@ -176,11 +177,7 @@ def _labelled_table(lists: Lists) -> pa.Table:
 
 
 def _scored_table(lists: Lists) -> pa.Table:
-    rows = [
-        (row.query_id, passage, float(score))
-        for row in one_list_a_query(lists)
-        for passage, score in zip(row.passage_ids, row.teacher_scores, strict=True)  # type: ignore[arg-type]
-    ]
+    rows = [(row.query_id, passage, score) for row in one_list_a_query(lists) for passage, score in scored(row)]
     return pa.table(dict(zip(SHAPES[4], map(list, zip(*rows, strict=True)), strict=True)))
 
 

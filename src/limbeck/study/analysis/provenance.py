@@ -43,7 +43,7 @@ def provenance(output: str | Path) -> dict[str, Any]:
     done = [cell for cell in index["cells"] if cell_state(store, cell, index["measures"])[0] == "done"]
     others = index.get("other_first_stages", ())
     files = [*_shared(store, index), *(path for cell in done for path in _files(store, cell, others))]
-    return unnamed(  # type: ignore[no-any-return]
+    described: dict[str, Any] = unnamed(
         {
             "study": {key: index[key] for key in ("name", "created", "limbeck_version")},
             "recompute": RECOMPUTE,
@@ -69,6 +69,7 @@ def provenance(output: str | Path) -> dict[str, Any]:
             "host": "left out, as are user names",
         }
     )
+    return described
 
 
 def _shared(store: Store, index: dict[str, Any]) -> Iterator[Path]:

@@ -202,7 +202,8 @@ def _read_taught(path: Path) -> dict[str, Any]:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: damaged ({error}); {remedy}") from None
     schema: Schema = {"teacher": str, "details": {...: str}, "signals": {...: [float]}}
-    return parse_json(content, str(path), schema, remedy=remedy)  # type: ignore[no-any-return]
+    found: dict[str, Any] = parse_json(content, str(path), schema, remedy=remedy)
+    return found
 
 
 def teach(

@@ -37,7 +37,7 @@ def preview(
     Returns:
         `name`; `cells`, each with `id` (None where collections must be fetched first), `backbone`, `recipe`, `seed`,
         `state` (None: not known yet), `steps`, `training`, `validation` and `evaluation` (see
-        `limbeck.study.plan.cost.Work`) and `hours`; `totals` of the cells that are not done; `shared`, what is
+        `limbeck.study.plan.cost.CostEstimate`) and `hours`; `totals` of the cells that are not done; `shared`, what is
         computed once (what → how many of different content); `first_stages`, the encoding for them, with its `hours`;
         `memory`, backbone → bytes on the device in training; `rates`, whose hours they are: "stated" or "given";
         `downloads`; `disk` in bytes; `audit` (see `limbeck.study.plan.audit`); `warnings`; and `summary`. `totals` has
