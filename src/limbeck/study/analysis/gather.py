@@ -100,7 +100,7 @@ class _Gathering:
             bounds=tuple(self._bounds()),
             warnings=(*index["warnings"], *self._warnings(kept)),
             latency=self._latency[0],
-            near_best=compare_with_best(self.trained, self.tests, primary, margin),
+            near_best=compare_with_best(self.of.trained, self.of.tests, primary, margin),
         )
 
     def _bounds(self) -> Iterator[Bound]:
