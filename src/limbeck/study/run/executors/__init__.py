@@ -55,12 +55,12 @@ class Here:
         self.workshop, self.console = workshop, console
 
     def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
-        """Do the work of the first node, and of those behind it that are of its kind and cell.
+        """Do the work of the first node; if it is a cell's, also of those of this cell behind it.
 
-        Between these there is nothing to decide, and a look at all files for each would be quadratic in the nodes.
+        A look at all files between the evaluations of a cell would decide nothing, and be quadratic in the nodes.
         """
         for node in nodes:
-            if (node.kind, node.cell) != (nodes[0].kind, nodes[0].cell):
+            if node is not nodes[0] and (node.cell is None or node.cell != nodes[0].cell):
                 break
             begin(node)
             if self.workshop.work(node, self.console) is Outcome.STOPPED:
