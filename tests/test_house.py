@@ -12,7 +12,7 @@ SOURCE = Path(limbeck.__file__).parent
 FLOORS = (
     ("core",), ("collections",), ("runs",), ("objectives",), ("tokens", "kernels", "models"), ("retrieval",),
     ("evaluation",), ("teachers",), ("lists",), ("training",), ("study",), ("report",), ("export",), ("serve",),
-    ("cli",),
+    ("distil",), ("cli",),
 )  # fmt: skip
 """Rooms from the first to the last; those of one floor import one another, without a circle among their modules."""
 STUDY = ("config", "plan", "run", "analysis", "rehearsal")

@@ -147,7 +147,7 @@ def _forms(
         except LimbeckError as error:
             left_out += [LeftOut(model=model, form=form, reason=str(error)) for form in wanted if form in weights]
             wanted = tuple(form for form in wanted if form not in weights)
-    threads = settings.threads or tuple(sorted({1, _cores()}))
+    threads = settings.threads or tuple(sorted({1, cores()}))
     forms: list[tuple[str, str, int | None]] = []
     for form in wanted:
         of_cpu = on_cpu or form in weights
@@ -156,7 +156,8 @@ def _forms(
     return forms, left_out
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Threads that torch takes where nobody says how many."""
     import torch
 
     return torch.get_num_threads()

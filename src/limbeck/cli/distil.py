@@ -1,0 +1,58 @@
+"""The verb that goes from documents to a re-ranker, or to the advice to do without."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from limbeck.cli.output import COLLECTION_HELP, Json, errors, print_json, print_table, say
+from limbeck.core.options import Options, with_options
+from limbeck.distil.config import DistilSettings
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb to the command."""
+    app.command("distil")(distil)
+
+
+@with_options(settings=Options(declaration=DistilSettings))
+def distil(
+    *,
+    collection: Annotated[str, typer.Option(help=f"{COLLECTION_HELP} Queries and judgments may be missing.")],
+    output: Annotated[Path, typer.Option(help="Folder for the plan, the study, the model and what was found.")],
+    settings: dict[str, Any],
+    json: Json = False,
+) -> None:
+    """Distil the best re-ranker for a collection that this machine can make in some minutes, and say what it is worth.
+
+    It measures the machine, says what it will do, trains, compares the student with BM25, with its teacher, with a
+    ready re-ranker and with fusions of them on held-out queries, and recommends one of them or none. The same command
+    again goes on where it was.
+    """
+    run_and_tell(collection, output, DistilSettings(**settings), json)
+
+
+def run_and_tell(collection: str, output: Path, settings: DistilSettings, as_json: bool) -> None:
+    """Distil, and print what was found."""
+    from limbeck.distil.drive import distil as work
+
+    facts = work(collection, output, settings, errors())
+    if as_json:
+        print_json(facts)
+        return
+    shown = facts.get("systems", ())
+    rows = [
+        (
+            row["system"], f"{row['chosen_by']:.4f}", f"{row['value']:.4f}", f"{row['difference']:+.4f}",
+            f"[{row['interval'][0]:+.3f}, {row['interval'][1]:+.3f}]" if row["interval"] else "",
+            "" if row["p"] is None else f"{row['p']:.3g}", f"{row['milliseconds']:,.0f}",
+        )
+        for row in shown
+    ]  # fmt: skip
+    if rows:
+        plan = facts["plan"]
+        caption = f"nDCG@10; chosen on {plan['valid']}, tested on {plan['test']} beside BM25 (95 % intervals, Holm)"
+        columns = ("system", "choosing", "test", "− BM25", "interval", "p", "ms a query")
+        print_table(columns, rows, caption)
+    say(f"{facts['model']}: the student" + (", calibrated" if facts["calibration"] else ""))
+    say(facts["advice"].words)

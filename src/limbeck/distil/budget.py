@@ -1,0 +1,154 @@
+"""How a budget of minutes is divided: plain arithmetic over rates that were measured on this machine."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from limbeck.core.errors import UsageError
+from limbeck.core.text import plural
+
+LIST_DEPTHS = (30, 20, 10)
+"""Candidates of a training query that the teacher may score, the most first."""
+
+LIST_SIZE = 8
+"""Passages of a list that a step sees."""
+
+LISTS_PER_STEP = 8
+PAIRS_OF_QUERY = 32
+"""Pairs that a training query is good for: a list of 30 candidates, each about once."""
+
+HELD_OUT_SHARE = 0.4
+"""Most of the time that scoring held-out queries may take; beyond it, fewer test queries are taken."""
+
+TEACHING_SHARE = 0.4
+"""Most of what is left that embedding the training queries' candidates may take."""
+
+TRAINING_SHARE = 0.3
+"""Least of all the time that training takes; a budget that leaves less is refused."""
+
+RESERVE_SHARE, LEAST_RESERVE = 0.06, 15.0
+"""Of all the time, and in seconds: calibration, latency, fusions and the report."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """What this machine does in a second, measured on the collection's own texts.
+
+    Attributes:
+        documents: that the teacher embeds.
+        trained_pairs, scored_pairs: of the student.
+        ready_pairs: that the ready re-ranker scores; None without one.
+    """
+
+    documents: float
+    trained_pairs: float
+    scored_pairs: float
+    ready_pairs: float | None = None
+
+    def held_out_seconds(self, queries: int, depth: int, documents: int) -> float:
+        """To re-rank held-out queries with all that is compared; `documents` are those that the teacher embeds."""
+        scoring = 1 / self.scored_pairs + (1 / self.ready_pairs if self.ready_pairs else 0.0)
+        return documents / self.documents + queries * depth * scoring
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of the time, with the reason why it is as long."""
+
+    what: str
+    seconds: float
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How the time is spent.
+
+    Attributes:
+        list_depth: candidates of a training query that the teacher scores.
+        pairs: that the student is trained on.
+        parts: their seconds sum to the whole time.
+    """
+
+    list_depth: int
+    pairs: int
+    parts: tuple[Part, ...]
+
+
+def test_share(minutes: float, rates: Rates, valid: int, test: int, depth: int, documents: int) -> int:
+    """One of how many test queries is taken, so that held-out queries leave time to learn; 1 for all of them.
+
+    Args:
+        valid, test: held-out queries.
+        documents: different ones among the candidates of all of them.
+    """
+    if not test:
+        return 1
+    most = HELD_OUT_SHARE * minutes * 60
+    for share in range(1, test):
+        queries = valid + math.ceil(test / share)
+        if rates.held_out_seconds(queries, depth, round(documents * queries / (valid + test))) <= most:
+            return share
+    return test
+
+
+def training_queries(minutes: float, rates: Rates) -> int:
+    """How many queries the student can make use of: about half of the time is training."""
+    return max(LISTS_PER_STEP, round(0.5 * minutes * 60 * rates.trained_pairs / PAIRS_OF_QUERY))
+
+
+def divide(
+    minutes: float, rates: Rates, *, spent: float, queries: int, held_out: int, depth: int,
+    held_out_documents: int, new_documents: Mapping[int, int],
+) -> Budget:  # fmt: skip
+    """Divide the time that is left among teaching, training and measuring.
+
+    Args:
+        spent: seconds gone already: reading, first stage, measuring the rates.
+        queries: training queries.
+        held_out: queries that are re-ranked for choice and truth.
+        depth: their candidates.
+        held_out_documents: different ones among these.
+        new_documents: depth of training lists → documents that only they have; of each of `LIST_DEPTHS`.
+
+    Raises:
+        UsageError: too little is left to train; the text says how many minutes would do.
+    """
+    whole = minutes * 60
+    reserve = max(LEAST_RESERVE, RESERVE_SHARE * whole)
+    measuring = rates.held_out_seconds(held_out, depth, 0)
+    embedding = held_out_documents / rates.documents
+    left = whole - spent - reserve - measuring - embedding
+    teaching = {deep: new_documents[deep] / rates.documents for deep in LIST_DEPTHS}
+    chosen = next((deep for deep in LIST_DEPTHS if teaching[deep] <= TEACHING_SHARE * left), LIST_DEPTHS[-1])
+    training = left - teaching[chosen]
+    if training < TRAINING_SHARE * (whole - spent - reserve):
+        least = (measuring + embedding + teaching[LIST_DEPTHS[-1]]) / (1 - TRAINING_SHARE) + spent + reserve
+        raise UsageError(
+            f"{minutes:g} minutes are too few here: {plural(held_out, 'held-out query')} to re-rank and "
+            f"{held_out_documents + new_documents[LIST_DEPTHS[-1]]:,} documents to embed leave {max(0.0, training):.0f} "
+            f"s to train; expected --minutes {math.ceil(least / 60) + 1} or more"
+        )
+    step = LIST_SIZE * LISTS_PER_STEP
+    steps = max(1, int(training * rates.trained_pairs / step))
+    parts = (
+        Part(what="read, first stage, rates", seconds=spent, why="done"),
+        Part(
+            what="teacher embeds held-out candidates", seconds=embedding,
+            why=f"{held_out_documents:,} documents at {rates.documents:.0f} a second",
+        ),
+        Part(
+            what="teacher embeds training candidates", seconds=teaching[chosen],
+            why=f"{new_documents[chosen]:,} more documents: the first {chosen} of {plural(queries, 'query')}",
+        ),
+        Part(
+            what="train the student", seconds=training,
+            why=f"{steps * step:,} pairs at {rates.trained_pairs:.0f} a second",
+        ),
+        Part(
+            what="re-rank held-out queries", seconds=measuring,
+            why=f"{plural(held_out, 'query')} × {depth} pairs at {rates.scored_pairs:.0f} a second",
+        ),
+        Part(what="calibrate, fuse, time, report", seconds=reserve, why="reserve"),
+    )  # fmt: skip
+    return Budget(list_depth=chosen, pairs=steps * step, parts=parts)

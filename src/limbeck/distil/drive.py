@@ -1,0 +1,381 @@
+"""A distillation from its beginning to its recommendation. All it makes stays in its folder, so that it can go on."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from shlex import join
+from statistics import median
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from limbeck.collections import Collection, load_collection
+from limbeck.collections.beir import write_collection
+from limbeck.collections.inverse_cloze import SUFFIX
+from limbeck.core.errors import DataError, UsageError
+from limbeck.core.files import write_json, write_text
+from limbeck.core.json_files import read_record
+from limbeck.core.text import plural
+from limbeck.distil import budget, rates
+from limbeck.distil.budget import Budget, Rates
+from limbeck.distil.config import DistilSettings
+from limbeck.distil.recommend import FIRST_STAGE, READY, STUDENT, TEACHER, advise, mean, systems, test, unjudged
+from limbeck.distil.roles import Roles, roles_of
+from limbeck.evaluation import rerank
+from limbeck.evaluation.calibration import calibrate, facts_of
+from limbeck.models.bi_encoder import BiEncoder
+from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.retrieval import BM25
+from limbeck.runs import Run, rank, read_run, write_run
+from limbeck.runs.metadata import write_metadata
+from limbeck.serve.config import LatencySettings
+from limbeck.serve.latency import cores, measure_latency
+from limbeck.study.config.study import load_study
+from limbeck.study.run.execute import run_study
+from limbeck.study.run.store import Store
+from limbeck.teachers import biencoder_scores
+from limbeck.training import Backbone
+
+STUDY = "study.yaml"
+HEADER = "# Written by `limbeck distil`, which trains and measures the student by it; to be changed and run at will.\n"
+TEACHER_TOKENS = 128
+"""That the teacher reads of a text: its time is what a budget is short of."""
+
+STUDENT_TOKENS = 160
+LEARNING_RATE = 6e-4
+SCALE = 20.0
+AGREEMENT = "agreement"
+OBJECTIVE = "MarginMSE"
+AGREED = 10
+"""Passages that the teacher puts first, and that count as relevant where nobody has judged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What was decided before anything was trained; `plan.json` keeps it, so that the same command goes on with it.
+
+    Attributes:
+        train: names of collections whose queries teach.
+        valid: of the one whose queries choose, or on which agreement with the teacher is measured.
+        test: of the one that tells the truth; None where nobody has judged.
+        teacher_tokens, student_tokens: longest text, and longest pair.
+    """
+
+    settings: DistilSettings
+    roles: Roles
+    train: tuple[str, ...]
+    valid: str
+    test: str | None
+    teacher_tokens: int
+    student_tokens: int
+    rates: Rates
+    budget: Budget
+
+
+def distil(collection: str, output: Path, settings: DistilSettings, console: Console | None = None) -> dict[str, Any]:
+    """Make the best re-ranker for a collection that this machine can make in a given time, and say what it is worth.
+
+    Interrupted at any moment, the same call goes on.
+
+    Returns:
+        what `distil.json` holds: `plan`; `systems`, the best first, with their means on the queries that choose, on the
+        test queries, and `milliseconds` of a query beyond the first stage; `calibration`; `commands`; `advice`.
+
+    Raises:
+        UsageError: `output` holds another distillation; the minutes are too few.
+        LimbeckError: collection or models cannot be had; the training failed.
+    """
+    console = console or Console(quiet=True)
+    plan = make_plan(collection, output, settings, console)
+    _announce(plan, output, console)
+    counts = run_study(load_study(output / STUDY), output / "study", console)
+    if counts["failed"] or counts["elsewhere"]:
+        raise DataError(f"the student is not trained; `limbeck study status {output / 'study'}` says why")
+    facts = _conclude(plan, output, console)
+    write_json(output / "distil.json", facts)
+    return facts
+
+
+def make_plan(collection: str, output: Path, settings: DistilSettings, console: Console) -> Plan:
+    """Look at the collection, measure the machine, divide the time; kept in `plan.json` and `study.yaml`."""
+    kept = output / "plan.json"
+    roles = roles_of(collection)
+    if kept.exists():
+        plan = read_record(kept, Plan, "remove the folder and distil again")
+        if (plan.settings, plan.roles) != (settings, roles):
+            raise UsageError(
+                f"{output}: holds a distillation of {plan.roles.place} with other settings; expected "
+                "those, or another --output"
+            )
+        return plan
+    began = time.monotonic()
+    held_out = {"valid": roles.valid} | ({"test": roles.test} if roles.test else {})
+    runs = _candidates(held_out, output, settings.depth, console)
+    valid = load_collection(roles.valid)
+    documents = {docid for run in runs.values() for ranking in run.values() for docid in ranking.docids}
+    teacher = BiEncoder.load(settings.teacher)
+    teacher = replace(teacher, max_length=min(TEACHER_TOKENS, teacher.max_length))
+    untrained = CrossEncoder.load(settings.student, new_head=True)
+    tokens = min(STUDENT_TOKENS, untrained.max_length)
+    backbone = Backbone(model=settings.student, max_length=tokens, dropout=0.0)
+    console.print("this machine's rates, on texts of the collection", highlight=False)
+    found = Rates(
+        documents=rates.embedding_rate(teacher, valid, runs["valid"]),
+        trained_pairs=rates.training_rate(backbone, valid, runs["valid"]),
+        scored_pairs=rates.scoring_rate(
+            CrossEncoder.load(settings.student, max_length=tokens, new_head=True), valid, runs["valid"], settings.depth
+        ),
+        ready_pairs=rates.scoring_rate(CrossEncoder.load(settings.reranker), valid, runs["valid"], settings.depth)
+        if settings.reranker else None,
+    )  # fmt: skip
+    chosen, test = roles.valid, roles.test
+    if test:
+        count = len(load_collection(test).query_ids)
+        share = budget.test_share(settings.minutes, found, len(valid.query_ids), count, settings.depth, len(documents))
+        test = _one_of(roles, share)
+        if share > 1:
+            runs["test"] = _part(runs["test"], load_collection(test))
+            write_run(runs["test"], output / "runs" / "test.run.gz")
+    else:
+        chosen = AGREEMENT
+        _write_agreement(valid, runs["valid"], teacher, output / chosen, console)
+    held = {docid for run in runs.values() for ranking in run.values() for docid in ranking.docids}
+    wanted = budget.training_queries(settings.minutes, found)
+    train = _training(roles, wanted)
+    taught = _candidates(
+        {f"train-{number}": name for number, name in enumerate(train, 1)}, output, max(budget.LIST_DEPTHS), console
+    )
+    new = {
+        depth: len({docid for run in taught.values() for each in run.values() for docid in each.docids[:depth]} - held)
+        for depth in budget.LIST_DEPTHS
+    }
+    divided = budget.divide(
+        settings.minutes, found, spent=time.monotonic() - began, queries=sum(map(len, taught.values())),
+        held_out=sum(map(len, runs.values())), depth=settings.depth, held_out_documents=len(held), new_documents=new,
+    )  # fmt: skip
+    plan = Plan(
+        settings=settings, roles=roles, train=train, valid=chosen, test=test, teacher_tokens=teacher.max_length,
+        student_tokens=tokens, rates=found, budget=divided,
+    )  # fmt: skip
+    write_text(output / STUDY, study_of(plan))
+    write_json(kept, asdict(plan))
+    return plan
+
+
+def study_of(plan: Plan) -> str:
+    """The study file: one student, tested on the queries that choose and on those that tell the truth."""
+    tests = [plan.valid, *([plan.test] if plan.test else [])]
+    runs = {name: f"runs/train-{number}.run.gz" for number, name in enumerate(plan.train, 1)}
+    runs |= dict(zip(tests, ("runs/valid.run.gz", "runs/test.run.gz"), strict=False))
+    stage = {
+        "objective": OBJECTIVE, "lists": "taught", "pairs": plan.budget.pairs, "lists_per_step": budget.LISTS_PER_STEP,
+        "learning_rate": LEARNING_RATE,
+    }  # fmt: skip
+    study = {
+        "name": "distil",
+        "collections": {"train": list(plan.train), "test": tests},
+        "first_stages": {"candidates": {"runs": runs}},
+        "teachers": {"teacher": {"biencoder": plan.settings.teacher, "scale": SCALE, "max_length": plan.teacher_tokens}},
+        "backbones": {"student": {"model": plan.settings.student, "max_length": plan.student_tokens, "dropout": 0}},
+        "lists": {
+            "taught": {
+                "format": "run", "first_stage": "candidates", "depth": plan.budget.list_depth, "teacher": "teacher",
+                "sample": {"size": budget.LIST_SIZE},
+            }
+        },
+        "recipes": {"Distilled": [stage]},
+        "seeds": [plan.settings.seed],
+        "optimizer": {"warmup": 0.1, "clip": 1.0, "weight_decay": 0.01},
+        "evaluation": {"first_stage": "candidates", "depth": plan.settings.depth, "measures": ["nDCG@10", "RR@10"]},
+    }  # fmt: skip
+    return HEADER + yaml.safe_dump(study, sort_keys=False, allow_unicode=True)
+
+
+def _training(roles: Roles, wanted: int) -> tuple[str, ...]:
+    """Names of collections whose queries teach, about as many as are wanted: real ones first."""
+    known = len(load_collection(f"{roles.queries}@{roles.first}-{roles.last}/{roles.folds}").query_ids)
+    real = roles.training(known, wanted)
+    missing = wanted - 2 * known
+    if not roles.sentences or missing <= 0:
+        return (real,)
+    name = f"{roles.place}{SUFFIX}"
+    parts = max(1, round(len(load_collection(name).query_ids) / missing))
+    return real, name if parts == 1 else f"{name}@1/{parts}"
+
+
+def _one_of(roles: Roles, share: int) -> str:
+    """The name of one of so many test queries."""
+    assert roles.test
+    if share == 1:
+        return roles.test
+    base, _, folds = roles.test.partition("@")
+    if not folds:
+        return f"{base}@1/{share}"
+    return f"{base}@{9 if share > 2 else 7}-10/10"  # of the four folds of a split that is dealt
+
+
+def _candidates(names: Mapping[str, str], output: Path, depth: int, console: Console) -> dict[str, Run]:
+    """BM25's candidates of collections with the same documents, each kept as a run under its key."""
+    paths = {key: output / "runs" / f"{key}.run.gz" for key in names}
+    if not all(path.exists() for path in paths.values()):
+        loaded = {key: load_collection(name) for key, name in names.items()}
+        queries = {query_id: each.queries[query_id] for each in loaded.values() for query_id in each.query_ids}
+        console.print(f"BM25: {depth} candidates for {plural(len(queries), 'query')}", highlight=False)
+        first = next(iter(loaded.values()))
+        found = BM25().retrieve(replace(first, queries=queries, query_ids=tuple(queries)), depth)
+        for key, each in loaded.items():
+            write_run(_part(found, each), paths[key])
+            write_metadata(paths[key], "limbeck", names[key], {"method": "bm25", "depth": depth})
+    return {key: read_run(path) for key, path in paths.items()}
+
+
+def _part(run: Run, collection: Collection) -> Run:
+    return replace(run, rankings={query_id: run[query_id] for query_id in collection.query_ids if query_id in run})
+
+
+def _write_agreement(collection: Collection, run: Run, teacher: BiEncoder, folder: Path, console: Console) -> None:
+    """The held-out queries as a collection whose judgments are the teacher's first ten: of no more than agreement."""
+    scores = biencoder_scores(teacher, collection, run, console=console)
+    qrels = {}
+    for query_id, found in scores.items():
+        order = rank(run[query_id].docids, found).docids[:AGREED]
+        qrels[query_id] = {docid: AGREED - place for place, docid in enumerate(order)}
+    queries = {query_id: collection.queries[query_id] for query_id in qrels}
+    write_collection(folder, collection.documents, queries, qrels, {"judged_by": teacher.name, "first": AGREED})
+
+
+def _announce(plan: Plan, output: Path, console: Console) -> None:
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    divided, settings = plan.budget, plan.settings
+    say(f"teaches: {settings.teacher}, {plan.teacher_tokens} tokens of a text")
+    say(f"learns:  {settings.student}, {plan.student_tokens} tokens of a pair, {divided.pairs:,} pairs, fp32")
+    say(f"from:    the first {divided.list_depth} candidates of BM25 for the queries of {' and '.join(plan.train)}")
+    say(
+        f"{'chosen' if plan.test else 'agreement'} on: {plan.valid}"
+        + (f"; the truth on: {plan.test}" if plan.test else "")
+    )
+    for part in divided.parts:
+        say(f"  {part.seconds / 60:6.1f} min  {part.what}: {part.why}")
+    say(f"  {sum(part.seconds for part in divided.parts) / 60:6.1f} min  in all")
+    say("the same by hand:")
+    for command in commands_of(plan, output):
+        say(f"  {command}")
+
+
+def commands_of(plan: Plan, output: Path) -> list[str]:
+    """The verbs that do the same."""
+    runs = output / "runs"
+    names = {"valid": plan.valid} | ({"test": plan.test} if plan.test else {})
+    if plan.valid == AGREEMENT:
+        names["valid"] = str(output / plan.valid)
+    found = [
+        join(
+            [
+                "limbeck",
+                "retrieve",
+                "bm25",
+                "--collection",
+                name,
+                "--depth",
+                str(depth),
+                "--output",
+                str(runs / f"{key}.run.gz"),
+            ]
+        )
+        for key, name, depth in [
+            *((key, name, plan.settings.depth) for key, name in names.items()),
+            *((f"train-{n}", name, max(budget.LIST_DEPTHS)) for n, name in enumerate(plan.train, 1)),
+        ]
+    ]
+    return [*found, join(["limbeck", "study", "run", str(output / STUDY), "--output", str(output / "study")])]
+
+
+def _conclude(plan: Plan, output: Path, console: Console) -> dict[str, Any]:
+    """What the study found, fused, calibrated, timed and said in words."""
+    names = {"valid": str(output / plan.valid) if plan.valid == AGREEMENT else plan.valid}
+    names |= {"test": plan.test} if plan.test else {}
+    collections = {key: load_collection(name) for key, name in names.items()}
+    runs = {key: _rankings(plan, key, each, output, console) for key, each in collections.items()}
+    model = _final_model(plan, collections["valid"], runs["valid"][STUDENT], output, console)
+    milliseconds = _costs(plan, collections["valid"], runs["valid"], output, console)
+    facts: dict[str, Any] = {
+        "plan": asdict(plan), "model": str(output / "model"), "calibration": model.calibration,
+        "milliseconds": milliseconds, "commands": commands_of(plan, output),
+    }  # fmt: skip
+    if not plan.test:
+        agreed = {name: mean(collections["valid"], run) for name, run in runs["valid"].items() if name != TEACHER}
+        return {**facts, "agreement": agreed, "advice": unjudged(agreed, len(collections["valid"].query_ids))}
+    found = systems(collections["valid"], runs["valid"])
+    tested = test(collections["test"], runs["test"], found)
+    advice = advise(found, tested, len(collections["valid"].qrels))
+    rows = [
+        {
+            "system": each.name, "parts": each.parts, "weights": each.weights, "chosen_by": each.chosen_by,
+            **asdict(tested[each.name]), "milliseconds": sum(milliseconds[part] for part in each.parts),
+        }
+        for each in found
+    ]  # fmt: skip
+    return {**facts, "systems": rows, "advice": advice}
+
+
+def _rankings(plan: Plan, key: str, collection: Collection, output: Path, console: Console) -> dict[str, Run]:
+    """The candidates as each ranker orders them, the cheapest first."""
+    store, name = Store(output / "study"), plan.valid if key == "valid" else plan.test
+    index = store.read_index()
+    cell, teacher = index["cells"][0], index["teachers"][0]
+
+    def kept(cell_id: str | None, keys: Mapping[str, str]) -> Run:
+        return read_run(store.evaluation(cell_id, keys[name or ""]) / "run.gz")
+
+    found = {
+        FIRST_STAGE: kept(None, index["first_stage"]["evaluations"]),
+        TEACHER: kept(None, teacher["evaluations"]),
+        STUDENT: kept(cell["id"], cell["evaluations"]),
+    }
+    if plan.settings.reranker:
+        path = output / "runs" / f"{key}.ready.run.gz"
+        if not path.exists():
+            ready = CrossEncoder.load(plan.settings.reranker)
+            write_run(rerank(ready, collection, found[FIRST_STAGE], plan.settings.depth, console=console), path)
+        found[READY] = read_run(path)
+    return found
+
+
+def _final_model(plan: Plan, collection: Collection, run: Run, output: Path, console: Console) -> CrossEncoder:
+    """The student in `model`, calibrated where judgments allow it."""
+    store = Store(output / "study")
+    encoder = CrossEncoder.load(store.cell(store.read_index()["cells"][0]["id"]) / "model")
+    if plan.test:
+        try:
+            found = calibrate(collection, run)
+        except DataError as error:
+            console.print(f"not calibrated: {error}", highlight=False, markup=False, soft_wrap=True)
+        else:
+            encoder.calibrate(found.platt.slope, found.platt.intercept, facts_of(found, run.name, plan.settings.depth))
+    encoder.save(output / "model")
+    return encoder
+
+
+def _costs(
+    plan: Plan, collection: Collection, runs: Mapping[str, Run], output: Path, console: Console
+) -> dict[str, float]:
+    """Ranker → milliseconds that it adds to a query, the median; documents' embeddings are there beforehand."""
+    found = {FIRST_STAGE: 0.0}
+    first = runs[FIRST_STAGE]
+    passages = min(plan.settings.depth, max(map(len, first.values())))
+    models = {STUDENT: str(output / "model")} | ({READY: plan.settings.reranker} if plan.settings.reranker else {})
+    settings = LatencySettings(passages=(passages,), threads=(cores(),), form=("fp32",), seconds=3.0)
+    measured, left_out = measure_latency(models, collection, first, settings)
+    for each in left_out:
+        raise DataError(f"{each.model}: its latency cannot be measured: {each.reason}")
+    teacher = BiEncoder.load(plan.settings.teacher)
+    seconds = []
+    for query_id in list(first)[:20]:
+        began = time.perf_counter()
+        teacher.encode([collection.queries[query_id]])
+        seconds.append(time.perf_counter() - began)
+    return found | {TEACHER: 1000 * median(seconds)} | {each.model: each.p50_ms for each in measured}

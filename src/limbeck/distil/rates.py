@@ -1,0 +1,85 @@
+"""What this machine does in a second with the teacher, the student and a ready re-ranker, tried on the collection."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from limbeck.collections import Collection
+from limbeck.distil.budget import LIST_SIZE, LISTS_PER_STEP
+from limbeck.evaluation import rerank
+from limbeck.lists import Sample, lists_from_scored_run
+from limbeck.models.bi_encoder import BiEncoder
+from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.objectives import parse
+from limbeck.runs import Run
+from limbeck.training import Backbone, Settings, Stage, TrainingPlan, train
+from limbeck.training.summary import read_summary
+
+SECONDS = 3.0
+"""A rate is measured over so long a time at least, where there are texts enough."""
+
+FEWEST, MOST = 32, 4096
+"""Documents, or pairs, of the first and of the last try."""
+
+
+def embedding_rate(teacher: BiEncoder, collection: Collection, run: Run) -> float:
+    """Documents that the teacher embeds in a second, of a run's candidates as they come."""
+    docids = dict.fromkeys(
+        docid for ranking in run.values() for docid in ranking.docids if docid in collection.documents
+    )
+    texts = [collection.documents[docid] for docid in islice(docids, MOST)]
+    return _rate(lambda count: teacher.encode(texts[:count]), len(texts))
+
+
+def scoring_rate(encoder: CrossEncoder, collection: Collection, run: Run, depth: int) -> float:
+    """Pairs that a cross-encoder scores in a second."""
+    queries = [query_id for query_id in collection.query_ids if query_id in run]
+
+    def score(pairs: int) -> None:
+        some = {query_id: run[query_id] for query_id in queries[: max(1, pairs // depth)]}
+        rerank(encoder, collection, Run("rate", some), depth)
+
+    score(1)  # what is tokenised is kept
+    return _rate(score, depth * len(queries))
+
+
+def training_rate(backbone: Backbone, collection: Collection, run: Run) -> float:
+    """Pairs that a student is trained on in a second: a few steps of the training to come, for the first stage's scores."""
+    lists = lists_from_scored_run(collection, run.cut(4 * LIST_SIZE))
+
+    def steps(count: int) -> tuple[int, float]:
+        stage = Stage(
+            objective=parse("MarginMSE"), lists=lists, sample=Sample(size=LIST_SIZE), steps=count,
+            lists_per_step=LISTS_PER_STEP, learning_rate=1e-6,
+        )  # fmt: skip
+        plan = TrainingPlan(backbone=backbone, stages=(stage,), collection=collection, seed=1, settings=Settings())
+        with TemporaryDirectory(prefix="limbeck-rate-") as folder:
+            train(plan, Path(folder))
+            done = read_summary(Path(folder))
+        return done.pairs, done.seconds
+
+    count, (pairs, seconds) = 2, steps(2)
+    while seconds < SECONDS and count < 64:
+        count *= 4
+        pairs, seconds = steps(count)
+    return pairs / seconds
+
+
+def shortened(teacher: BiEncoder, tokens: int) -> BiEncoder:
+    """The teacher reading at most so many tokens of a text."""
+    return replace(teacher, max_length=min(tokens, teacher.max_length))
+
+
+def _rate(work: Callable[[int], object], most: int) -> float:
+    count = min(FEWEST, most)
+    work(count)
+    while True:
+        began = time.perf_counter()
+        work(count)
+        seconds = time.perf_counter() - began
+        if seconds >= SECONDS or count == most or count >= MOST:
+            return count / seconds
+        count = min(most, MOST, count * 4)
