@@ -126,8 +126,8 @@ def divide(
         least = (measuring + embedding + teaching[LIST_DEPTHS[-1]]) / (1 - TRAINING_SHARE) + spent + reserve
         raise UsageError(
             f"{minutes:g} minutes are too few here: {plural(held_out, 'held-out query')} to re-rank and "
-            f"{held_out_documents + new_documents[LIST_DEPTHS[-1]]:,} documents to embed leave {max(0.0, training):.0f} "
-            f"s to train; expected --minutes {math.ceil(least / 60) + 1} or more"
+            f"{held_out_documents + new_documents[LIST_DEPTHS[-1]]:,} documents to embed leave "
+            f"{max(0.0, training):.0f} s to train; expected --minutes {math.ceil(least / 60) + 1} or more"
         )
     step = LIST_SIZE * LISTS_PER_STEP
     steps = max(1, int(training * rates.trained_pairs / step))

@@ -1,5 +1,6 @@
 """A distillation from its beginning to its recommendation. All it makes stays in its folder, so that it can go on."""
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -88,6 +89,9 @@ def distil(collection: str, output: Path, settings: DistilSettings, console: Con
         LimbeckError: collection or models cannot be had; the training failed.
     """
     console = console or Console(quiet=True)
+    models = {name: getattr(settings, name) for name in ("teacher", "student", "reranker")}
+    places = {name: os.path.abspath(model) for name, model in models.items() if model and Path(model).is_dir()}
+    settings = replace(settings, **places)  # the study file lies elsewhere
     plan = make_plan(collection, output, settings, console)
     _announce(plan, output, console)
     counts = run_study(load_study(output / STUDY), output / "study", console)
@@ -177,7 +181,9 @@ def study_of(plan: Plan) -> str:
         "name": "distil",
         "collections": {"train": list(plan.train), "test": tests},
         "first_stages": {"candidates": {"runs": runs}},
-        "teachers": {"teacher": {"biencoder": plan.settings.teacher, "scale": SCALE, "max_length": plan.teacher_tokens}},
+        "teachers": {
+            "teacher": {"biencoder": plan.settings.teacher, "scale": SCALE, "max_length": plan.teacher_tokens}
+        },
         "backbones": {"student": {"model": plan.settings.student, "max_length": plan.student_tokens, "dropout": 0}},
         "lists": {
             "taught": {

@@ -47,7 +47,7 @@ def scoring_rate(encoder: CrossEncoder, collection: Collection, run: Run, depth:
 
 
 def training_rate(backbone: Backbone, collection: Collection, run: Run) -> float:
-    """Pairs that a student is trained on in a second: a few steps of the training to come, for the first stage's scores."""
+    """Pairs that a student is trained on in a second: a few steps, for the first stage's scores."""
     lists = lists_from_scored_run(collection, run.cut(4 * LIST_SIZE))
 
     def steps(count: int) -> tuple[int, float]:

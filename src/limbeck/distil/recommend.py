@@ -153,8 +153,8 @@ def advise(found: Sequence[System], tested: Mapping[str, Tested], queries: int) 
         words = f"Use {best.name}: {of_best} {MEASURE} over {FIRST_STAGE} on the test queries, {of_best.shown}."
     else:
         words = (
-            f"Use {best.name} where its cost does not matter: it was best on the {queries} queries that choose, but a "
-            f"gain over {FIRST_STAGE} is not shown on the test queries ({of_best} {MEASURE}, {of_best.shown or 'no p'})."
+            f"Use {best.name} where its cost does not matter: it was best on the {queries} queries that choose, but "
+            f"a gain over {FIRST_STAGE} is not shown on the test queries ({of_best} {MEASURE}, {of_best.shown or 'no p'})."
         )
     top = max(tested, key=lambda name: tested[name].value)
     if tested[top].value > of_best.value:

@@ -76,7 +76,7 @@ def roles_of(collection: str) -> Roles:
     place = os.path.abspath(folder) if is_local and collection.split("/")[0] != "demo" else collection
     splits = _splits(place)
     if splits:
-        train, test = splits
+        train, _ = splits
         folds = max(5, -(-len(train.query_ids) // CHOOSING))
         return _roles(place, "judged", f"{place}/train", folds, f"{place}/test")
     found = load_documents(place)
