@@ -17,7 +17,9 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workshop")
     draw = random.Random(4)
     (folder / "docs" / "qrels").mkdir(parents=True)
-    documents = {f"d{n}": f"{' '.join(draw.choices(WORDS, k=5))}. {' '.join(draw.choices(WORDS, k=6))}." for n in range(40)}
+    documents = {
+        f"d{n}": f"{' '.join(draw.choices(WORDS, k=5))}. {' '.join(draw.choices(WORDS, k=6))}." for n in range(40)
+    }
     queries = {f"q{n}": " ".join(draw.sample(WORDS, 3)) for n in range(80)}
     for name, texts in (("corpus", documents), ("queries", queries)):
         lines = [json.dumps({"_id": text_id, "title": "", "text": text}) for text_id, text in texts.items()]

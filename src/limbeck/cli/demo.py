@@ -1,4 +1,4 @@
-"""The verb that tells the whole story on the built-in collection, or on the user's."""
+"""The verb that tells the whole story on the built-in collection, or distils for the user's."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,18 +15,23 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    collection: Annotated[
-        str,
-        typer.Option(help="Any collection with judgments; its queries are split into training, validation and test."),
-    ] = "demo",
+    collection: Annotated[str, typer.Option(help="Another collection: `limbeck distil` with its defaults.")] = "demo",
     output: Annotated[Path | None, typer.Option(help="Folder for models and report; default: demo-out.")] = None,
     json: Json = False,
 ) -> None:
-    """Distil and compare cross-encoders on a collection: studies/demo.yaml, run and reported."""
+    """Distil and compare cross-encoders on the built-in collection: studies/demo.yaml, run and reported."""
+    from limbeck.core.files import write_text
     from limbeck.study.config.study import load_study
     from limbeck.study.demo import demo_study
 
     folder = output or Path("demo-out")
-    study = demo_study(collection, folder)
+    if collection != "demo":
+        from limbeck.cli.distil import run_and_tell
+        from limbeck.distil.config import DistilSettings
+
+        run_and_tell(collection, folder, DistilSettings(), json)
+        return
+    study = folder / "demo.yaml"
+    write_text(study, demo_study().read_text(encoding="utf-8"))
     errors().print(f"study: {study}", highlight=False, markup=False)
     run_and_report(load_study(study), folder, json, on="local")

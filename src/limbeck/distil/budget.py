@@ -75,7 +75,7 @@ class Budget:
     parts: tuple[Part, ...]
 
 
-def test_share(minutes: float, rates: Rates, valid: int, test: int, depth: int, documents: int) -> int:
+def share_of_test(minutes: float, rates: Rates, valid: int, test: int, depth: int, documents: int) -> int:
     """One of how many test queries is taken, so that held-out queries leave time to learn; 1 for all of them.
 
     Args:
@@ -120,14 +120,17 @@ def divide(
     embedding = held_out_documents / rates.documents
     left = whole - spent - reserve - measuring - embedding
     teaching = {deep: new_documents[deep] / rates.documents for deep in LIST_DEPTHS}
-    chosen = next((deep for deep in LIST_DEPTHS if teaching[deep] <= TEACHING_SHARE * left), LIST_DEPTHS[-1])
+    least = TRAINING_SHARE * (whole - spent - reserve)
+    fits = [deep for deep in LIST_DEPTHS if teaching[deep] <= min(TEACHING_SHARE * left, left - least)]
+    chosen = fits[0] if fits else LIST_DEPTHS[-1]
     training = left - teaching[chosen]
-    if training < TRAINING_SHARE * (whole - spent - reserve):
-        least = (measuring + embedding + teaching[LIST_DEPTHS[-1]]) / (1 - TRAINING_SHARE) + spent + reserve
+    if training < least:
+        needed = (measuring + embedding + teaching[LIST_DEPTHS[-1]]) / (1 - TRAINING_SHARE) + spent
+        seconds = max(needed / (1 - RESERVE_SHARE), needed + LEAST_RESERVE)
         raise UsageError(
             f"{minutes:g} minutes are too few here: {plural(held_out, 'held-out query')} to re-rank and "
             f"{held_out_documents + new_documents[LIST_DEPTHS[-1]]:,} documents to embed leave "
-            f"{max(0.0, training):.0f} s to train; expected --minutes {math.ceil(least / 60) + 1} or more"
+            f"{max(0.0, training):.0f} s to train; expected --minutes {math.ceil(seconds / 60)} or more"
         )
     step = LIST_SIZE * LISTS_PER_STEP
     steps = max(1, int(training * rates.trained_pairs / step))

@@ -22,8 +22,8 @@ from limbeck.core.text import plural
 from limbeck.distil import budget, rates
 from limbeck.distil.budget import Budget, Rates
 from limbeck.distil.config import DistilSettings
-from limbeck.distil.recommend import FIRST_STAGE, READY, STUDENT, TEACHER, advise, mean, systems, test, unjudged
-from limbeck.distil.roles import Roles, roles_of
+from limbeck.distil.recommend import FIRST_STAGE, READY, STUDENT, TEACHER, advise, mean, on_test, systems, unjudged
+from limbeck.distil.roles import DEALT, DEALT_TEST, Roles, roles_of
 from limbeck.evaluation import rerank
 from limbeck.evaluation.calibration import calibrate, facts_of
 from limbeck.models.bi_encoder import BiEncoder
@@ -137,7 +137,9 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
     chosen, test = roles.valid, roles.test
     if test:
         count = len(load_collection(test).query_ids)
-        share = budget.test_share(settings.minutes, found, len(valid.query_ids), count, settings.depth, len(documents))
+        share = budget.share_of_test(
+            settings.minutes, found, len(valid.query_ids), count, settings.depth, len(documents)
+        )
         test = _one_of(roles, share)
         if share > 1:
             runs["test"] = _part(runs["test"], load_collection(test))
@@ -216,10 +218,10 @@ def _one_of(roles: Roles, share: int) -> str:
     assert roles.test
     if share == 1:
         return roles.test
-    base, _, folds = roles.test.partition("@")
-    if not folds:
-        return f"{base}@1/{share}"
-    return f"{base}@{9 if share > 2 else 7}-10/10"  # of the four folds of a split that is dealt
+    if roles.test == f"{roles.place}/test":
+        return f"{roles.test}@1/{share}"
+    first = DEALT_TEST[1] + 1 - max(1, (DEALT_TEST[1] + 1 - DEALT_TEST[0]) // share)
+    return f"{roles.place}@{first}-{DEALT_TEST[1]}/{DEALT}"
 
 
 def _candidates(names: Mapping[str, str], output: Path, depth: int, console: Console) -> dict[str, Run]:
@@ -316,7 +318,7 @@ def _conclude(plan: Plan, output: Path, console: Console) -> dict[str, Any]:
         agreed = {name: mean(collections["valid"], run) for name, run in runs["valid"].items() if name != TEACHER}
         return {**facts, "agreement": agreed, "advice": unjudged(agreed, len(collections["valid"].query_ids))}
     found = systems(collections["valid"], runs["valid"])
-    tested = test(collections["test"], runs["test"], found)
+    tested = on_test(collections["test"], runs["test"], found)
     advice = advise(found, tested, len(collections["valid"].qrels))
     rows = [
         {

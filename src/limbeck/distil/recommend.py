@@ -83,12 +83,13 @@ def systems(collection: Collection, runs: Mapping[str, Run]) -> list[System]:
             measured = [
                 System(parts=parts, weights=each.weights, chosen_by=mean(collection, each.run(runs))) for each in tried
             ]
-            found.append(max(measured, key=lambda each: each.chosen_by))
+            # Of weightings that are equally good, the most even one.
+            found.append(max(measured, key=lambda each: (each.chosen_by, -max(each.weights))))
     return sorted(found, key=lambda each: -each.chosen_by)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested:
+class OnTest:
     """A system on the test queries, beside the first stage.
 
     Attributes:
@@ -114,22 +115,22 @@ class Tested:
         return "p < .001" if self.p < 0.001 else f"p = {self.p:.3f}".replace("0.", ".", 1)
 
 
-def test(collection: Collection, runs: Mapping[str, Run], found: Sequence[System]) -> dict[str, Tested]:
+def on_test(collection: Collection, runs: Mapping[str, Run], found: Sequence[System]) -> dict[str, OnTest]:
     """Every system on the test queries, these models as they are compared with the first stage."""
     measured = {each.name: [measure_run(collection, each.run(runs), [MEASURE])] for each in found}
     others = [(name, FIRST_STAGE) for name in measured if name != FIRST_STAGE]
     compared = compare_runs({collection.name: measured}, others, given=frozenset(measured))
-    tested = {FIRST_STAGE: Tested(value=measured[FIRST_STAGE][0].mean(MEASURE), difference=0.0)}
+    tested = {FIRST_STAGE: OnTest(value=measured[FIRST_STAGE][0].mean(MEASURE), difference=0.0)}
     for each in compared:
         models = each.models
-        tested[each.run] = Tested(
+        tested[each.run] = OnTest(
             value=each.mean, difference=each.difference, interval=models.interval if models else None,
             p=models.corrected_p if models else None,
         )  # fmt: skip
     return tested
 
 
-def advise(found: Sequence[System], tested: Mapping[str, Tested], queries: int) -> Advice:
+def advise(found: Sequence[System], tested: Mapping[str, OnTest], queries: int) -> Advice:
     """The recommendation: what the choosing queries put first, unless the test queries put the first stage before it.
 
     Args:
@@ -154,7 +155,7 @@ def advise(found: Sequence[System], tested: Mapping[str, Tested], queries: int) 
     else:
         words = (
             f"Use {best.name} where its cost does not matter: it was best on the {queries} queries that choose, but "
-            f"a gain over {FIRST_STAGE} is not shown on the test queries ({of_best} {MEASURE}, {of_best.shown or 'no p'})."
+            f"a gain over {FIRST_STAGE} is not shown on the test queries ({of_best} {MEASURE}, {of_best.shown})."
         )
     top = max(tested, key=lambda name: tested[name].value)
     if tested[top].value > of_best.value:

@@ -17,6 +17,9 @@ FEWEST_JUDGED = 20
 """Judged queries below which nothing can be chosen or said by judgments."""
 
 FEWEST_QUERIES = 2
+DEALT, DEALT_VALID, DEALT_TRAIN, DEALT_TEST = 10, (1, 2), (3, 6), (7, 10)
+"""Folds of judged queries that are of one split, and the first and last of those that choose, teach and test."""
+
 CHOOSING = 300
 """Queries that choose; as many as this where there are five times as many."""
 
@@ -81,9 +84,10 @@ def roles_of(collection: str) -> Roles:
         return _roles(place, "judged", f"{place}/train", folds, f"{place}/test")
     found = load_documents(place)
     if len(found.qrels) >= FEWEST_JUDGED:
+        valid, test = (f"{place}@{first}-{last}/{DEALT}" for first, last in (DEALT_VALID, DEALT_TEST))
         return Roles(
-            place=place, kind="judged", queries=place, folds=10, first=3, last=6, valid=f"{place}@1-2/10",
-            test=f"{place}@7-10/10", sentences=True,
+            place=place, kind="judged", queries=place, folds=DEALT, first=DEALT_TRAIN[0], last=DEALT_TRAIN[1],
+            valid=valid, test=test, sentences=True,
         )  # fmt: skip
     if len(found.query_ids) >= FEWEST_QUERIES and not found.qrels:
         return _roles(place, "queries", place, max(5, -(-len(found.query_ids) // AGREEING)))

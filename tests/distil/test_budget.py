@@ -1,0 +1,78 @@
+"""How minutes are divided."""
+
+import pytest
+
+from limbeck.core.errors import UsageError
+from limbeck.distil.budget import (
+    LIST_DEPTHS,
+    LIST_SIZE,
+    LISTS_PER_STEP,
+    Budget,
+    Rates,
+    divide,
+    share_of_test,
+    training_queries,
+)
+
+FIQA = {"queries": 5700, "held_out": 948, "depth": 100, "held_out_documents": 30_000}
+TWO_CORES = Rates(documents=35.0, trained_pairs=180.0, scored_pairs=400.0)
+
+
+def divided(minutes: float, rates: Rates = TWO_CORES, spent: float = 90.0, **work: int) -> Budget:
+    new = {30: 14_000, 20: 9_000, 10: 4_000}
+    return divide(minutes, rates, spent=spent, new_documents=new, **{**FIQA, **work})
+
+
+def test_parts_sum_to_the_minutes_and_pairs_fill_whole_steps() -> None:
+    for minutes in (40, 60, 240):
+        budget = divided(minutes)
+        assert sum(part.seconds for part in budget.parts) == pytest.approx(60 * minutes)
+        assert all(part.seconds >= 0 for part in budget.parts)
+        assert budget.pairs % (LIST_SIZE * LISTS_PER_STEP) == 0
+
+
+def test_more_time_teaches_deeper_and_trains_longer() -> None:
+    budgets = [divided(minutes) for minutes in (38, 60, 240)]
+    depths = [budget.list_depth for budget in budgets]
+    assert depths == sorted(depths)
+    assert depths[0] < depths[-1] == LIST_DEPTHS[0]
+    assert budgets[0].pairs < budgets[1].pairs < budgets[2].pairs
+
+
+def test_training_takes_what_the_rest_leaves_at_the_measured_rate() -> None:
+    budget = divided(60)
+    seconds = (
+        3600
+        - 90
+        - 0.06 * 3600
+        - 948 * 100 / 400
+        - 30_000 / 35
+        - {30: 14_000, 20: 9_000, 10: 4_000}[budget.list_depth] / 35
+    )
+    assert budget.pairs == int(seconds * 180 / 64) * 64
+
+
+def test_too_few_minutes_are_refused_with_as_many_as_would_do() -> None:
+    with pytest.raises(UsageError, match=r"expected --minutes (\d+) or more") as refused:
+        divided(15)
+    enough = int(str(refused.value).split("--minutes ")[1].split()[0])
+    assert divided(enough).pairs > 0
+    with pytest.raises(UsageError):
+        divided(enough - 2)
+
+
+def test_a_ready_re_ranker_is_paid_for() -> None:
+    slow = Rates(documents=35.0, trained_pairs=180.0, scored_pairs=400.0, ready_pairs=200.0)
+    assert divided(60).pairs - divided(60, slow).pairs >= 180 * 948 * 100 / 200 * 0.9
+
+
+def test_where_held_out_queries_cost_too_much_a_share_of_the_test_is_taken() -> None:
+    whole = {"valid": 300, "test": 648, "depth": 100, "documents": 30_000}
+    assert share_of_test(60, TWO_CORES, **whole) == 1
+    assert share_of_test(20, TWO_CORES, **whole) > 1
+    assert share_of_test(20, TWO_CORES, **{**whole, "test": 0}) == 1
+
+
+def test_as_many_queries_teach_as_training_can_visit() -> None:
+    assert training_queries(60, TWO_CORES) == pytest.approx(1800 * 180 / 32, abs=1)
+    assert training_queries(0.001, TWO_CORES) == LISTS_PER_STEP

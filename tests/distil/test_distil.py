@@ -1,0 +1,92 @@
+"""A whole distillation on a made collection with tiny random models: what it leaves, says, and does when killed."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from limbeck.core.errors import UsageError
+from limbeck.distil import drive, rates
+from limbeck.distil.config import DistilSettings
+from limbeck.distil.recommend import FIRST_STAGE, STUDENT, TEACHER
+from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.study.config.study import load_study
+
+Distil = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def distil(workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Distil:
+    """Distil the collection of a folder in a few steps, into `out`."""
+
+    def slow(*_: object) -> float:
+        return 10.0  # pairs or documents a second: then a minute is a few hundred pairs
+
+    for name in ("embedding_rate", "training_rate", "scoring_rate"):
+        monkeypatch.setattr(rates, name, slow)
+    monkeypatch.setattr(drive, "_costs", lambda plan, *_: {FIRST_STAGE: 0.0, TEACHER: 1.0, STUDENT: 2.0})
+
+    def run(collection: Path, console: Console | None = None, **settings: Any) -> dict[str, Any]:
+        model = str(workshop / "bert")
+        given = {"minutes": 2.5, "depth": 10, "teacher": model, "student": model, **settings}
+        return drive.distil(str(collection), tmp_path / "out", DistilSettings(**given), console)
+
+    return run
+
+
+def test_a_collection_becomes_a_model_and_a_recommendation_and_the_same_call_does_nothing_twice(
+    workshop: Path, tmp_path: Path, distil: Distil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drive, "run_study", killed)
+        with pytest.raises(KeyboardInterrupt):
+            distil(workshop / "docs")
+    plan = (tmp_path / "out" / "plan.json").read_bytes()
+    with (tmp_path / "said").open("w") as file:
+        facts = distil(workshop / "docs", Console(file=file, width=200))
+    assert (tmp_path / "out" / "plan.json").read_bytes() == plan
+    assert len(facts["systems"]) == 7
+    best = facts["systems"][0]
+    assert best["chosen_by"] == max(row["chosen_by"] for row in facts["systems"])
+    assert facts["advice"].system in (best["system"], FIRST_STAGE)
+    assert CrossEncoder.load(tmp_path / "out" / "model").rank("alba boce", ["alba", "duce boce"])
+    said = (tmp_path / "said").read_text()
+    assert "min  train the student" in said
+    assert f"limbeck study run {tmp_path}/out/study.yaml --output {tmp_path}/out/study" in said
+    collections = load_study(tmp_path / "out" / "study.yaml").config.collections
+    docs = workshop / "docs"
+    assert collections.test == [f"{docs}/train@1/5", f"{docs}/test"]
+    assert collections.train[0].startswith(f"{docs}/train@2-")
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("trained or measured again")
+
+    monkeypatch.setattr("limbeck.study.run.tasks.train", never)
+    monkeypatch.setattr(rates, "training_rate", never)
+    assert json.dumps(distil(docs)["systems"]) == json.dumps(facts["systems"])
+    with pytest.raises(UsageError, match=r"holds a distillation of .* with other settings"):
+        distil(docs, seed=2)
+
+
+@pytest.mark.parametrize("kept", ["queries", "documents"])
+def test_without_judgments_agreement_is_told_and_nothing_is_recommended(
+    workshop: Path, tmp_path: Path, distil: Distil, kept: str
+) -> None:
+    docs = Path(shutil.copytree(workshop / "docs", tmp_path / "docs"))
+    shutil.rmtree(docs / "qrels")
+    if kept == "documents":
+        (docs / "queries.jsonl").unlink()
+    facts = distil(docs)
+    assert facts["advice"].use is None
+    assert set(facts["agreement"]) == {FIRST_STAGE, STUDENT}
+    assert facts["calibration"] is None
+    assert (tmp_path / "out" / "model" / "config.json").is_file()
+    train = load_study(tmp_path / "out" / "study.yaml").config.collections.train
+    assert all("~sentences@" in name for name in train) == (kept == "documents")
