@@ -13,6 +13,7 @@ LIST_DEPTHS = (30, 20, 10)
 LIST_SIZE = 8
 """Passages of a list that a step sees."""
 
+SAMPLE = {"positives": 1, "negatives": LIST_SIZE - 1}
 LISTS_PER_STEP = 8
 PAIRS_OF_QUERY = 32
 """Pairs that a training query is good for: a list of 30 candidates, each about once."""

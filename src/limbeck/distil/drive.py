@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import join
@@ -44,11 +44,11 @@ HEADER = "# Written by `limbeck distil`, which trains and measures the student b
 TEACHER_TOKENS = 128
 """That the teacher reads of a text: its time is what a budget is short of."""
 
-STUDENT_TOKENS = 160
+STUDENT_TOKENS = 128
 LEARNING_RATE = 6e-4
 SCALE = 20.0
 AGREEMENT = "agreement"
-OBJECTIVE = "MarginMSE"
+WITH_LABELS, WITHOUT_LABELS = "MarginMSE + InfoNCE", "MarginMSE"
 AGREED = 10
 """Passages that the teacher puts first, and that count as relevant where nobody has judged."""
 
@@ -62,6 +62,7 @@ class Plan:
         valid: of the one whose queries choose, or on which agreement with the teacher is measured.
         test: of the one that tells the truth; None where nobody has judged.
         teacher_tokens, student_tokens: longest text, and longest pair.
+        parameters: of the student.
     """
 
     settings: DistilSettings
@@ -71,6 +72,7 @@ class Plan:
     test: str | None
     teacher_tokens: int
     student_tokens: int
+    parameters: int
     rates: Rates
     budget: Budget
 
@@ -153,8 +155,11 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
     taught = _candidates(
         {f"train-{number}": name for number, name in enumerate(train, 1)}, output, max(budget.LIST_DEPTHS), console
     )
+    relevant = _relevant(train[0]) if _has_labels(roles, train) else frozenset()
     new = {
-        depth: len({docid for run in taught.values() for each in run.values() for docid in each.docids[:depth]} - held)
+        depth: len(
+            {*relevant, *(d for run in taught.values() for each in run.values() for d in each.docids[:depth])} - held
+        )
         for depth in budget.LIST_DEPTHS
     }
     divided = budget.divide(
@@ -163,7 +168,7 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
     )  # fmt: skip
     plan = Plan(
         settings=settings, roles=roles, train=train, valid=chosen, test=test, teacher_tokens=teacher.max_length,
-        student_tokens=tokens, rates=found, budget=divided,
+        student_tokens=tokens, parameters=untrained.parameters, rates=found, budget=divided,
     )  # fmt: skip
     write_text(output / STUDY, study_of(plan))
     write_json(kept, asdict(plan))
@@ -175,9 +180,14 @@ def study_of(plan: Plan) -> str:
     tests = [plan.valid, *([plan.test] if plan.test else [])]
     runs = {name: f"runs/train-{number}.run.gz" for number, name in enumerate(plan.train, 1)}
     runs |= dict(zip(tests, ("runs/valid.run.gz", "runs/test.run.gz"), strict=False))
+    judged = _has_labels(plan.roles, plan.train)
+    taught: dict[str, Any] = {
+        "format": "run", "first_stage": "candidates", "depth": plan.budget.list_depth, "teacher": "teacher",
+        **({"labels": "qrels"} if judged else {}), "sample": budget.SAMPLE if judged else {"size": budget.LIST_SIZE},
+    }  # fmt: skip
     stage = {
-        "objective": OBJECTIVE, "lists": "taught", "pairs": plan.budget.pairs, "lists_per_step": budget.LISTS_PER_STEP,
-        "learning_rate": LEARNING_RATE,
+        "objective": WITH_LABELS if judged else WITHOUT_LABELS, "lists": "taught", "pairs": plan.budget.pairs,
+        "lists_per_step": budget.LISTS_PER_STEP, "learning_rate": LEARNING_RATE,
     }  # fmt: skip
     study = {
         "name": "distil",
@@ -187,12 +197,7 @@ def study_of(plan: Plan) -> str:
             "teacher": {"biencoder": plan.settings.teacher, "scale": SCALE, "max_length": plan.teacher_tokens}
         },
         "backbones": {"student": {"model": plan.settings.student, "max_length": plan.student_tokens, "dropout": 0}},
-        "lists": {
-            "taught": {
-                "format": "run", "first_stage": "candidates", "depth": plan.budget.list_depth, "teacher": "teacher",
-                "sample": {"size": budget.LIST_SIZE},
-            }
-        },
+        "lists": {"taught": taught},
         "recipes": {"Distilled": [stage]},
         "seeds": [plan.settings.seed],
         "optimizer": {"warmup": 0.1, "clip": 1.0, "weight_decay": 0.01},
@@ -239,6 +244,17 @@ def _candidates(names: Mapping[str, str], output: Path, depth: int, console: Con
     return {key: read_run(path) for key, path in paths.items()}
 
 
+def _has_labels(roles: Roles, train: Sequence[str]) -> bool:
+    """Whether judgments teach beside the teacher: not where sentences do, whose own document says nothing new."""
+    return roles.kind == "judged" and len(train) == 1
+
+
+def _relevant(name: str) -> frozenset[str]:
+    """Documents that are judged relevant, which the teacher scores even if BM25 missed them."""
+    qrels = load_collection(name).qrels
+    return frozenset(docid for grades in qrels.values() for docid, grade in grades.items() if grade > 0)
+
+
 def _part(run: Run, collection: Collection) -> Run:
     return replace(run, rankings={query_id: run[query_id] for query_id in collection.query_ids if query_id in run})
 
@@ -259,13 +275,17 @@ def _announce(plan: Plan, output: Path, console: Console) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     divided, settings = plan.budget, plan.settings
-    say(f"teaches: {settings.teacher}, {plan.teacher_tokens} tokens of a text")
-    say(f"learns:  {settings.student}, {plan.student_tokens} tokens of a pair, {divided.pairs:,} pairs, fp32")
-    say(f"from:    the first {divided.list_depth} candidates of BM25 for the queries of {' and '.join(plan.train)}")
+    labels = _has_labels(plan.roles, plan.train)
+    say(f"teaches: {settings.teacher}, the first {plan.teacher_tokens} tokens of a text; each is embedded once")
     say(
-        f"{'chosen' if plan.test else 'agreement'} on: {plan.valid}"
-        + (f"; the truth on: {plan.test}" if plan.test else "")
+        f"learns:  {settings.student}, {plan.parameters / 1e6:.1f} M weights, pairs of {plan.student_tokens} tokens, fp32; "
+        f"{divided.pairs:,} pairs, {WITH_LABELS if labels else WITHOUT_LABELS}"
     )
+    say(f"from:    BM25's first {divided.list_depth} for the queries of {' and '.join(plan.train)}")
+    if plan.test:
+        say(f"chosen on {plan.valid}, the truth on {plan.test}")
+    else:
+        say(f"no judgments: agreement with the teacher is measured on {plan.roles.valid}")
     for part in divided.parts:
         say(f"  {part.seconds / 60:6.1f} min  {part.what}: {part.why}")
     say(f"  {sum(part.seconds for part in divided.parts) / 60:6.1f} min  in all")
