@@ -37,7 +37,7 @@ def run(first: Mapping[str, float], queries: int = 6) -> Run:
 
 def test_what_is_recommended_is_never_below_the_best_part_or_fusion() -> None:
     made = collection()
-    runs = {FIRST_STAGE: run({"d2": 0.0}), TEACHER: run({"d6": 0.0, "d5": 1.0}), STUDENT: run({"d2": -20.0})}
+    runs = {FIRST_STAGE: run({"d2": 30.0}), TEACHER: run({"d6": 30.0}), STUDENT: run({"d2": -20.0})}
     found = systems(made, runs)
     best = mean(made, found[0].run(runs))
     assert found[0].chosen_by == best

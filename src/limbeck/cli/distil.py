@@ -56,3 +56,6 @@ def run_and_tell(collection: str, output: Path, settings: DistilSettings, as_jso
         print_table(columns, rows, caption)
     say(f"{facts['model']}: the student" + (", calibrated" if facts["calibration"] else ""))
     say(facts["advice"].words)
+    if facts["advice"].use:
+        say(facts["cost"])
+        say("\n".join(f"  {command}" for command in facts["use"]))

@@ -2,79 +2,42 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from shlex import join
 from statistics import median
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from limbeck.collections import Collection, load_collection
-from limbeck.collections.beir import write_collection
-from limbeck.collections.inverse_cloze import SUFFIX
-from limbeck.core.errors import DataError, UsageError
-from limbeck.core.files import write_json, write_text
-from limbeck.core.json_files import read_record
-from limbeck.core.text import plural
-from limbeck.distil import budget, rates
-from limbeck.distil.budget import Budget, Rates
+from limbeck.core.errors import DataError
+from limbeck.core.files import write_json
 from limbeck.distil.config import DistilSettings
-from limbeck.distil.recommend import FIRST_STAGE, READY, STUDENT, TEACHER, advise, mean, on_test, systems, unjudged
-from limbeck.distil.roles import DEALT, DEALT_TEST, Roles, roles_of
+from limbeck.distil.plan import AGREEMENT, STUDY, Plan, announce, commands_of, make_plan
+from limbeck.distil.recommend import (
+    FIRST_STAGE,
+    READY,
+    STUDENT,
+    TEACHER,
+    System,
+    advise,
+    mean,
+    on_test,
+    systems,
+    unjudged,
+)
 from limbeck.evaluation import rerank
 from limbeck.evaluation.calibration import calibrate, facts_of
 from limbeck.models.bi_encoder import BiEncoder
 from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.retrieval import BM25
-from limbeck.runs import Run, rank, read_run, write_run
-from limbeck.runs.metadata import write_metadata
+from limbeck.runs import Run, read_run, write_run
 from limbeck.serve.config import LatencySettings
 from limbeck.serve.latency import cores, measure_latency
 from limbeck.study.config.study import load_study
 from limbeck.study.run.execute import run_study
 from limbeck.study.run.store import Store
-from limbeck.teachers import biencoder_scores
-from limbeck.training import Backbone
-
-STUDY = "study.yaml"
-HEADER = "# Written by `limbeck distil`, which trains and measures the student by it; to be changed and run at will.\n"
-TEACHER_TOKENS = 128
-"""That the teacher reads of a text: its time is what a budget is short of."""
-
-STUDENT_TOKENS = 128
-LEARNING_RATE = 6e-4
-SCALE = 20.0
-AGREEMENT = "agreement"
-WITH_LABELS, WITHOUT_LABELS = "MarginMSE + InfoNCE", "MarginMSE"
-AGREED = 10
-"""Passages that the teacher puts first, and that count as relevant where nobody has judged."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What was decided before anything was trained; `plan.json` keeps it, so that the same command goes on with it.
-
-    Attributes:
-        train: names of collections whose queries teach.
-        valid: of the one whose queries choose, or on which agreement with the teacher is measured.
-        test: of the one that tells the truth; None where nobody has judged.
-        teacher_tokens, student_tokens: longest text, and longest pair.
-        parameters: of the student.
-    """
-
-    settings: DistilSettings
-    roles: Roles
-    train: tuple[str, ...]
-    valid: str
-    test: str | None
-    teacher_tokens: int
-    student_tokens: int
-    parameters: int
-    rates: Rates
-    budget: Budget
 
 
 def distil(collection: str, output: Path, settings: DistilSettings, console: Console | None = None) -> dict[str, Any]:
@@ -84,7 +47,8 @@ def distil(collection: str, output: Path, settings: DistilSettings, console: Con
 
     Returns:
         what `distil.json` holds: `plan`; `systems`, the best first, with their means on the queries that choose, on the
-        test queries, and `milliseconds` of a query beyond the first stage; `calibration`; `commands`; `advice`.
+        test queries, and `milliseconds` of a query beyond the first stage; `calibration`; `commands`; `advice`, and how
+        to `use` what it recommends, and its `cost`. Without judgments `agreement` with the teacher instead of systems.
 
     Raises:
         UsageError: `output` holds another distillation; the minutes are too few.
@@ -95,231 +59,13 @@ def distil(collection: str, output: Path, settings: DistilSettings, console: Con
     places = {name: os.path.abspath(model) for name, model in models.items() if model and Path(model).is_dir()}
     settings = replace(settings, **places)  # the study file lies elsewhere
     plan = make_plan(collection, output, settings, console)
-    _announce(plan, output, console)
+    announce(plan, output, console)
     counts = run_study(load_study(output / STUDY), output / "study", console)
     if counts["failed"] or counts["elsewhere"]:
         raise DataError(f"the student is not trained; `limbeck study status {output / 'study'}` says why")
     facts = _conclude(plan, output, console)
     write_json(output / "distil.json", facts)
     return facts
-
-
-def make_plan(collection: str, output: Path, settings: DistilSettings, console: Console) -> Plan:
-    """Look at the collection, measure the machine, divide the time; kept in `plan.json` and `study.yaml`."""
-    kept = output / "plan.json"
-    roles = roles_of(collection)
-    if kept.exists():
-        plan = read_record(kept, Plan, "remove the folder and distil again")
-        if (plan.settings, plan.roles) != (settings, roles):
-            raise UsageError(
-                f"{output}: holds a distillation of {plan.roles.place} with other settings; expected "
-                "those, or another --output"
-            )
-        return plan
-    began = time.monotonic()
-    held_out = {"valid": roles.valid} | ({"test": roles.test} if roles.test else {})
-    runs = _candidates(held_out, output, settings.depth, console)
-    valid = load_collection(roles.valid)
-    documents = {docid for run in runs.values() for ranking in run.values() for docid in ranking.docids}
-    teacher = BiEncoder.load(settings.teacher)
-    teacher = replace(teacher, max_length=min(TEACHER_TOKENS, teacher.max_length))
-    untrained = CrossEncoder.load(settings.student, new_head=True)
-    tokens = min(STUDENT_TOKENS, untrained.max_length)
-    backbone = Backbone(model=settings.student, max_length=tokens, dropout=0.0)
-    console.print("this machine's rates, on texts of the collection", highlight=False)
-    found = Rates(
-        documents=rates.embedding_rate(teacher, valid, runs["valid"]),
-        trained_pairs=rates.training_rate(backbone, valid, runs["valid"]),
-        scored_pairs=rates.scoring_rate(
-            CrossEncoder.load(settings.student, max_length=tokens, new_head=True), valid, runs["valid"], settings.depth
-        ),
-        ready_pairs=rates.scoring_rate(CrossEncoder.load(settings.reranker), valid, runs["valid"], settings.depth)
-        if settings.reranker else None,
-    )  # fmt: skip
-    chosen, test = roles.valid, roles.test
-    if test:
-        count = len(load_collection(test).query_ids)
-        share = budget.share_of_test(
-            settings.minutes, found, len(valid.query_ids), count, settings.depth, len(documents)
-        )
-        test = _one_of(roles, share)
-        if share > 1:
-            runs["test"] = _part(runs["test"], load_collection(test))
-            write_run(runs["test"], output / "runs" / "test.run.gz")
-    else:
-        chosen = AGREEMENT
-        _write_agreement(valid, runs["valid"], teacher, output / chosen, console)
-    held = {docid for run in runs.values() for ranking in run.values() for docid in ranking.docids}
-    wanted = budget.training_queries(settings.minutes, found)
-    train = _training(roles, wanted)
-    taught = _candidates(
-        {f"train-{number}": name for number, name in enumerate(train, 1)}, output, max(budget.LIST_DEPTHS), console
-    )
-    relevant = _relevant(train[0]) if _has_labels(roles, train) else frozenset()
-    new = {
-        depth: len(
-            {*relevant, *(d for run in taught.values() for each in run.values() for d in each.docids[:depth])} - held
-        )
-        for depth in budget.LIST_DEPTHS
-    }
-    divided = budget.divide(
-        settings.minutes, found, spent=time.monotonic() - began, queries=sum(map(len, taught.values())),
-        held_out=sum(map(len, runs.values())), depth=settings.depth, held_out_documents=len(held), new_documents=new,
-    )  # fmt: skip
-    plan = Plan(
-        settings=settings, roles=roles, train=train, valid=chosen, test=test, teacher_tokens=teacher.max_length,
-        student_tokens=tokens, parameters=untrained.parameters, rates=found, budget=divided,
-    )  # fmt: skip
-    write_text(output / STUDY, study_of(plan))
-    write_json(kept, asdict(plan))
-    return plan
-
-
-def study_of(plan: Plan) -> str:
-    """The study file: one student, tested on the queries that choose and on those that tell the truth."""
-    tests = [plan.valid, *([plan.test] if plan.test else [])]
-    runs = {name: f"runs/train-{number}.run.gz" for number, name in enumerate(plan.train, 1)}
-    runs |= dict(zip(tests, ("runs/valid.run.gz", "runs/test.run.gz"), strict=False))
-    judged = _has_labels(plan.roles, plan.train)
-    taught: dict[str, Any] = {
-        "format": "run", "first_stage": "candidates", "depth": plan.budget.list_depth, "teacher": "teacher",
-        **({"labels": "qrels"} if judged else {}), "sample": budget.SAMPLE if judged else {"size": budget.LIST_SIZE},
-    }  # fmt: skip
-    stage = {
-        "objective": WITH_LABELS if judged else WITHOUT_LABELS, "lists": "taught", "pairs": plan.budget.pairs,
-        "lists_per_step": budget.LISTS_PER_STEP, "learning_rate": LEARNING_RATE,
-    }  # fmt: skip
-    study = {
-        "name": "distil",
-        "collections": {"train": list(plan.train), "test": tests},
-        "first_stages": {"candidates": {"runs": runs}},
-        "teachers": {
-            "teacher": {"biencoder": plan.settings.teacher, "scale": SCALE, "max_length": plan.teacher_tokens}
-        },
-        "backbones": {"student": {"model": plan.settings.student, "max_length": plan.student_tokens, "dropout": 0}},
-        "lists": {"taught": taught},
-        "recipes": {"Distilled": [stage]},
-        "seeds": [plan.settings.seed],
-        "optimizer": {"warmup": 0.1, "clip": 1.0, "weight_decay": 0.01},
-        "evaluation": {"first_stage": "candidates", "depth": plan.settings.depth, "measures": ["nDCG@10", "RR@10"]},
-    }  # fmt: skip
-    return HEADER + yaml.safe_dump(study, sort_keys=False, allow_unicode=True)
-
-
-def _training(roles: Roles, wanted: int) -> tuple[str, ...]:
-    """Names of collections whose queries teach, about as many as are wanted: real ones first."""
-    known = len(load_collection(f"{roles.queries}@{roles.first}-{roles.last}/{roles.folds}").query_ids)
-    real = roles.training(known, wanted)
-    missing = wanted - 2 * known
-    if not roles.sentences or missing <= 0:
-        return (real,)
-    name = f"{roles.place}{SUFFIX}"
-    parts = max(1, round(len(load_collection(name).query_ids) / missing))
-    return real, name if parts == 1 else f"{name}@1/{parts}"
-
-
-def _one_of(roles: Roles, share: int) -> str:
-    """The name of one of so many test queries."""
-    assert roles.test
-    if share == 1:
-        return roles.test
-    if roles.test == f"{roles.place}/test":
-        return f"{roles.test}@1/{share}"
-    first = DEALT_TEST[1] + 1 - max(1, (DEALT_TEST[1] + 1 - DEALT_TEST[0]) // share)
-    return f"{roles.place}@{first}-{DEALT_TEST[1]}/{DEALT}"
-
-
-def _candidates(names: Mapping[str, str], output: Path, depth: int, console: Console) -> dict[str, Run]:
-    """BM25's candidates of collections with the same documents, each kept as a run under its key."""
-    paths = {key: output / "runs" / f"{key}.run.gz" for key in names}
-    if not all(path.exists() for path in paths.values()):
-        loaded = {key: load_collection(name) for key, name in names.items()}
-        queries = {query_id: each.queries[query_id] for each in loaded.values() for query_id in each.query_ids}
-        console.print(f"BM25: {depth} candidates for {plural(len(queries), 'query')}", highlight=False)
-        first = next(iter(loaded.values()))
-        found = BM25().retrieve(replace(first, queries=queries, query_ids=tuple(queries)), depth)
-        for key, each in loaded.items():
-            write_run(_part(found, each), paths[key])
-            write_metadata(paths[key], "limbeck", names[key], {"method": "bm25", "depth": depth})
-    return {key: read_run(path) for key, path in paths.items()}
-
-
-def _has_labels(roles: Roles, train: Sequence[str]) -> bool:
-    """Whether judgments teach beside the teacher: not where sentences do, whose own document says nothing new."""
-    return roles.kind == "judged" and len(train) == 1
-
-
-def _relevant(name: str) -> frozenset[str]:
-    """Documents that are judged relevant, which the teacher scores even if BM25 missed them."""
-    qrels = load_collection(name).qrels
-    return frozenset(docid for grades in qrels.values() for docid, grade in grades.items() if grade > 0)
-
-
-def _part(run: Run, collection: Collection) -> Run:
-    return replace(run, rankings={query_id: run[query_id] for query_id in collection.query_ids if query_id in run})
-
-
-def _write_agreement(collection: Collection, run: Run, teacher: BiEncoder, folder: Path, console: Console) -> None:
-    """The held-out queries as a collection whose judgments are the teacher's first ten: of no more than agreement."""
-    scores = biencoder_scores(teacher, collection, run, console=console)
-    qrels = {}
-    for query_id, found in scores.items():
-        order = rank(run[query_id].docids, found).docids[:AGREED]
-        qrels[query_id] = {docid: AGREED - place for place, docid in enumerate(order)}
-    queries = {query_id: collection.queries[query_id] for query_id in qrels}
-    write_collection(folder, collection.documents, queries, qrels, {"judged_by": teacher.name, "first": AGREED})
-
-
-def _announce(plan: Plan, output: Path, console: Console) -> None:
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    divided, settings = plan.budget, plan.settings
-    labels = _has_labels(plan.roles, plan.train)
-    say(f"teaches: {settings.teacher}, the first {plan.teacher_tokens} tokens of a text; each is embedded once")
-    say(
-        f"learns:  {settings.student}, {plan.parameters / 1e6:.1f} M weights, pairs of {plan.student_tokens} tokens, fp32; "
-        f"{divided.pairs:,} pairs, {WITH_LABELS if labels else WITHOUT_LABELS}"
-    )
-    say(f"from:    BM25's first {divided.list_depth} for the queries of {' and '.join(plan.train)}")
-    if plan.test:
-        say(f"chosen on {plan.valid}, the truth on {plan.test}")
-    else:
-        say(f"no judgments: agreement with the teacher is measured on {plan.roles.valid}")
-    for part in divided.parts:
-        say(f"  {part.seconds / 60:6.1f} min  {part.what}: {part.why}")
-    say(f"  {sum(part.seconds for part in divided.parts) / 60:6.1f} min  in all")
-    say("the same by hand:")
-    for command in commands_of(plan, output):
-        say(f"  {command}")
-
-
-def commands_of(plan: Plan, output: Path) -> list[str]:
-    """The verbs that do the same."""
-    runs = output / "runs"
-    names = {"valid": plan.valid} | ({"test": plan.test} if plan.test else {})
-    if plan.valid == AGREEMENT:
-        names["valid"] = str(output / plan.valid)
-    found = [
-        join(
-            [
-                "limbeck",
-                "retrieve",
-                "bm25",
-                "--collection",
-                name,
-                "--depth",
-                str(depth),
-                "--output",
-                str(runs / f"{key}.run.gz"),
-            ]
-        )
-        for key, name, depth in [
-            *((key, name, plan.settings.depth) for key, name in names.items()),
-            *((f"train-{n}", name, max(budget.LIST_DEPTHS)) for n, name in enumerate(plan.train, 1)),
-        ]
-    ]
-    return [*found, join(["limbeck", "study", "run", str(output / STUDY), "--output", str(output / "study")])]
 
 
 def _conclude(plan: Plan, output: Path, console: Console) -> dict[str, Any]:
@@ -347,7 +93,50 @@ def _conclude(plan: Plan, output: Path, console: Console) -> dict[str, Any]:
         }
         for each in found
     ]  # fmt: skip
+    best = next(each for each in found if each.name == advice.system)
+    facts |= {"use": use_of(best, plan, output), "cost": _cost(best, plan, collections["test"], milliseconds)}
     return {**facts, "systems": rows, "advice": advice}
+
+
+def use_of(system: System, plan: Plan, output: Path) -> list[str]:
+    """The verbs that rank queries as a system does; of the student alone, also the one that serves it."""
+    settings, depth = plan.settings, str(plan.settings.depth)
+    files = {FIRST_STAGE: "bm25.run.gz", TEACHER: "teacher.run.gz", STUDENT: "student.run.gz", READY: "ready.run.gz"}
+    of = ["--collection", plan.roles.place]
+    again = [*of, "--run", files[FIRST_STAGE], "--depth", depth, "--output"]
+    teach = ["limbeck", "teach", "biencoder", "--model", settings.teacher, "--max-length", str(plan.teacher_tokens)]
+    verbs = {
+        STUDENT: ["limbeck", "rerank", "--model", str(output / "model"), *again, files[STUDENT]],
+        READY: ["limbeck", "rerank", "--model", settings.reranker or "", *again, files[READY]],
+        TEACHER: [*teach, *again, "teacher.parquet", "--ranking", files[TEACHER]],
+    }
+    found = [["limbeck", "retrieve", "bm25", *of, "--depth", depth, "--output", files[FIRST_STAGE]]]
+    found += [verbs[part] for part in system.parts if part != FIRST_STAGE]
+    if system.weights:
+        weights = [word for weight in system.weights for word in ("--weight", f"{weight:g}")]
+        runs = [files[part] for part in system.parts]
+        found.append(
+            ["limbeck", "retrieve", "fuse", *runs, "--method", "interpolate", *weights, "--output", "fused.run.gz"]
+        )
+    elif system.parts == (STUDENT,):
+        found.append(["limbeck", "serve", str(output / "model")])
+    return [join(words) for words in found]
+
+
+def _cost(system: System, plan: Plan, collection: Collection, milliseconds: Mapping[str, float]) -> str:
+    """What a system costs beyond the first stage, in words."""
+    parts = [part for part in system.parts if part != FIRST_STAGE]
+    if not parts:
+        return "It costs nothing beyond the first stage."
+    each = ", ".join(f"{part} {milliseconds[part]:,.0f} ms" for part in parts)
+    words = f"It adds {sum(milliseconds[part] for part in parts):,.0f} ms to a query here ({each}; the median)."
+    if TEACHER in parts:
+        minutes = len(collection.documents) / plan.rates.documents / 60
+        words += (
+            f" The teacher must have embedded the {len(collection.documents):,} documents before, which takes about "
+            f"{minutes:,.0f} min here."
+        )
+    return words
 
 
 def _rankings(plan: Plan, key: str, collection: Collection, output: Path, console: Console) -> dict[str, Run]:

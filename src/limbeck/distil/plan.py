@@ -1,0 +1,285 @@
+"""The plan of a distillation: what teaches whom, from which queries, for how long; written down before it begins."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from shlex import join
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from limbeck.collections import Collection, load_collection
+from limbeck.collections.beir import write_collection
+from limbeck.collections.inverse_cloze import SUFFIX
+from limbeck.core.errors import UsageError
+from limbeck.core.files import write_json, write_text
+from limbeck.core.json_files import read_record
+from limbeck.core.text import plural
+from limbeck.distil import budget, rates
+from limbeck.distil.budget import Budget, Rates
+from limbeck.distil.config import DistilSettings
+from limbeck.distil.roles import DEALT, DEALT_TEST, Roles, roles_of
+from limbeck.models.bi_encoder import BiEncoder
+from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.retrieval import BM25
+from limbeck.runs import Run, rank, read_run, write_run
+from limbeck.runs.metadata import write_metadata
+from limbeck.teachers import biencoder_scores
+from limbeck.training import Backbone
+
+STUDY = "study.yaml"
+HEADER = "# Written by `limbeck distil`, which trains and measures the student by it; to be changed and run at will.\n"
+TEACHER_TOKENS = 128
+"""That the teacher reads of a text: its time is what a budget is short of."""
+
+STUDENT_TOKENS = 128
+LEARNING_RATE = 6e-4
+SCALE = 20.0
+AGREEMENT = "agreement"
+WITH_LABELS, WITHOUT_LABELS = "MarginMSE + InfoNCE", "MarginMSE"
+AGREED = 10
+"""Passages that the teacher puts first, and that count as relevant where nobody has judged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What was decided before anything was trained; `plan.json` keeps it, so that the same command goes on with it.
+
+    Attributes:
+        train: names of collections whose queries teach.
+        valid: of the one whose queries choose, or on which agreement with the teacher is measured.
+        test: of the one that tells the truth; None where nobody has judged.
+        teacher_tokens, student_tokens: longest text, and longest pair.
+        parameters: of the student.
+    """
+
+    settings: DistilSettings
+    roles: Roles
+    train: tuple[str, ...]
+    valid: str
+    test: str | None
+    teacher_tokens: int
+    student_tokens: int
+    parameters: int
+    rates: Rates
+    budget: Budget
+
+
+def make_plan(collection: str, output: Path, settings: DistilSettings, console: Console) -> Plan:
+    """Look at the collection, measure the machine, divide the time; kept in `plan.json` and `study.yaml`."""
+    kept = output / "plan.json"
+    roles = roles_of(collection)
+    if kept.exists():
+        plan = read_record(kept, Plan, "remove the folder and distil again")
+        if (plan.settings, plan.roles) != (settings, roles):
+            raise UsageError(
+                f"{output}: holds a distillation of {plan.roles.place} with other settings; expected "
+                "those, or another --output"
+            )
+        return plan
+    began = time.monotonic()
+    held_out = {"valid": roles.valid} | ({"test": roles.test} if roles.test else {})
+    runs = _candidates(held_out, output, settings.depth, console)
+    valid = load_collection(roles.valid)
+    documents = {docid for run in runs.values() for ranking in run.values() for docid in ranking.docids}
+    teacher = BiEncoder.load(settings.teacher)
+    teacher = replace(teacher, max_length=min(TEACHER_TOKENS, teacher.max_length))
+    untrained = CrossEncoder.load(settings.student, new_head=True)
+    tokens = min(STUDENT_TOKENS, untrained.max_length)
+    backbone = Backbone(model=settings.student, max_length=tokens, dropout=0.0)
+    console.print("this machine's rates, on texts of the collection", highlight=False)
+    found = Rates(
+        documents=rates.embedding_rate(teacher, valid, runs["valid"]),
+        trained_pairs=rates.training_rate(backbone, valid, runs["valid"]),
+        scored_pairs=rates.scoring_rate(
+            CrossEncoder.load(settings.student, max_length=tokens, new_head=True), valid, runs["valid"], settings.depth
+        ),
+        ready_pairs=rates.scoring_rate(CrossEncoder.load(settings.reranker), valid, runs["valid"], settings.depth)
+        if settings.reranker else None,
+    )  # fmt: skip
+    chosen, test = roles.valid, roles.test
+    if test:
+        count = len(load_collection(test).query_ids)
+        share = budget.share_of_test(
+            settings.minutes, found, len(valid.query_ids), count, settings.depth, len(documents)
+        )
+        test = _one_of(roles, share)
+        if share > 1:
+            runs["test"] = _part(runs["test"], load_collection(test))
+            write_run(runs["test"], output / "runs" / "test.run.gz")
+    else:
+        chosen = AGREEMENT
+        _write_agreement(valid, runs["valid"], teacher, output / chosen, console)
+    held = {docid for run in runs.values() for ranking in run.values() for docid in ranking.docids}
+    wanted = budget.training_queries(settings.minutes, found)
+    train = _training(roles, wanted)
+    taught = _candidates(
+        {f"train-{number}": name for number, name in enumerate(train, 1)}, output, max(budget.LIST_DEPTHS), console
+    )
+    relevant = _relevant(train[0]) if _has_labels(roles, train) else frozenset()
+    new = {
+        depth: len(
+            {*relevant, *(d for run in taught.values() for each in run.values() for d in each.docids[:depth])} - held
+        )
+        for depth in budget.LIST_DEPTHS
+    }
+    divided = budget.divide(
+        settings.minutes, found, spent=time.monotonic() - began, queries=sum(map(len, taught.values())),
+        held_out=sum(map(len, runs.values())), depth=settings.depth, held_out_documents=len(held), new_documents=new,
+    )  # fmt: skip
+    plan = Plan(
+        settings=settings, roles=roles, train=train, valid=chosen, test=test, teacher_tokens=teacher.max_length,
+        student_tokens=tokens, parameters=untrained.parameters, rates=found, budget=divided,
+    )  # fmt: skip
+    write_text(output / STUDY, study_of(plan))
+    write_json(kept, asdict(plan))
+    return plan
+
+
+def study_of(plan: Plan) -> str:
+    """The study file: one student, tested on the queries that choose and on those that tell the truth."""
+    tests = [plan.valid, *([plan.test] if plan.test else [])]
+    runs = {name: f"runs/train-{number}.run.gz" for number, name in enumerate(plan.train, 1)}
+    runs |= dict(zip(tests, ("runs/valid.run.gz", "runs/test.run.gz"), strict=False))
+    judged = _has_labels(plan.roles, plan.train)
+    taught: dict[str, Any] = {
+        "format": "run", "first_stage": "candidates", "depth": plan.budget.list_depth, "teacher": "teacher",
+        **({"labels": "qrels"} if judged else {}), "sample": budget.SAMPLE if judged else {"size": budget.LIST_SIZE},
+    }  # fmt: skip
+    stage = {
+        "objective": WITH_LABELS if judged else WITHOUT_LABELS, "lists": "taught", "pairs": plan.budget.pairs,
+        "lists_per_step": budget.LISTS_PER_STEP, "learning_rate": LEARNING_RATE,
+    }  # fmt: skip
+    study = {
+        "name": "distil",
+        "collections": {"train": list(plan.train), "test": tests},
+        "first_stages": {"candidates": {"runs": runs}},
+        "teachers": {
+            "teacher": {"biencoder": plan.settings.teacher, "scale": SCALE, "max_length": plan.teacher_tokens}
+        },
+        "backbones": {"student": {"model": plan.settings.student, "max_length": plan.student_tokens, "dropout": 0}},
+        "lists": {"taught": taught},
+        "recipes": {"Distilled": [stage]},
+        "seeds": [plan.settings.seed],
+        "optimizer": {"warmup": 0.1, "clip": 1.0, "weight_decay": 0.01},
+        "evaluation": {"first_stage": "candidates", "depth": plan.settings.depth, "measures": ["nDCG@10", "RR@10"]},
+    }  # fmt: skip
+    return HEADER + yaml.safe_dump(study, sort_keys=False, allow_unicode=True)
+
+
+def _training(roles: Roles, wanted: int) -> tuple[str, ...]:
+    """Names of collections whose queries teach, about as many as are wanted: real ones first."""
+    known = len(load_collection(f"{roles.queries}@{roles.first}-{roles.last}/{roles.folds}").query_ids)
+    real = roles.training(known, wanted)
+    missing = wanted - 2 * known
+    if not roles.sentences or missing <= 0:
+        return (real,)
+    name = f"{roles.place}{SUFFIX}"
+    parts = max(1, round(len(load_collection(name).query_ids) / missing))
+    return real, name if parts == 1 else f"{name}@1/{parts}"
+
+
+def _one_of(roles: Roles, share: int) -> str:
+    """The name of one of so many test queries."""
+    assert roles.test
+    if share == 1:
+        return roles.test
+    if roles.test == f"{roles.place}/test":
+        return f"{roles.test}@1/{share}"
+    first = DEALT_TEST[1] + 1 - max(1, (DEALT_TEST[1] + 1 - DEALT_TEST[0]) // share)
+    return f"{roles.place}@{first}-{DEALT_TEST[1]}/{DEALT}"
+
+
+def _candidates(names: Mapping[str, str], output: Path, depth: int, console: Console) -> dict[str, Run]:
+    """BM25's candidates of collections with the same documents, each kept as a run under its key."""
+    paths = {key: output / "runs" / f"{key}.run.gz" for key in names}
+    if not all(path.exists() for path in paths.values()):
+        loaded = {key: load_collection(name) for key, name in names.items()}
+        queries = {query_id: each.queries[query_id] for each in loaded.values() for query_id in each.query_ids}
+        console.print(f"BM25: {depth} candidates for {plural(len(queries), 'query')}", highlight=False)
+        first = next(iter(loaded.values()))
+        found = BM25().retrieve(replace(first, queries=queries, query_ids=tuple(queries)), depth)
+        for key, each in loaded.items():
+            write_run(_part(found, each), paths[key])
+            write_metadata(paths[key], "limbeck", names[key], {"method": "bm25", "depth": depth})
+    return {key: read_run(path) for key, path in paths.items()}
+
+
+def _has_labels(roles: Roles, train: Sequence[str]) -> bool:
+    """Whether judgments teach beside the teacher: not where sentences do, whose own document says nothing new."""
+    return roles.kind == "judged" and len(train) == 1
+
+
+def _relevant(name: str) -> frozenset[str]:
+    """Documents that are judged relevant, which the teacher scores even if BM25 missed them."""
+    qrels = load_collection(name).qrels
+    return frozenset(docid for grades in qrels.values() for docid, grade in grades.items() if grade > 0)
+
+
+def _part(run: Run, collection: Collection) -> Run:
+    return replace(run, rankings={query_id: run[query_id] for query_id in collection.query_ids if query_id in run})
+
+
+def _write_agreement(collection: Collection, run: Run, teacher: BiEncoder, folder: Path, console: Console) -> None:
+    """The held-out queries as a collection whose judgments are the teacher's first ten: of no more than agreement."""
+    scores = biencoder_scores(teacher, collection, run, console=console)
+    qrels = {}
+    for query_id, found in scores.items():
+        order = rank(run[query_id].docids, found).docids[:AGREED]
+        qrels[query_id] = {docid: AGREED - place for place, docid in enumerate(order)}
+    queries = {query_id: collection.queries[query_id] for query_id in qrels}
+    write_collection(folder, collection.documents, queries, qrels, {"judged_by": teacher.name, "first": AGREED})
+
+
+def announce(plan: Plan, output: Path, console: Console) -> None:
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    divided, settings = plan.budget, plan.settings
+    labels = _has_labels(plan.roles, plan.train)
+    say(f"teaches: {settings.teacher}, the first {plan.teacher_tokens} tokens of a text; each is embedded once")
+    say(
+        f"learns:  {settings.student}, {plan.parameters / 1e6:.1f} M weights, {divided.pairs:,} pairs of at most "
+        f"{plan.student_tokens} tokens, fp32, {WITH_LABELS if labels else WITHOUT_LABELS}"
+    )
+    say(f"from:    BM25's first {divided.list_depth} for the queries of {' and '.join(plan.train)}")
+    if plan.test:
+        say(f"chosen on {plan.valid}, the truth on {plan.test}")
+    else:
+        say(f"no judgments: agreement with the teacher is measured on {plan.roles.valid}")
+    for part in divided.parts:
+        say(f"  {part.seconds / 60:6.1f} min  {part.what}: {part.why}")
+    say(f"  {sum(part.seconds for part in divided.parts) / 60:6.1f} min  in all")
+    say("the same by hand:")
+    for command in commands_of(plan, output):
+        say(f"  {command}")
+
+
+def commands_of(plan: Plan, output: Path) -> list[str]:
+    """The verbs that do the same."""
+    runs = output / "runs"
+    names = {"valid": plan.valid} | ({"test": plan.test} if plan.test else {})
+    if plan.valid == AGREEMENT:
+        names["valid"] = str(output / plan.valid)
+    found = [
+        join(
+            [
+                "limbeck",
+                "retrieve",
+                "bm25",
+                "--collection",
+                name,
+                "--depth",
+                str(depth),
+                "--output",
+                str(runs / f"{key}.run.gz"),
+            ]
+        )
+        for key, name, depth in [
+            *((key, name, plan.settings.depth) for key, name in names.items()),
+            *((f"train-{n}", name, max(budget.LIST_DEPTHS)) for n, name in enumerate(plan.train, 1)),
+        ]
+    ]
+    return [*found, join(["limbeck", "study", "run", str(output / STUDY), "--output", str(output / "study")])]
