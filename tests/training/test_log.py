@@ -1,6 +1,9 @@
 """Log sinks: adding one takes one file, as this one shows, and it is handed what the log of JSON lines is handed."""
 
+import json
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -65,7 +68,11 @@ def test_a_log_is_cut_back_to_its_checkpoint_and_a_torn_last_line_dropped(tmp_pa
 
 @pytest.mark.parametrize("name", ["tensorboard", "trackio", "wandb"])
 def test_a_tracker_takes_the_numbers_or_names_what_to_install(
-    name: Tracker, plan: Callable[..., TrainingPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: Tracker,
+    plan: Callable[..., TrainingPlan],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
@@ -76,6 +83,7 @@ def test_a_tracker_takes_the_numbers_or_names_what_to_install(
             tracker(name, tmp_path, {})
         return
     train(plan(), tmp_path / "out", sinks=[tracker(name, tmp_path / "out", {"seed": 1})])
+    assert capfd.readouterr().out == ""  # where `--json` answers
     if name == "tensorboard":
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -83,3 +91,14 @@ def test_a_tracker_takes_the_numbers_or_names_what_to_install(
         events.Reload()
         assert [event.step for event in events.Scalars("train/loss")] == list(range(1, 12))
         assert [event.step for event in events.Scalars("validation/nDCG@10/small")] == [3, 6, 9, 11]
+    if name == "trackio":
+        [database] = (tmp_path / "trackio").glob("*.db")
+        with closing(sqlite3.connect(database)) as connection:
+            rows = connection.execute("select step, metrics from metrics order by id").fetchall()
+        logged = [(step, json.loads(metrics)) for step, metrics in rows]
+        assert [step for step, numbers in logged if "train/loss" in numbers] == list(range(1, 12))
+        assert [step for step, numbers in logged if "validation/nDCG@10/small" in numbers] == [3, 6, 9, 11]
+    if name == "wandb":
+        [kept] = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+        # Numbers are JSON texts in its log; one that ends a block is cut in two.
+        assert kept.read_bytes().count(b"train/loss") >= 11

@@ -2,8 +2,9 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -111,7 +112,7 @@ def tracker(name: Tracker, output: Path, config: Mapping[str, Any], called: tupl
         return _TensorBoard(writer)
     place = output.resolve()
     project, run = called or (place.parent.name or "limbeck", place.name)
-    return _Run(_imported(name, name).init(project=project, name=run, config=dict(config)))
+    return _Run(_imported(name, name), project, run, config)
 
 
 class _TensorBoard:
@@ -130,19 +131,26 @@ class _TensorBoard:
 
 
 class _Run:
-    """trackio and Weights & Biases, which speak the same language."""
+    """trackio and Weights & Biases, which speak the same language.
 
-    def __init__(self, run: Any) -> None:
-        self._run = run
+    What they say goes where messages go: on standard output it would stand in the middle of `--json`'s answer.
+    """
+
+    def __init__(self, module: Any, project: str, name: str, config: Mapping[str, Any]) -> None:
+        self._module = module
+        with redirect_stdout(sys.stderr):
+            self._run = module.init(project=project, name=name, config=dict(config))
 
     def write(self, record: Mapping[str, Any]) -> None:
-        self._run.log(scalars(record), step=record["step"])
+        with redirect_stdout(sys.stderr):
+            self._run.log(scalars(record), step=record["step"])
 
     def sync(self) -> None:
         """They send what they have by themselves."""
 
     def close(self) -> None:
-        self._run.finish()
+        with redirect_stdout(sys.stderr):
+            self._module.finish()  # not the run's, which trackio would finish once more at exit, and say so
 
 
 def scalars(record: Mapping[str, Any]) -> dict[str, float]:
@@ -171,5 +179,5 @@ def _imported(module: str, name: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise MissingError(
-            f"--track {name}: {name} is not installed ({error}); pip install {name}, or limbeck[track] for all"
+            f"{name} is not installed ({error}); pip install {name}, or limbeck[track] for all"
         ) from error
