@@ -25,3 +25,16 @@ def test_every_part_of_the_suite_runs_or_says_what_it_wants(script: str, part: s
     assert part in found["passed"]
     assert found["skipped"]
     assert all(reason.startswith("wants ") and len(reason.splitlines()) == 1 for reason in found["skipped"].values())
+
+
+def test_launches_and_bytes_are_counted_without_a_gpu() -> None:
+    """The ground on which weights in bf16 beside fp32 masters were left out: they spare launches, and no bytes."""
+    done = subprocess.run(
+        [sys.executable, SUITE / "count.py", "minilm-l6"], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = {line[18:36].strip(): line[36:].split() for line in done.stdout.splitlines() if line.startswith("minilm-l6")}
+    launches = {way: int(row[0].replace(",", "")) for way, row in rows.items()}
+    moved = {way: float(row[1]) for way, row in rows.items()}
+    assert launches["one qkv"] < launches["working weights"] < launches["autocast"] < 450
+    assert moved["working weights"] == pytest.approx(moved["autocast"], rel=0.02)
