@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from limbeck.collections import Collection, load_collection
 from limbeck.core.errors import UsageError, nearest
 from limbeck.core.options import settings_of
+from limbeck.core.text import plural
 from limbeck.evaluation import Correction, Evaluation, measure_run
 from limbeck.evaluation import rerank as rerank_run
 from limbeck.evaluation.run_comparison import RunDifference, compare_runs
@@ -227,7 +228,8 @@ class Study:
 
     def __repr__(self) -> str:
         config = self._study.config
-        return f"Study({config.name}: {len(config.backbones)} backbones × {len(config.recipes)} recipes)"
+        sizes = f"{plural(len(config.backbones), 'backbone')} × {plural(len(config.recipes), 'recipe')}"
+        return f"Study({config.name}: {sizes})"
 
     def plan(self, output: Name) -> dict[str, Any]:
         """What a run into `output` will take, as `limbeck study plan --json` gives it; nothing is fetched."""

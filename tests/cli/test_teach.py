@@ -133,7 +133,7 @@ def test_a_budget_that_ends_early_leaves_the_rest_for_the_next_time(
     (most,) = re.findall("up to ([0-9,]+) tokens", found.stderr)
     found = limbeck(*command, "--budget-tokens", int(most.replace(",", "")) + 20, code=7)
     assert 0 < len(server.requests) < 5
-    assert f"{5 - len(server.requests)} queries are left, the same command goes on" in found.stderr
+    assert f"{5 - len(server.requests)} queries left; the same command goes on" in found.stderr
     limbeck(*command)
     assert len(server.requests) == 5
 

@@ -277,7 +277,7 @@ def test_runs_are_fused(runs: Path, limbeck: Limbeck, as_json: AsJson) -> None:
         assert ranking.scores[0] <= 2 / 61
     (runs / "part.run").write_text("q8 Q0 d1 1 2.5 x\n")
     words = ("retrieve", "fuse", "test.run", "part.run", "--output", "other.run", "--method", "interpolate")
-    assert "; 3 queries are not in all runs" in limbeck(*words, "--weight", 1, "--weight", 4).stdout
+    assert "; 3 queries not in all runs" in limbeck(*words, "--weight", 1, "--weight", 4).stdout
     assert read_run(runs / "other.run")["q8"].docids[0] == "d1"
     assert "1 weights for 2 runs" in limbeck(*words, "--weight", 1, code=2).stderr
     assert "'rrf', 'interpolate'" in limbeck(*words[:-1], "rfr", code=2).stderr

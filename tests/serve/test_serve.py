@@ -115,7 +115,7 @@ def test_long_passages_are_counted_cut_or_scored_in_windows_and_the_query_is_kep
     long = " ".join(PASSAGES * 5)
     body = {"query": QUERY, "documents": [long, "glass"], "raw_scores": True}
     _, cut = service("/v1/rerank", body)
-    assert cut["meta"]["warnings"] == ["1 passages were cut to what fits beside the query (32 tokens for a pair)"]
+    assert cut["meta"]["warnings"] == ["1 passage cut to what fits beside the query (32 tokens for a pair)"]
     _, windows = service("/v1/rerank", body | {"long": "max-passage"})
     assert "warnings" not in windows["meta"]
     by_index = {one["index"]: one["relevance_score"] for one in windows["results"]}

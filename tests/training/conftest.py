@@ -11,7 +11,9 @@ import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from limbeck.collections import Collection
+from limbeck.evaluation import measure_run, rerank
 from limbeck.lists import Lists, Sample
+from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import parse
 from limbeck.runs import Run
 from limbeck.training import Backbone, Settings, Stage, TrainingPlan, Validation
@@ -80,6 +82,19 @@ def make_plan(model: Path, **changes: Any) -> TrainingPlan:
         "validation": Validation(sets=((collection, run),), every=3, depth=10),
     }
     return TrainingPlan(**{**values, **changes})
+
+
+def warm(plan: TrainingPlan) -> None:
+    """Import what is only imported when it is used, before processes are forked that would each do it.
+
+    Nothing is trained here: autograd does not survive a fork.
+    """
+    torch.set_num_threads(1)
+    assert plan.validation is not None
+    encoder = CrossEncoder.load(plan.backbone.model, new_head=True, max_length=plan.backbone.max_length)
+    for collection, run in plan.validation.sets:
+        ranked = rerank(encoder, collection, run, plan.validation.depth)
+        measure_run(collection, ranked, [plan.validation.measure])
 
 
 @pytest.fixture(autouse=True)

@@ -11,13 +11,17 @@ import os
 import runpy
 import signal
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import torch.distributed as dist
 from torch.distributed.fsdp import fully_shard  # noqa: F401
 
-import limbeck.kernels.layers
-import limbeck.training  # noqa: F401
+spec = spec_from_file_location("training_conftest", Path(__file__).with_name("conftest.py"))
+assert spec is not None
+assert spec.loader is not None
+conftest = module_from_spec(spec)
+spec.loader.exec_module(conftest)
 
 
 def serve(folder: Path) -> None:
@@ -85,4 +89,6 @@ def become(rank: int, count: int, port: int, streams: list[Path]) -> None:
     }  # fmt: skip
 
 
+os.environ["LIMBECK_CACHE"] = f"{sys.argv[1]}/cache"
+conftest.warm(conftest.make_plan(conftest.write_model(Path(sys.argv[1]) / "bert")))
 serve(Path(sys.argv[1]))

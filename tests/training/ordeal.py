@@ -24,11 +24,15 @@ from typing import Any
 import torch
 
 from limbeck.core.errors import MissingError
-from limbeck.evaluation import measure_run, rerank
-from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.training import TrainingPlan, train
 from limbeck.training.checkpoint import read_checkpoint
 from limbeck.training.log import TIME_FIELDS, read_log
+
+spec = spec_from_file_location("training_conftest", Path(__file__).with_name("conftest.py"))
+assert spec is not None
+assert spec.loader is not None
+conftest = module_from_spec(spec)
+spec.loader.exec_module(conftest)
 
 LIMIT = 60.0  # seconds that one process may take
 CPU = torch.device("cpu")
@@ -40,7 +44,7 @@ def main() -> None:
     """Run the ordeals that are asked for and print what they came to."""
     model, folder, kills, seed, *disks = sys.argv[1:]
     plan = make_plan(Path(model))
-    warm(plan)
+    conftest.warm(plan)
     reference = Path(folder) / "reference"
     began = time.monotonic()
     status = ended(begin(plan, reference, Path(folder) / "reference-cache"))
@@ -218,23 +222,8 @@ def expect_equal(output: Path, reference: Path) -> None:
 
 def make_plan(model: Path) -> TrainingPlan:
     """The small plan of these tests, with a checkpoint every step."""
-    spec = spec_from_file_location("training_conftest", Path(__file__).with_name("conftest.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    plan: TrainingPlan = module.make_plan(model)
+    plan: TrainingPlan = conftest.make_plan(model)
     return replace(plan, settings=replace(plan.settings, checkpoint_every=1))
-
-
-def warm(plan: TrainingPlan) -> None:
-    """Import what is only imported when it is used. Nothing is trained here: autograd does not survive a fork."""
-    torch.set_num_threads(1)
-    assert plan.validation is not None
-    encoder = CrossEncoder.load(plan.backbone.model, new_head=True, max_length=plan.backbone.max_length)
-    for collection, run in plan.validation.sets:
-        ranked = rerank(encoder, collection, run, plan.validation.depth)
-        measure_run(collection, ranked, [plan.validation.measure])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from limbeck.cli.output import Json, errors
+from limbeck.cli.output import Json, errors, output_folder
 from limbeck.cli.study import run_and_report
 
 
@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     collection: Annotated[str, typer.Option(help="Another collection: `limbeck distil` with its defaults.")] = "demo",
-    output: Annotated[Path | None, typer.Option(help="Folder for models and report; default: demo-out.")] = None,
+    output: Annotated[Path | None, output_folder("Folder for models and report; default: demo-out.")] = None,
     json: Json = False,
 ) -> None:
     """Distil and compare cross-encoders on the built-in collection: studies/demo.yaml, run and reported."""

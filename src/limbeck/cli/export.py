@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limbeck.cli.output import Json, errors, load, print_json, print_table
+from limbeck.cli.output import Json, errors, load, output_folder, print_json, print_table
 from limbeck.core.errors import UsageError
+from limbeck.core.text import plural
 
 if TYPE_CHECKING:
     from limbeck.export import Candidates, Origin
@@ -25,7 +26,7 @@ def export(
             metavar="SOURCE", help="Folder of a study or of a training; or a model: folder, Hub id, package:…"
         ),
     ],
-    output: Annotated[Path, typer.Option(help="Folder to write; its name is the model's.")],
+    output: Annotated[Path, output_folder("Folder to write; its name is the model's.")],
     cell: Annotated[
         str | None, typer.Option(help="Of a study: this cell (its id, or the beginning); default: validation chooses.")
     ] = None,
@@ -106,7 +107,8 @@ def push(
     if not json:
         rows = [(name, f"{size:,}") for name, size in upload.files.items()]
         kind = "private" if upload.private else "public"
-        caption = f"{len(rows)} files, {upload.bytes:,} bytes, to {repo}, which is {kind} unless it is there already"
+        files = plural(len(rows), "file")
+        caption = f"{files}, {upload.bytes:,} bytes, to {repo}, which is {kind} unless it is there already"
         print_table(("file", "bytes"), rows, caption)
     address = upload_all(upload) if yes else None
     if json:

@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from limbeck.cli.output import CollectionName, Json, load, print_json, say
+from limbeck.cli.output import CollectionName, Json, load, output_file, print_json, say
 from limbeck.cli.runs import report_run
 from limbeck.core.errors import DataError
+from limbeck.core.text import plural
 
-Output = Annotated[Path, typer.Option(help="TREC run to write; .gz compresses it.")]
+Output = Annotated[Path, output_file("TREC run to write; .gz compresses it.")]
 Depth = Annotated[int, typer.Option(min=1, help="Candidates per query.")]
 MaxLength = Annotated[int | None, typer.Option(min=1, help="Maximum tokens of a text; default: the model's own.")]
 
@@ -114,8 +115,8 @@ def fuse(
             {"output": str(output), "queries": len(fused), "candidates": candidates, "queries_not_in_all_runs": partial}
         )
     else:
-        note = f"; {partial} queries are not in all runs" if partial else ""
-        say(f"{output}: {candidates} candidates of {len(fused)} queries{note}")
+        note = f"; {plural(partial, 'query')} not in all runs" if partial else ""
+        say(f"{output}: {plural(candidates, 'candidate')} of {plural(len(fused), 'query')}{note}")
 
 
 def _retrieve(kind: str, settings: dict[str, Any], name: str, depth: int, output: Path, json: bool) -> None:

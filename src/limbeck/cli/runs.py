@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table, say, short_names, warn
+from limbeck.cli.output import (
+    CollectionName,
+    Json,
+    errors,
+    load,
+    output_file,
+    print_json,
+    print_table,
+    say,
+    short_names,
+    warn,
+)
 from limbeck.cli.systems import OptionalCollection, OwnDocument, Qrels, Relevance, doubts, load_judged, terms
 from limbeck.core.files import write_text
 from limbeck.core.options import Precision
@@ -37,7 +48,7 @@ def rerank(
     model: Annotated[str, typer.Option(help="Cross-encoder: folder, Hub id or package:NAME/PATH.")],
     collection: CollectionName,
     run: Annotated[Path, typer.Option("--run", "--candidates", help="TREC run with the candidates.")],
-    output: Annotated[Path, typer.Option(help="TREC run to write; .gz compresses it.")],
+    output: Annotated[Path, output_file("TREC run to write; .gz compresses it.")],
     depth: Annotated[int, typer.Option(min=1, help="Candidates re-ranked per query.")] = 100,
     precision: Annotated[Precision, typer.Option(help="Number format of matrix products.")] = "fp32",
     max_length: Annotated[
@@ -111,7 +122,7 @@ def evaluate(
     measures: Measures = None,
     relevance: Relevance = None,
     own_document: OwnDocument = None,
-    per_query: Annotated[Path | None, typer.Option(help="CSV file for the values of each query.")] = None,
+    per_query: Annotated[Path | None, output_file("CSV file for the values of each query.")] = None,
     json: Json = False,
 ) -> None:
     """Evaluate runs on a collection's judgments, or on a qrels file alone.

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limbeck.cli.output import CollectionName, Json, errors, load, print_json, print_table, say, tell, warn
+from limbeck.cli.output import (
+    CollectionName,
+    Json,
+    errors,
+    load,
+    output_folder,
+    print_json,
+    print_table,
+    say,
+    tell,
+    warn,
+)
 from limbeck.core.errors import MissingError, UsageError
 from limbeck.core.options import Options, Precision, with_options
 from limbeck.core.text import plural
@@ -31,7 +42,7 @@ def calibrate(
     model: Annotated[str, typer.Option(help="Cross-encoder: folder, Hub id or package:NAME/PATH.")],
     collection: CollectionName,
     run: Annotated[Path, typer.Option("--run", "--candidates", help="TREC run with the candidates.")],
-    output: Annotated[Path, typer.Option(help="Folder for the calibrated model.")],
+    output: Annotated[Path, output_folder("Folder for the calibrated model.")],
     depth: Annotated[int, typer.Option(min=1, help="Candidates per query, as many as will be re-ranked.")] = 100,
     threshold: Annotated[
         list[float] | None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from limbeck.cli.output import console, print_table, warn
+from limbeck.core.text import plural
 from limbeck.report.formats import enumerate_words
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def print_plan(facts: Mapping[str, Any]) -> None:
     totals = facts["totals"]
     training, scoring = totals["training"], [totals["validation"], totals["evaluation"]]
     typer.echo(
-        f"Left to do: {totals['cells']} cells; train on {_amount(training, 'pairs')} pairs, "
+        f"Left to do: {plural(totals['cells'], 'cell')}; train on {_amount(training, 'pairs')} pairs, "
         f"{_amount(training, 'flops')} FLOPs; score {' + '.join(_amount(part, 'pairs') for part in scoring)} pairs to "
         f"validate and test, {' + '.join(_amount(part, 'flops') for part in scoring)} FLOPs" + _hours(totals)
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limbeck.cli.output import CollectionName, Json, load, print_json, print_table, short_names, warn
+from limbeck.core.text import plural
 
 if TYPE_CHECKING:
     from limbeck.lists import Lists
@@ -28,12 +29,13 @@ def status(
         return
     cost = "" if found.cost is None else f", {found.cost:.4f} in money"
     typer.echo(
-        f"{found.path}: {found.calls} calls, {found.prompt_tokens:,} tokens of prompts and {found.completion_tokens:,} "
-        f"of answers{cost}, {found.seconds:.0f} s of answering"
+        f"{found.path}: {plural(found.calls, 'call')}, {found.prompt_tokens:,} tokens of prompts and "
+        f"{found.completion_tokens:,} of answers{cost}, {found.seconds:.0f} s of answering"
     )
     if found.guessed:
         typer.echo(
-            f"  {found.guessed} calls with a try whose tokens nobody told: the most that they may have been is counted"
+            f"  {plural(found.guessed, 'call')} with a try whose tokens nobody told: the most that they may "
+            "have been is counted"
         )
     for reason, count in sorted(found.failures.items()):
         typer.echo(f"  not answered, {count} times: {reason}")
@@ -47,7 +49,7 @@ def status(
             f"{units} done, {job.excluded} excluded, {left} left"
         )
         if job.answers:
-            typer.echo(f"    {job.answers} answers, defects: {counts(job.defects) or 'none'}")
+            typer.echo(f"    {plural(job.answers, 'answer')}, defects: {counts(job.defects) or 'none'}")
     if found.half_written:
         typer.echo("  the last record is half written; the next command removes it")
 
@@ -92,8 +94,8 @@ def report(
              f"{of.input_tau:+.3f}")
             for name, of in found.teachers.items()
         ],
-        f"{collection}: {found.queries} queries that all have; headroom: share of the way from the order that was "
-        "given to the best one of the same candidates",
+        f"{collection}: {plural(found.queries, 'query')} that all have; headroom: share of the way from the order "
+        "that was given to the best one of the same candidates",
     )  # fmt: skip
     if costs := [(name, of) for name, of in spent.items() if of]:
         print_table(

@@ -6,9 +6,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from limbeck.cli.output import Json, errors, print_json, warn
+from limbeck.cli.output import Json, errors, output_folder, print_json, warn
 from limbeck.core.errors import UsageError
 from limbeck.core.options import Options, settings_of, with_options
+from limbeck.core.text import plural
 from limbeck.training.config import Backbone, Recipe, RecipeStage, RecipeValidation, Settings
 from limbeck.training.log import Tracker
 
@@ -39,7 +40,7 @@ def train(
     training: dict[str, Any],
     backbone: dict[str, Any],
     stage: dict[str, Any],
-    output: Annotated[Path, typer.Option(help="Folder for the model, log and checkpoints.")],
+    output: Annotated[Path, output_folder("Folder for the model, log and checkpoints.")],
     config: Annotated[
         Path | None, typer.Option(help="Recipe in YAML: backbone, stages, optimizer, validation; options override it.")
     ] = None,
@@ -81,7 +82,8 @@ def train(
     if json:
         print_json({**summary, "backbone": summary["model"], "model": str(output / "model")})
         return
-    typer.echo(f"{output / 'model'}: {summary['steps']} steps, {summary['pairs']} pairs, {summary['seconds']:.0f} s")
+    work = f"{plural(summary['steps'], 'step')}, {plural(summary['pairs'], 'pair')}, {summary['seconds']:.0f} s"
+    typer.echo(f"{output / 'model'}: {work}")
     for number, done in enumerate(summary["stages"], 1):
         skipped = ", ".join(f"{count} {reason}" for reason, count in done["skipped"].items()) or "none"
         of_stage = f" of stage {number} ({done['objective']})" if len(summary["stages"]) > 1 else ""

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from limbeck.core.errors import DataError, UsageError
+from limbeck.core.text import plural
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,7 +61,8 @@ class Collection:
 
     def __repr__(self) -> str:
         judged = f", {len(self.qrels)} judged" if self.qrels else ", no judgments"
-        return f"Collection({self.name}: {len(self.documents)} documents, {len(self.query_ids)} queries{judged})"
+        sizes = f"{plural(len(self.documents), 'document')}, {plural(len(self.query_ids), 'query')}"
+        return f"Collection({self.name}: {sizes}{judged})"
 
     @cached_property
     def documents_fingerprint(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from limbeck.collections.lines import id_fault, numbered_lines
 from limbeck.core.errors import DataError
 from limbeck.core.files import write_text
+from limbeck.core.text import plural
 
 BEIR_HEADER = ("query-id", "corpus-id", "score")
 HEADERS = {
@@ -72,7 +73,7 @@ def read_qrels(path: Path) -> Judgments:
             columns = _plain(line, place)
         cells = columns.split(line)
         if len(cells) != columns.count:
-            raise DataError(f"{place}: {len(cells)} columns, unlike the file's first line; {EXPECTED}")
+            raise DataError(f"{place}: {plural(len(cells), 'column')}, unlike the file's first line; {EXPECTED}")
         query_id, docid, grade = cells[columns.query], cells[columns.document], _grade(cells[columns.grade], place)
         of_query = judgments.grades.setdefault(query_id, {})
         if not of_query or docid not in judgments.document_lines:
@@ -122,7 +123,7 @@ def _header(line: str, place: str) -> _Columns | None:
         return None
     for kind, places in found.items():
         if len(places) != 1:
-            how = "no" if not places else f"{len(places)} columns for the"
+            how = "no" if not places else f"{plural(len(places), 'column')} for the"
             raise DataError(f"{place}: the header names {how} {kind}; expected one of {', '.join(HEADERS[kind])}")
     return _Columns(split, len(names), *(places[0] for places in found.values()))
 
@@ -131,7 +132,7 @@ def _plain(line: str, place: str) -> _Columns:
     """The columns of a file without a header, by its first line."""
     cells = line.split()
     if len(cells) not in (3, 4):
-        raise DataError(f"{place}: {len(cells)} columns; {EXPECTED}")
+        raise DataError(f"{place}: {plural(len(cells), 'column')}; {EXPECTED}")
     if not _WHOLE.fullmatch(cells[-1]) and not _is_number(cells[-1]):
         raise DataError(f'{place}: the last column is "{cells[-1]}", no grade; {EXPECTED}')
     return _Columns(str.split, len(cells), query=0, document=len(cells) - 2, grade=len(cells) - 1)

@@ -171,6 +171,15 @@ def fork_rng(device: torch.device) -> AbstractContextManager[Any]:
     return torch.random.fork_rng(devices=[index] if device.type == "cuda" else [])
 
 
+def seed_generators(device: torch.device, seed: int) -> None:
+    """Seed what operations on this device draw from."""
+    if device.type == "cpu":
+        # Not `torch.manual_seed`: for every accelerator that is not there it writes the stack of the call down.
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
+
+
 def ahead(make: Callable[[Item], Made], items: Iterable[Item], device: torch.device) -> Generator[Made]:
     """`make` of each item, in order; for CUDA two items ahead in a thread, while the device computes.
 

@@ -20,7 +20,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
-from limbeck.core.errors import LimbeckError, MissingError
+from limbeck.core.errors import LimbeckError, MissingError, UsageError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -51,7 +51,9 @@ def atomic_write(path: Path) -> Iterator[BufferedIOBase]:
 
     Raises:
         MissingError: it cannot be written, as on a full disk; an older file of that name is as it was.
+        UsageError: it is a device, or a pipe.
     """
+    _check_regular(path)
     aside = _beside(path)
     try:
         with wrap_write_errors(path):
@@ -70,6 +72,31 @@ def atomic_write(path: Path) -> Iterator[BufferedIOBase]:
     finally:
         with suppress(OSError):
             aside.unlink()
+
+
+def check_output(path: Path, folder: bool = False) -> None:
+    """Refuse a place where no file, or no folder, can be written, before any work is done for it.
+
+    Raises:
+        UsageError: its name is taken by something else, or one of the folders that it is to be in is a file.
+        MissingError: this user may not write there.
+    """
+    if folder and path.exists() and not path.is_dir():
+        raise UsageError(f"{path}: is a file; expected the name of a folder to write")
+    if not folder and path.is_dir():
+        raise UsageError(f"{path}: is a folder; expected the name of a file to write")
+    _check_regular(path)
+    place = next(each for each in path.absolute().parents if each.exists())
+    if not place.is_dir():
+        raise UsageError(f"{path}: cannot be written: {place} is a file; expected a folder")
+    if not os.access(path if folder and path.is_dir() else place, os.W_OK | os.X_OK):
+        raise MissingError(f"{path}: cannot be written: no leave to write in {place}")
+
+
+def _check_regular(path: Path) -> None:
+    """A device or a pipe would be replaced by the file that is renamed to it."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UsageError(f"{path}: is a device or a pipe; expected the name of a file to write")
 
 
 def write_text(path: Path, text: str) -> None:

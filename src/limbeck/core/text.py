@@ -35,11 +35,11 @@ def csv_cell(value: object) -> object:
 def plural(amount: int, noun: str) -> str:
     """So many of what a noun names.
 
-    >>> plural(1, "query"), plural(2, "query"), plural(2, "cell")
-    ('1 query', '2 queries', '2 cells')
+    >>> plural(1, "query"), plural(2, "query"), plural(2, "cell"), plural(2, "process")
+    ('1 query', '2 queries', '2 cells', '2 processes')
     """
     if amount != 1:
-        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{amount:,} {noun}"
 
 

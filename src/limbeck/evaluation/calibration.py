@@ -16,6 +16,7 @@ from scipy import optimize, special
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError
+from limbeck.core.text import plural
 from limbeck.evaluation.statistics.resampling import draw
 from limbeck.runs import Run
 
@@ -153,9 +154,9 @@ def judged_candidates(collection: Collection, run: Run) -> Judged:
     found = sum(relevant)
     if len(counts) < 2 or not 0 < found < len(relevant):
         raise DataError(
-            f"{collection.name}: {len(counts)} judged queries with {len(relevant)} candidates, {found} of them "
-            "relevant; a calibration needs two queries or more, and candidates of both kinds. Take a validation split "
-            "with judgments, and a first stage that finds what is relevant"
+            f"{collection.name}: {len(counts)} judged queries with {plural(len(relevant), 'candidate')}, {found} of "
+            "them relevant; a calibration needs two queries or more, and candidates of both kinds. Take a validation "
+            "split with judgments, and a first stage that finds what is relevant"
         )
     return Judged(np.array(scores), np.array(relevant), np.repeat(np.arange(len(counts)), counts), unjudged)
 

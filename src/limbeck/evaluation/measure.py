@@ -13,7 +13,7 @@ from limbeck.collections import Collection, suites
 from limbeck.collections.lines import id_fault
 from limbeck.collections.qrels import grade_fault
 from limbeck.core.errors import DataError, UsageError, nearest
-from limbeck.core.text import html_table
+from limbeck.core.text import html_table, plural
 from limbeck.runs import Ranking, Run
 
 EXAMPLES = "nDCG@10, RR@10, AP, Success@5, R@100, P@10"
@@ -60,7 +60,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         means = ", ".join(f"{name}={self.mean(name):.4f}" for name in self.measures)
-        return f"Evaluation({self.run} on {self.collection}: {means}; {self.queries} queries)"
+        return f"Evaluation({self.run} on {self.collection}: {means}; {plural(self.queries, 'query')})"
 
     def _repr_html_(self) -> str:
         rows = [[name, f"{self.mean(name):.4f}"] for name in self.measures]

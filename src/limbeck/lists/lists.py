@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from limbeck.core.errors import DataError
-from limbeck.core.text import html_table
+from limbeck.core.text import html_table, plural
 from limbeck.lists.ragged import (
     Column,
     StringLists,
@@ -90,7 +90,7 @@ class Lists:
 
     def __repr__(self) -> str:
         passages = len(flat(self.passage_ids))
-        return f"Lists({len(self)} lists, {passages} passages, {_named(self.signals)})"
+        return f"Lists({plural(len(self), 'list')}, {plural(passages, 'passage')}, {_named(self.signals)})"
 
     def _repr_html_(self) -> str:
         signals = sorted(self.signals)

@@ -41,14 +41,29 @@ _PLAIN = re.compile(r"\w\w+")
 _UNSPACED = re.compile(f"[{_CJK}{_SOUTH_EAST_ASIAN}]")
 _IGNORED = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 """Soft hyphens, zero-width blanks and joiners: marks of layout inside a word, which not everybody types."""
+_PLAINER = dict(zip("άέήίόύώϊϋΐΰё", "αεηιουωιυιυе", strict=True))
+"""What Greek capitals leave out, and Russian print outside of schoolbooks."""
+_OPTIONAL = re.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"  # points and accents of Hebrew
+    "\u0610-\u061a\u0640\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed"  # Arabic
+    "\u0711\u0730-\u074a" + "".join(_PLAINER) + "]|(?<=i)\u0307"  # Syriac; the dot that folding leaves of Turkish İ
+)
+"""Vowel signs that ordinary writing leaves out, the line that stretches Arabic words, and the letters of `_PLAINER`."""
 
 
 def normal(text: str) -> str:
-    """One way to write what reads the same: compatibility composition (NFKC) and case folding (Unicode 15, 3.13)."""
+    """One way to write what reads the same: compatibility composition (NFKC) and case folding (Unicode 15, 3.13).
+
+    Signs that a script's ordinary writing may leave out are left out: vowel points of Arabic and Hebrew, accents of
+    Greek, the dots of Russian ё.
+
+    >>> normal("ﬁn, Αθήνα, ёлка, İzmir, مَكْتَب")
+    'fin, αθηνα, елка, izmir, مكتب'
+    """
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKC", _IGNORED.sub("", text)).casefold()
-    return unicodedata.normalize("NFKC", folded)
+    return _OPTIONAL.sub(lambda found: _PLAINER.get(found[0], ""), unicodedata.normalize("NFKC", folded))
 
 
 def splitter(tokenizer: Tokenizer) -> Split:

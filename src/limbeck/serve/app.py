@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limbeck.core.errors import LimbeckError, UsageError
+from limbeck.core.text import plural
 from limbeck.models.cross_encoder import CrossEncoder, probabilities
 from limbeck.serve.bodies import RerankBody, ScoreBody, TextsBody, rerank_answer, score_answer, texts_answer
 from limbeck.serve.config import ServeSettings
@@ -76,7 +77,7 @@ def create_app(encoder: CrossEncoder, settings: ServeSettings, key: str | None =
             warnings.append(f"the query was cut to {encoder.query_tokens} tokens")
         if found.cuts.passages:
             limit = f"{encoder.max_length} tokens for a pair"
-            warnings.append(f"{found.cuts.passages} passages were cut to what fits beside the query ({limit})")
+            warnings.append(f"{plural(found.cuts.passages, 'passage')} cut to what fits beside the query ({limit})")
         return meta | ({"warnings": warnings} if warnings else {})
 
     async def rerank(request: "Request") -> "Response":
@@ -169,7 +170,7 @@ def _served(found: Scores, raw: bool) -> NDArray[np.float64]:
 def _expect_uncut(allowed: bool, found: Scores) -> None:
     if not allowed and found.cuts.pairs:
         raise UsageError(
-            f"{found.cuts.pairs} pairs are longer than the model reads, and the request forbids truncation"
+            f"{plural(found.cuts.pairs, 'pair')} longer than the model reads, and the request forbids truncation"
         )
 
 

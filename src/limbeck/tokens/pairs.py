@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from limbeck.collections import Collection
 from limbeck.core.json_files import key_of
+from limbeck.core.text import plural
 from limbeck.tokens.store import TokenStore, cache_folder, ranges
 from limbeck.tokens.template import PairTemplate
 
@@ -26,6 +27,9 @@ class Cuts:
     pairs: int
     queries: int
     passages: int
+
+    def __str__(self) -> str:
+        return f"{self.pairs:,} ({plural(self.queries, 'query')}, {plural(self.passages, 'passage')})"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from limbeck.core.devices import autocast, to_device
+from limbeck.core.devices import autocast, seed_generators, to_device
 from limbeck.lists import Lists
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.tokens.pairs import Pairs, Rows
@@ -161,7 +161,7 @@ def backward(
 
     def score(number: int) -> torch.Tensor:
         state = np.random.SeedSequence((*seed, number * processes.count + processes.rank))
-        torch.manual_seed(int(state.generate_state(1, np.uint64)[0]))
+        seed_generators(device, int(state.generate_state(1, np.uint64)[0]))
         return encoder.forward(step.micro_batches[number])
 
     with torch.set_grad_enabled(single), autocast(device, precision):

@@ -10,6 +10,9 @@ import pytest
 from typed_results import answers, typed
 
 from limbeck.report.paper import write_paper
+from limbeck.report.paper.bars import negatives_charts
+from limbeck.report.paper.curves import scaling_curves
+from limbeck.report.paper.drawing import Drawing, render
 from limbeck.report.paper.published import beside_published, published
 from limbeck.report.paper.scores import Scores
 from limbeck.report.paper.tables import beside_markdown, heat_table
@@ -169,15 +172,16 @@ def test_a_missing_seed_is_marked_and_cannot_be_bold(paper: Results) -> None:
     assert r"\textbf" not in line
 
 
-def test_an_objective_on_two_lists_gets_a_figure_of_negatives(paper: Results, tmp_path: Path) -> None:
+def test_an_objective_on_two_lists_gets_figures_of_negatives(paper: Results) -> None:
     changed = {**copy.deepcopy(paper), "backbones": paper["backbones"][:1]}
     changed["recipes"] = changed["recipes"][:2]
     changed["recipes"][1]["stages"][0]["objective"] = "BCE"
     changed["recipes"][1]["stages"][0]["lists"] = "top500"
-    files, left_out = write_paper(typed(changed), tmp_path)
-    assert {"negatives-in-domain.pdf", "negatives-ood.svg"} <= {path.name for path in files}
-    assert not any(line.startswith("negatives") for line in left_out)
-    assert any(line.startswith("scaling") for line in left_out)
+    scores = Scores(typed(changed))
+    drawn = {each.name: each for each in negatives_charts(scores) if isinstance(each, Drawing)}
+    assert {"negatives-in-domain", "negatives-ood"} <= drawn.keys()
+    assert render(drawn["negatives-ood"], rehearsal=False).keys() == {"pdf", "svg"}
+    assert [str(each).partition(" ")[0] for each in scaling_curves(scores)] == ["scaling"]
 
 
 def test_every_published_figure_is_carried(shared_data: Path) -> None:

@@ -102,13 +102,14 @@ def test_scores_of_a_sequence_to_sequence_model_are_monot5s(seq2seq, collection)
         assert 1 / (1 + np.exp(-score)) == pytest.approx(softmax_of_two(logits, tokenizer, "true", "false"), abs=1e-4)
 
 
-def test_a_long_passage_is_cut_and_the_prompts_end_is_not(model, collection):
+def test_a_long_passage_is_cut_and_counted_and_the_prompts_end_is_not(model, collection, run):
     collection.documents["d0"] = "word " * 1000
     teacher = Pointwise(model, read_template("qwen3_reranker"), max_length=600)
     ids = teacher.tokens("q", collection.documents["d0"])
     text = model.tokenizer.decode(ids)
     assert 590 < len(ids) <= 600
     assert text.endswith("<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    assert str(teacher.cuts(collection, run)) == "2 (0 queries, 1 passage)"
     with pytest.raises(UsageError, match="leaves no room"):
         Pointwise(model, read_template("qwen3_reranker"), max_length=100).tokens("q", "word " * 100)
 

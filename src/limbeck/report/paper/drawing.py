@@ -86,6 +86,7 @@ def render(drawing: Drawing, rehearsal: bool) -> dict[str, bytes]:
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix, metadata=metadata)
             files[suffix] = buffer.getvalue()
+            figure.set_layout_engine("none")  # laid out once, for both files
     return files
 
 

@@ -15,6 +15,7 @@ from limbeck.collections import Collection
 from limbeck.core.errors import DataError, MissingError
 from limbeck.core.files import atomic_write
 from limbeck.core.json_files import Schema, key_of, parse_json
+from limbeck.core.text import plural
 from limbeck.lists import (
     Lists,
     concatenate,
@@ -87,7 +88,7 @@ class Materials:
         loaded = self.sources.collection(collection)
         path = self.store.run(run_key(self.sources, first_stage, collection, depth))
         if not path.exists():
-            self.console.print(f"{first_stage}: {depth} candidates for {collection}", highlight=False)
+            self.console.print(f"{first_stage}: {plural(depth, 'candidate')} for {collection}", highlight=False)
             if fusion:
                 parts = [self.run(name, collection, depth) for name in self.sources.fused(first_stage)]
                 write_run(fusion.fuse(parts).cut(depth), path)
@@ -225,9 +226,9 @@ def teach(
     if taught.outcome is None:
         return taught
     if taught.outcome.stopped:
+        left = plural(len(taught.outcome.unfinished), "query")
         raise MissingError(
-            f"teacher {name}: stopped: {taught.outcome.stopped}; {len(taught.outcome.unfinished)} queries are left, "
-            f"the same command goes on from the calls in {calls}"
+            f"teacher {name}: stopped: {taught.outcome.stopped}; {left} left; the same command goes on from the calls in {calls}"
         )
     if not taught.signals:
         raise DataError(f"teacher {name}: no answer was usable; look at them in {calls}")

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from limbeck.core.lease import Attempt, Lease, nth_attempt, take
+from limbeck.core.text import plural
 from limbeck.evaluation import suite_means
 from limbeck.study.config.study import Study
 from limbeck.study.run.build_graph import prepare
@@ -273,7 +274,7 @@ class _Drive:
         for node in others:
             if node.cell is None and self.known[node.name].state is State.FAILED:
                 after = sum(self.known[name].blocked_by == node.name for name in self.known)
-                blocks = f"; {after} nodes need it and are left out" if after else ""
+                blocks = f"; {plural(after, 'node')} that cannot do without it left out" if after else ""
                 self._say(f"{node.label}: failed: {self.known[node.name].error}{blocks}")
         if counts["kept"] + counts["done"] == len(self.index["cells"]):
             self.store.drop_prefixes()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.core.json_files import key_of
+from limbeck.core.text import plural
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import architecture_of
 from limbeck.study.plan.audit import audit_study
@@ -82,7 +83,7 @@ def preview(
         "disk": _disk(workload, left),
         "audit": audit_study(study),
         "warnings": warnings,
-        "summary": f"{len(cells)} cells{same}, {done}; computed once for all: "
+        "summary": f"{plural(len(cells), 'cell')}{same}, {done}; computed once for all: "
         + ", ".join(
             f"{count} {what if count != 1 else what.removesuffix('s')}" for what, count in shared.items() if count
         ),

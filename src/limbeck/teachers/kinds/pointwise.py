@@ -51,6 +51,9 @@ class PointwiseTeacher:
         found = kept_scores(teacher, collection, candidates, place.scores, place.console)
         details = {"teacher_version": teacher.version, "prompt": self.prompt, "prompt_digest": template.digest,
                    "max_length": str(self.max_length), "precision": self.precision}  # fmt: skip
+        cuts = teacher.cuts(collection, candidates)
+        if cuts.pairs:
+            details["pairs_cut"] = str(cuts)
         return Taught(teacher.name, found, details)
 
 

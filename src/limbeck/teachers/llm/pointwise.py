@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from limbeck.collections import Collection
 from limbeck.core.errors import UsageError
+from limbeck.runs import Run
 from limbeck.teachers.llm.in_process import LanguageModel
 from limbeck.teachers.llm.prompts import Template, as_data
 from limbeck.tokens.batching import micro_batches
+from limbeck.tokens.pairs import Cuts
 
 TOKEN_BUDGET = 8192  # tokens of one micro-batch, padding included
 
@@ -77,6 +79,16 @@ class Pointwise:
         ends = np.cumsum([len(docids) for docids in wanted.values()])
         return dict(zip(wanted, np.split(scores, ends[:-1]), strict=True))
 
+    def cuts(self, collection: Collection, run: Run) -> Cuts:
+        """What of a run's pairs is too long for it, whether scored now or kept: always the passage, never the query."""
+        cut = [
+            docid
+            for query_id, ranking in run.items()
+            for docid in ranking.docids
+            if self._tokens(collection.queries[query_id], collection.documents[docid])[1]
+        ]
+        return Cuts(pairs=len(cut), queries=0, passages=len(set(cut)))
+
     @cached_property
     def _answers(self) -> tuple[int, int]:
         """Token ids of the positive and the negative word."""
@@ -94,10 +106,15 @@ class Pointwise:
 
         UsageError where not even an empty passage would.
         """
+        return self._tokens(query, passage)[0]
+
+    def _tokens(self, query: str, passage: str) -> tuple[NDArray[np.int64], bool]:
+        """The same, and whether the passage was cut."""
         markers = self.language_model.markers | self.template.labels
         query, (passage, _) = as_data(query, markers=markers)[0], as_data(passage, markers=markers)
         ids = self._encode(self._prompt(query, passage))
-        if len(ids) > self.max_length:
+        cut = len(ids) > self.max_length
+        if cut:
             # Cut in the passage's own tokens, then tokenised anew: cut off elsewhere, a prompt would lose its end.
             offsets = self.language_model.tokenizer(
                 passage, add_special_tokens=False, return_offsets_mapping=True, verbose=False
@@ -109,7 +126,7 @@ class Pointwise:
                 room -= 1
         if len(ids) > self.max_length:
             raise UsageError(f"{self.name}: max_length {self.max_length} leaves no room for a passage beside its query")
-        return ids
+        return ids, cut
 
     def _prompt(self, query: str, passage: str) -> str:
         messages = self.template.pair(query, passage)

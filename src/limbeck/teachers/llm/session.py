@@ -15,6 +15,7 @@ from rich.console import Console
 
 from limbeck.core.json_files import key_of
 from limbeck.core.progress import bar
+from limbeck.core.text import plural
 from limbeck.teachers.llm.address import Address, Key, check_parameters
 from limbeck.teachers.llm.cache import CallStore
 from limbeck.teachers.llm.client import Budget, Cap, LLMClient, RetryResult
@@ -144,7 +145,7 @@ class LLMSession:
 
     def _interrupted(self, under_way: int) -> None:
         if self.console and under_way:
-            self.console.print(f"waiting for {under_way} calls under way: they are paid for", style="yellow")
+            self.console.print(f"waiting for {plural(under_way, 'call')} under way: they are paid for", style="yellow")
 
     def _finish(self, job: str, unit: str, results: Sequence[RetryResult[Value]], outcome: Outcome) -> int:
         """Note how a unit's tasks went; how many of them gave something."""
@@ -206,7 +207,7 @@ def session_facts(session: LLMSession, outcome: Outcome) -> str:
     store = session.client.store
     defects = ", ".join(f"{count} {name}" for name, count in sorted(outcome.defects.items()))
     return (
-        f"{store.journal.path}: {store.made} calls made, {store.found} found here; defects of answers: "
+        f"{store.journal.path}: {plural(store.made, 'call')} made, {store.found} found here; defects of answers: "
         f"{defects or 'none'}"
     )
 

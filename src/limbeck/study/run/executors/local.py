@@ -13,6 +13,7 @@ from rich.console import Console
 
 from limbeck.core.devices import GPU_SHARE
 from limbeck.core.errors import LimbeckError, MissingError, UsageError
+from limbeck.core.text import plural
 from limbeck.study.config.schema import Resources
 from limbeck.study.run.graph import GPU_KINDS, Graph, Node
 from limbeck.study.run.store import Store
@@ -47,7 +48,7 @@ class Local:
         self.context.set_forkserver_preload(PRELOADED)
         self.running: dict[str, tuple[BaseProcess, dict[str, float]]] = {}
         gpus = f"; GPUs {', '.join(self.free)}" if self.free else ""
-        console.print(f"local: {self.count} processes at a time{gpus}", highlight=False)
+        console.print(f"local: {plural(self.count, 'process')} at a time{gpus}", highlight=False)
 
     def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
         """Start those that come first on the longest way to the end, as far as processes and GPUs reach."""

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.text import plural
 from limbeck.study.run.executors.local import gpus_of, variables_of
 from limbeck.study.run.graph import Graph, Node
 from limbeck.study.run.store import Store
@@ -39,7 +40,8 @@ class Ray:
         resources = ray.cluster_resources()
         self.has_gpus = resources.get("GPU", 0) > 0
         console.print(
-            f"ray: {len(ray.nodes())} nodes, {resources.get('CPU', 0):g} CPUs, {resources.get('GPU', 0):g} GPUs",
+            f"ray: {plural(len(ray.nodes()), 'node')}, {resources.get('CPU', 0):g} CPUs, "
+            f"{resources.get('GPU', 0):g} GPUs",
             highlight=False,
         )
         # Called as many as there are free resources for: what comes first on the longest way is to be begun first.
