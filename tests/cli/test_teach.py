@@ -75,7 +75,7 @@ def test_excluded_queries_are_said_and_end_with_7(words: Any, endpoint: Any, lim
     query = load_collection("mini/train").queries["q2"]
     server.reply = lambda body, n: "No." if f"query: {query}." in body["messages"][-1]["content"] else by_text(body)
     found = limbeck("teach", "llm", *endpoint, *words, "--output", "l.parquet", code=7)
-    assert "1 queries were excluded, as no usable answer came: the first is q2 (3 refusal)" in found.stderr
+    assert "1 query excluded, as no usable answer came: the first is q2 (3 refusal)" in found.stderr
     assert "q2" not in read_lists("l.parquet").query_ids
     assert "4 of 5 queries done, 1 excluded" in limbeck("teach", "status", "l.calls.jsonl").stdout
 

@@ -8,6 +8,7 @@ from limbeck.collections.lines import START, id_fault, is_encodable, json_values
 from limbeck.core.errors import DataError
 from limbeck.core.json_files import kind_of
 from limbeck.core.progress import with_progress
+from limbeck.core.text import plural
 
 ID_COLUMNS = (
     "id", "_id", "docid", "doc_id", "doc-id", "docno", "doc_no", "did", "pid", "passage_id", "passage-id", "corpus-id",
@@ -102,7 +103,8 @@ def _table_records(path: Path) -> Iterator[Record]:
                 )
         if len(cells) != len(names):
             raise DataError(
-                f"{path}:{number}: {len(cells)} tab-separated columns; expected {len(names)}: {'<TAB>'.join(names)}"
+                f"{path}:{number}: {plural(len(cells), 'tab-separated column')}; expected {len(names)}: "
+                + "<TAB>".join(names)
                 + ("" if header else " (a first line may name other columns, such as id<TAB>title<TAB>text)")
             )
         row = dict(zip(names, cells, strict=True))

@@ -23,6 +23,7 @@ from limbeck.collections import Collection
 from limbeck.collections.lines import Position, finite_number, json_values, placed_lines
 from limbeck.core.errors import DataError, MissingError, UsageError, nearest
 from limbeck.core.files import atomic_write
+from limbeck.core.text import plural
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList
 
 Lost = Counter[str]
@@ -133,7 +134,8 @@ def columns(path: Path, start: Position, names: tuple[str, ...]) -> Iterator[tup
             if not line.strip():
                 continue
             raise DataError(
-                f"{path}:{place.number}: {len(found)} tab-separated columns; expected {len(names)}, `{' '.join(names)}`"
+                f"{path}:{place.number}: {plural(len(found), 'tab-separated column')}; expected {len(names)}, "
+                f"`{' '.join(names)}`"
             )
         yield place, found
 

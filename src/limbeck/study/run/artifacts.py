@@ -228,10 +228,11 @@ def teach(
     if taught.outcome.stopped:
         left = plural(len(taught.outcome.unfinished), "query")
         raise MissingError(
-            f"teacher {name}: stopped: {taught.outcome.stopped}; {left} left; the same command goes on from the calls in {calls}"
+            f"teacher {name}: stopped: {taught.outcome.stopped}; {left} left; the same command goes on "
+            f"from the calls in {calls}"
         )
     if not taught.signals:
         raise DataError(f"teacher {name}: no answer was usable; look at them in {calls}")
     if taught.outcome.excluded:
-        warn(f"{len(taught.outcome.excluded)} queries are left out, as no usable answer came")
+        warn(f"{plural(len(taught.outcome.excluded), 'query')} left out, as no usable answer came")
     return taught
