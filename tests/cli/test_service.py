@@ -46,15 +46,16 @@ def test_a_model_is_calibrated_on_judged_candidates_and_ranks_as_before(
     )
 
 
-def test_bench_measures_each_form_apart_and_says_what_it_leaves_out(
-    here: Path, as_json: Callable[..., Any], limbeck: Limbeck
+def test_a_studys_backbones_are_measured_each_form_apart_and_its_numbers_go_to_report_and_tracker(
+    here: Path, limbeck: Limbeck, as_json: Callable[..., Any]
 ) -> None:
+    limbeck("study", "run", "tiny.yaml", "--output", "out")
     options = ("--collection", "mini/test", "--passages", 2, "--passages", 5, "--threads", 1, "--seconds", 0.01)
-    found = as_json("bench", "bert", *options, "--form", "fp32", "--form", "onnx")
+    found = as_json("bench", "out", *options, "--form", "fp32", "--form", "onnx")
     measured = {(row["form"], row["passages"]): row for row in found["measured"]}
     left_out = {row["form"]: row["reason"] for row in found["left_out"]}
+    assert {row["model"] for row in found["measured"]} == {"bert"}
     assert {form for form, _ in measured} | set(left_out) == {"fp32", "onnx"}
-    assert ("fp32", 2) in measured
     for (form, passages), row in measured.items():
         assert 0 < row["p50_ms"] <= row["p95_ms"], form
         assert row["queries"] >= 8
@@ -70,18 +71,10 @@ def test_bench_measures_each_form_apart_and_says_what_it_leaves_out(
     told = limbeck("bench", "bert", *options, "--form", "fp32", "--passages", 99, code=2).stderr
     assert "retrieve deeper (--depth 99)" in told
 
-
-def test_a_studys_backbones_are_measured_and_its_numbers_go_to_report_and_tracker(
-    here: Path, limbeck: Limbeck, as_json: Callable[..., Any]
-) -> None:
-    limbeck("study", "run", "tiny.yaml", "--output", "out")
-    options = ("--collection", "mini/test", "--passages", 3, "--threads", 1, "--seconds", 0.01, "--form", "fp32")
-    found = as_json("bench", "out", *options)
-    assert [row["model"] for row in found["measured"]] == ["bert"]
     limbeck("study", "report", "out")
     results = json.loads(Path("out/report/results.json").read_text())
-    assert results["latency"] == "3 passages, fp32, 1 thread"
-    assert results["backbones"][0]["latency_ms"] == found["measured"][0]["p50_ms"]
+    assert results["latency"] == "5 passages, fp32, 1 thread"
+    assert results["backbones"][0]["latency_ms"] == measured["fp32", 5]["p50_ms"]
     if find_spec("tensorboard") is None:
         assert "pip install tensorboard" in limbeck("study", "track", "out", "--to", "tensorboard", code=3).stderr
         return

@@ -1,7 +1,5 @@
 """An exported folder loads elsewhere with equal scores, and its card says what is known and nothing else."""
 
-import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,9 @@ import yaml
 from huggingface_hub import ModelCard
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from limbeck.collections import Collection
-from limbeck.core.errors import DataError, UsageError
-from limbeck.export import Candidates, CardFacts, export, find_origin, folder
-from limbeck.export.onnx import FP32, INT8
+from limbeck.core.errors import UsageError
+from limbeck.export import CardFacts, export, find_origin
 from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.runs import Run, rank
 
 CELLS = {("bert", "InfoNCE", 1): (0.4, 0.5), ("bert", "InfoNCE", 2): (0.6, 0.7)}
 PAIRS = [("copper boils", "the alembic boils"), ("ether", "ether drips into a flask " * 6), ("iron", "")]
@@ -104,33 +99,3 @@ def test_an_older_export_is_replaced_and_nothing_else(model: Path, tmp_path: Pat
     with pytest.raises(UsageError, match="is the model itself"):
         export(origin, model, CardFacts())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "out"]
-
-
-def candidates() -> Candidates:
-    documents = {f"d{n}": text for n, (_, text) in enumerate(PAIRS)}
-    collection = Collection("mini", documents, {"q": "copper ether"}, {"q": {"d1": 1}}, ("q",))
-    return Candidates(collection, Run("r", {"q": rank(tuple(documents), (3.0, 2.0, 1.0))}), 3)
-
-
-def test_onnx_files_come_with_their_drift(model: Path, tmp_path: Path) -> None:
-    for package in ("onnx", "onnxruntime", "onnxscript"):
-        pytest.importorskip(package, reason="pip install 'limbeck[export]'")
-    facts = export(find_origin(str(model)), tmp_path / "out", CardFacts(), candidates())
-    assert set(facts["drift"]) == {FP32, INT8} < set(facts["files"])
-    assert facts["drift"][FP32]["pairs"] == 3
-    assert facts["drift"][FP32]["largest"] < 1e-5 < facts["drift"][INT8]["largest"]
-    card = (tmp_path / "out" / "README.md").read_text()
-    assert re.search(rf"\| {INT8} \| 0\.\d \| \S+ \| \S+ \| -?\d\.\d{{4}} \| \d\.\d{{4}} \|", card)
-    assert json.loads((tmp_path / "out" / "limbeck.json").read_text())["drift"] == facts["drift"]
-
-
-def test_onnx_that_computes_something_else_is_refused(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = CrossEncoder.load(model, layers=1, device="cpu")
-    monkeypatch.setattr(folder, "require_onnx", lambda: None)
-    monkeypatch.setattr(folder, "write_onnx", lambda _: None)
-    monkeypatch.setattr(folder, "onnx_encoder", lambda *_: other)
-    with pytest.raises(DataError, match="the ONNX file of this bert does not compute what the model does"):
-        export(find_origin(str(model)), tmp_path / "out", CardFacts(), candidates())
-    assert list(tmp_path.iterdir()) == []
