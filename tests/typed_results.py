@@ -36,6 +36,7 @@ _ANSWER = {
 }  # fmt: skip
 _AUDITED = {"factors": [], "objective_alone": False, "sentence": "They differ in something."}
 _LEAKS = {"alike": 0.6}
+_RESULTS = TypeAdapter(StudyResults)
 
 
 def answers(models: float, recipes: float | None = None, **facts: Any) -> dict[str, Any]:
@@ -75,4 +76,4 @@ def typed(given: dict[str, Any]) -> StudyResults:
     results["leaks"] = [
         {**leak, **{part: {**_LEAKS, **leak[part]} for part in ("queries", "documents")}} for leak in results["leaks"]
     ]
-    return TypeAdapter(StudyResults).validate_python(results)
+    return _RESULTS.validate_python(results)

@@ -162,14 +162,19 @@ def test_a_locale_without_utf_8_gives_whole_output(tmp_path: Path) -> None:
         **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LC_ALL": "C",
         "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0",
     }  # fmt: skip
-    code = "from limbeck.cli import main; main()"
-    for more in ([], ["--json"]):
-        done = subprocess.run(
-            [sys.executable, "-c", code, "evaluate", "--qrels", "é.qrels", "é.run", "--per-query", "v.csv", *more],
-            cwd=tmp_path, env=environment, capture_output=True, timeout=300, check=False,
-        )  # fmt: skip
-        assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
-    assert json.loads(done.stdout)["runs"][0]["queries"] == 1
+    code = (
+        "import sys\nfrom limbeck.cli import main\nwords = sys.argv[1:]\nfor more in ([], ['--json']):\n"
+        "    sys.argv[1:] = [*words, *more]\n"
+        "    try:\n        main()\n    except SystemExit as end:\n        assert not end.code\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "evaluate", "--qrels", "é.qrels", "é.run", "--per-query", "v.csv"],
+        cwd=tmp_path, env=environment, capture_output=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    told, _, found = done.stdout.partition(b"\n{")
+    assert b"nDCG@10" in told
+    assert json.loads(b"{" + found)["runs"][0]["queries"] == 1
     assert "ü" in (tmp_path / "v.csv").read_text(encoding="utf-8")
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import EllipsisType
 from typing import Any, BinaryIO, TypeAlias, TypeVar
@@ -63,14 +64,23 @@ def read_json_lines(path: Path, schema: Schema, remedy: str) -> Iterator[tuple[i
                 yield number, parse_json(line, f"{path}:{number}", schema, remedy=remedy, one_line=True)
 
 
+@cache
+def _adapter(kind: Any) -> Any:
+    """Made once for a kind: that takes longer than reading many a file."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
 def read_record(path: Path, kind: type[Record], remedy: str) -> Record:
     """A JSON file as a dataclass. DataError names the key that is absent or holds something else; see `read_json`."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     found = read_json(path, object, remedy)
     try:
         # As JSON, not as Python's values: an array is a tuple then, and nothing else is converted.
-        return TypeAdapter(kind).validate_json(json.dumps(found), strict=True)
+        record: Record = _adapter(kind).validate_json(json.dumps(found), strict=True)
+        return record
     except ValidationError as error:
         first = error.errors()[0]
         place = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)

@@ -203,6 +203,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+@cache
 def _hints(section: type) -> dict[str, Any]:
     """Field → annotation of a declaration or a model."""
     if dataclasses.is_dataclass(section):
