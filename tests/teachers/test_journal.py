@@ -33,11 +33,13 @@ def test_a_long_half_written_record_is_removed_whole(tmp_path):
     assert path.read_bytes() == b'{"n":1}\n'
 
 
-@pytest.mark.parametrize("content", [b'{"precious": 1}', b'{\n "precious": 1\n}', b"PAR1\n\x00\x01PAR1"])
+@pytest.mark.parametrize("content", [b'{"precious": 1}', b'{\n "precious": 1\n}', b"PAR1\n\x00\x01PAR1", b"[" * 5000])
 def test_a_file_of_another_kind_is_refused_and_left_as_it_is(tmp_path, content):
     (tmp_path / "j.jsonl").write_bytes(content)
     with pytest.raises(DataError, match="name another one"):
         Journal(tmp_path / "j.jsonl")
+    with pytest.raises(DataError):
+        list(read_journal(tmp_path / "j.jsonl"))
     assert (tmp_path / "j.jsonl").read_bytes() == content
 
 

@@ -8,12 +8,14 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from types import EllipsisType
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 
 from limbeck.core.errors import DataError, MissingError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Record = TypeVar("Record")
 
@@ -64,12 +66,15 @@ def read_json_lines(path: Path, schema: Schema, remedy: str) -> Iterator[tuple[i
                 yield number, parse_json(line, f"{path}:{number}", schema, remedy=remedy, one_line=True)
 
 
-@cache
-def _adapter(kind: Any) -> Any:
+_adapters: dict[type, Any] = {}
+
+
+def _adapter(kind: type[Record]) -> "TypeAdapter[Record]":
     """Made once for a kind: that takes longer than reading many a file."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    found: TypeAdapter[Record] = _adapters.get(kind) or _adapters.setdefault(kind, TypeAdapter(kind))
+    return found
 
 
 def read_record(path: Path, kind: type[Record], remedy: str) -> Record:
@@ -79,8 +84,7 @@ def read_record(path: Path, kind: type[Record], remedy: str) -> Record:
     found = read_json(path, object, remedy)
     try:
         # As JSON, not as Python's values: an array is a tuple then, and nothing else is converted.
-        record: Record = _adapter(kind).validate_json(json.dumps(found), strict=True)
-        return record
+        return _adapter(kind).validate_json(json.dumps(found), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)

@@ -138,11 +138,7 @@ class Journal:
         last = os.pread(self._file, size - end, end)
         if not last:
             return False
-        if not last.startswith(b"{") or _is_record(last):
-            raise DataError(
-                f"{self.path}: its last line is no half-written record, expected a file that `limbeck teach` wrote; "
-                "name another one"
-            )
+        _check_half_written(self.path, last)
         os.ftruncate(self._file, end)
         return True
 
@@ -150,13 +146,15 @@ class Journal:
 def read_journal(path: Path) -> Iterator[Record]:
     """The records of a journal, oldest first; a half-written last one is passed over.
 
-    Raises MissingError where there is no file, and DataError (`path:line: …`) for a whole line that is no record.
+    Raises MissingError where there is no file, and DataError (`path:line: …`) for a whole line that is no record, and
+    for a last one that is no part of any.
     """
     if not path.is_file():
         raise MissingError(f"{path}: no such file; `limbeck teach` makes one")
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             if not line.endswith(b"\n"):
+                _check_half_written(path, line)
                 return
             yield parse_json(line, f"{path}:{number}", dict, remedy=_REMEDY, one_line=True, lone_surrogates=True)
 
@@ -177,6 +175,15 @@ def read_records(path: Path, schema: TypeAdapter[Checked], what: str) -> Iterato
                 f"{path}:{number}: no record of {what}: {key}: {first['msg']}; name the file that `limbeck teach` "
                 f"wrote, or {_REMEDY}"
             ) from None
+
+
+def _check_half_written(path: Path, last: bytes) -> None:
+    """DataError where what stands behind the last end of a line is not the beginning of a record."""
+    if not last.startswith(b"{") or _is_record(last):
+        raise DataError(
+            f"{path}: its last line is no half-written record, expected a file that `limbeck teach` wrote; name "
+            "another one"
+        )
 
 
 def _is_record(line: bytes) -> bool:
