@@ -189,3 +189,35 @@ def test_a_first_stage_that_finds_nothing_for_any_query_is_no_success(here: Path
     told = limbeck(*words, "--tokenizer", "words", code=5).stderr
     assert "no query of zh found a document, so zh.run is not written" in told
     assert not (here / "zh.run").exists()
+
+
+FILES = (
+    ("retrieve", "bm25", "--collection", "absent"),
+    ("retrieve", "fuse", "a.run", "b.run"),
+    ("rerank", "--model", "absent", "--collection", "absent", "--run", "absent.run"),
+    ("teach", "biencoder", "--model", "absent", "--collection", "absent", "--run", "absent.run"),
+    ("lists", "mine", "--collection", "absent"),
+    ("lists", "mix", "absent.parquet"),
+)
+FOLDERS = (
+    ("train", "--backbone", "absent"),
+    ("study", "run", "absent.yaml"),
+    ("study", "rehearse", "absent.yaml"),
+    ("calibrate", "--model", "absent", "--collection", "absent", "--run", "absent.run"),
+    ("export", "absent"),
+    ("demo",),
+)
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path, limbeck: Limbeck) -> None:
+    """What is absent would be told of first, if anything were read."""
+    file = tmp_path / "file"
+    file.touch()
+    for words in FILES:
+        assert "is a folder" in limbeck(*words, "--output", tmp_path, code=2).stderr
+        assert "is a device or a pipe" in limbeck(*words, "--output", "/dev/null", code=2).stderr
+    for words in FOLDERS:
+        assert "file: is a file" in limbeck(*words, "--output", file, code=2).stderr
+    for words in (*FILES, *FOLDERS):
+        assert "is a file; expected a folder" in limbeck(*words, "--output", file / "a" / "b", code=2).stderr
+    assert Path("/dev/null").is_char_device()

@@ -152,7 +152,7 @@ def _print_comparisons(
     for scope, measure in dict.fromkeys((row.collection, row.measure) for row in rows):
         some = [row for row in rows if (row.collection, row.measure) == (scope, measure)]
         against = "" if all_pairs else f", against {label[some[0].against]} ({some[0].baseline:.4f})"
-        title = f"{measure} on {scope}, {some[0].queries} queries{against}"
+        title = f"{measure} on {scope}, {plural(some[0].queries, 'query')}{against}"
         wide = ["with collections"] if some[0].collections_interval else []
         print_table(columns + wide, [_cells(row, label, all_pairs, recipes, margin) for row in some], title=title)
     typer.echo(_legend(rows, label, recipes, margin, correction, all_pairs, single))

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limbeck.cli.output import CollectionName, Json, errors, load, one_line, print_json, print_table
+from limbeck.cli.output import CollectionName, Json, errors, load, one_line, output_file, print_json, print_table
 from limbeck.core.errors import UsageError
+from limbeck.core.text import plural
 
 if TYPE_CHECKING:
     from limbeck.lists import LeakCounts, LeakExample
@@ -20,7 +21,7 @@ def leaks(
         list[str], typer.Option(help="Test collection or suite that the lists should know nothing of; once for each.")
     ],
     output: Annotated[
-        Path | None, typer.Option(help="Write the lists without the leaking queries, near ones included (Parquet).")
+        Path | None, output_file("Write the lists without the leaking queries, near ones included (Parquet).")
     ] = None,
     examples: Annotated[int, typer.Option(min=0, help="Examples to show of each kind.")] = 5,
     encoder: Annotated[
@@ -82,7 +83,7 @@ def leaks(
     _print_searches(searches)
     if written:
         typer.echo(
-            f"{written['path']}: {written['lists']:,} lists; {written['left_out']:,} lists of "
+            f"{written['path']}: {plural(written['lists'], 'list')}; {plural(written['left_out'], 'list')} of "
             f"{len(leaking):,} leaking queries left out"
         )
 

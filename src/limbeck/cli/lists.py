@@ -19,6 +19,7 @@ from limbeck.cli.output import (
     warn,
 )
 from limbeck.core.errors import UsageError
+from limbeck.core.text import plural
 
 if TYPE_CHECKING:
     from limbeck.collections import Collection
@@ -79,7 +80,7 @@ def _print_list(row: "TrainingList", count: int, texts: "Collection | None") -> 
     relevant = [place for place in range(len(row)) if row.labels is not None and row.labels[place] > 0]
     others = [place for place in range(len(row)) if place not in set(relevant)]
     shown = sorted([*relevant, *others][: max(count, 1)])
-    typer.echo(f"\n{row.query_id}: {len(row)} passages")
+    typer.echo(f"\n{row.query_id}: {plural(len(row), 'passage')}")
     if texts:
         typer.echo(f"  query: {one_line(texts.queries.get(row.query_id, '(not in the collection)'))}")
     for place in shown:
@@ -145,7 +146,7 @@ def convert(
     if json:
         print_json({"path": str(output), **facts})
         return
-    typer.echo(f"{output}: {facts['lists']:,} lists, {facts['passages']:,} passages")
+    typer.echo(f"{output}: {plural(facts['lists'], 'list')}, {plural(facts['passages'], 'passage')}")
     for name, values in facts["signals"].items():
         typer.echo(f"  {name}: {values['min']:g} to {values['max']:g}")
     print_metadata(facts["metadata"])
@@ -200,6 +201,6 @@ def export(
     if json:
         print_json({"path": str(exported.path), "format": format, "lists": len(found), "lost": dict(exported.lost)})
         return
-    typer.echo(f"{exported.path}: {len(found):,} lists as {format}")
+    typer.echo(f"{exported.path}: {plural(len(found), 'list')} as {format}")
     for what, count in exported.lost.items():
         typer.echo(f"  not carried: {what} ({count:,})")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limbeck.core.files import plain
+from limbeck.core.files import check_output, plain
 from limbeck.core.options import Doc
-from limbeck.core.text import printable
+from limbeck.core.text import plural, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,31 @@ COLLECTION_HELP = (
     "Folder in BEIR's layout or FOLDER/SPLIT, ir_datasets id, or demo/{train,valid,test}; @1/5 keeps a fold."
 )
 CollectionName = Annotated[str, typer.Option("--collection", help=COLLECTION_HELP)]
-ListsOutput = Annotated[Path, typer.Option(help="Lists to write (Parquet).")]
+
+
+def output_file(text: str) -> Any:
+    """An option that names a file to write, refused before any work where none can be written."""
+    return typer.Option(help=text, callback=_check_file)
+
+
+def output_folder(text: str) -> Any:
+    """The same for a folder."""
+    return typer.Option(help=text, callback=_check_folder)
+
+
+def _check_file(value: Path | None) -> Path | None:
+    if value is not None:
+        check_output(value)
+    return value
+
+
+def _check_folder(value: Path | None) -> Path | None:
+    if value is not None:
+        check_output(value, folder=True)
+    return value
+
+
+ListsOutput = Annotated[Path, output_file("Lists to write (Parquet).")]
 CandidatesRun = Annotated[Path, typer.Option("--run", help="Run file with the candidates.")]
 CandidatesDepth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; default: all.")]
 CorpusNegatives = Annotated[
@@ -106,7 +130,7 @@ def print_description(lists: "Lists", path: Path, as_json: bool) -> None:
         return
     lengths, positive, metadata = facts["passages_per_list"], facts["with_positive"], facts["metadata"]
     added = int(metadata.get("positives_added", 0))
-    typer.echo(f"{path}: {facts['lists']} lists of {facts['queries']} queries")
+    typer.echo(f"{path}: {plural(facts['lists'], 'list')} of {plural(facts['queries'], 'query')}")
     typer.echo(
         f"  passages per list: {lengths['min']} to {lengths['max']}, median {lengths['median']:g}"
         + (f"; {added} judged positives were added to the candidates" if added else "")

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from limbeck.cli.factors import factors
-from limbeck.cli.output import PARTLY_DONE, Json, console, errors, print_json, print_table, tell
+from limbeck.cli.output import PARTLY_DONE, Json, console, errors, output_folder, print_json, print_table, tell
+from limbeck.core.text import plural
 from limbeck.training.log import Tracker
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study file.")]
 StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `study run` wrote.")]
-Output = Annotated[Path | None, typer.Option(help="Folder for the cells; default: the study's name.")]
-RehearsalOutput = Annotated[Path | None, typer.Option(help="Folder; default: the study's name and -rehearsal.")]
+Output = Annotated[Path | None, output_folder("Folder for the cells; default: the study's name.")]
+RehearsalOutput = Annotated[Path | None, output_folder("Folder; default: the study's name and -rehearsal.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,7 +37,7 @@ def check(study: StudyFile, json: Json = False) -> None:
         print_json({"study": str(study), "valid": True, "cells": cells, "audit": audit})
     else:
         print_audit(audit)
-        typer.echo(f"{study}: valid; {cells} cells")
+        typer.echo(f"{study}: valid; {plural(cells, 'cell')}")
 
 
 def fetch(
@@ -164,7 +165,7 @@ def run(
 def graph(
     study: Annotated[Path, typer.Argument(metavar="DIR|STUDY.yaml", help="Folder of a study, or a study file.")],
     output: Annotated[
-        Path | None, typer.Option(help="With a study file: folder to prepare, so that `study work` can begin there.")
+        Path | None, output_folder("With a study file: folder to prepare, so that `study work` can begin there.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -187,7 +188,7 @@ def graph(
         for kind, (count, hours) in hours_by_kind(found).items()
     ]
     print_table(("kind", "nodes", "hours of one GPU"), rows)
-    typer.echo(f"{found.name}: {len(found.nodes):,} nodes")
+    typer.echo(f"{found.name}: {plural(len(found.nodes), 'node')}")
 
 
 def work(
@@ -266,7 +267,7 @@ def track(
         return
     left_out = f"; {counts['without_log']} have not begun" if counts["without_log"] else ""
     place = f" (tensorboard --logdir {folder / 'tensorboard'})" if to == "tensorboard" else ""
-    typer.echo(f"{to}: {counts['records']:,} records of {counts['cells']} cells{place}{left_out}")
+    typer.echo(f"{to}: {plural(counts['records'], 'record')} of {plural(counts['cells'], 'cell')}{place}{left_out}")
 
 
 def run_and_report(loaded: Any, output: Path, as_json: bool, on: str | None = None) -> None:

@@ -21,6 +21,7 @@ from limbeck.cli.output import (
     ScoreOptions,
     errors,
     load,
+    output_folder,
     print_description,
     print_json,
     warn,
@@ -28,6 +29,7 @@ from limbeck.cli.output import (
 from limbeck.cli.teach_report import counts
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.options import Doc, Options, with_options
+from limbeck.core.text import plural
 from limbeck.teachers.kinds import AsGiven, Taught, Teacher, Workplace, teacher_kinds
 from limbeck.teachers.llm.settings import LLMSettings
 
@@ -181,7 +183,7 @@ def queries(
     collection: Annotated[
         str, typer.Option(help="Its documents: a folder with a corpus, which needs no queries, or any collection.")
     ],
-    output: Annotated[Path, typer.Option(help="Folder to write: the documents, their queries, and qrels/train.tsv.")],
+    output: Annotated[Path, output_folder("Folder to write: the documents, their queries, and qrels/train.tsv.")],
     documents: Annotated[
         int | None,
         typer.Option(
@@ -240,12 +242,12 @@ def queries(
         print_json({"path": str(output), **counted, "made": made})
     else:
         typer.echo(
-            f"{output}: {len(of):,} queries for {len(outcome.queries):,} of {len(docids):,} documents; {shared:,} of "
-            "them were written for several"
+            f"{output}: {plural(len(of), 'query')} for {len(outcome.queries):,} of {plural(len(docids), 'document')}; "
+            f"{shared:,} of them were written for several"
         )
         for query_id, text in list(of.items())[:3]:
             typer.echo(f"  {query_id}: {text}")
-    report_outcome(outcome, facts, "documents")
+    report_outcome(outcome, facts, "document")
 
 
 def expect_some(outcome: "Outcome", some: bool, calls: Path, units: str = "queries") -> None:
@@ -264,18 +266,19 @@ def expect_some(outcome: "Outcome", some: bool, calls: Path, units: str = "queri
     )
 
 
-def report_outcome(outcome: "Outcome", facts: str, units: str = "queries") -> None:
+def report_outcome(outcome: "Outcome", facts: str, unit: str = "query") -> None:
     """Say on standard error how the work went, and end with exit code 7 if it is not whole."""
     errors().print(facts, highlight=False, markup=False, soft_wrap=True)
     if outcome.stopped:
-        warn([f"stopped: {outcome.stopped}; {len(outcome.unfinished)} {units} are left, the same command goes on"])
+        warn([f"stopped: {outcome.stopped}; {plural(len(outcome.unfinished), unit)} left; the same command goes on"])
     if outcome.incomplete:
-        warn([f"{len(outcome.incomplete)} {units} are kept although a part of their answers was not usable"])
+        kept = plural(len(outcome.incomplete), unit)
+        warn([f"{kept} kept although a part of the answers was not usable"])
     if outcome.excluded:
         first = next(iter(outcome.excluded))
         warn(
             [
-                f"{len(outcome.excluded)} {units} were excluded, as no usable answer came: the first is {first} "
+                f"{plural(len(outcome.excluded), unit)} excluded, as no usable answer came: the first is {first} "
                 f"({counts(outcome.excluded[first])})"
             ]
         )

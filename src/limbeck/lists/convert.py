@@ -14,6 +14,7 @@ from limbeck.collections import Collection
 from limbeck.collections.lines import START
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.progress import with_status
+from limbeck.core.text import plural
 from limbeck.lists.align import FitRows
 from limbeck.lists.candidates import Candidates, require_judgments
 from limbeck.lists.formats import Format, RawList, find_format, writable_format_names
@@ -92,7 +93,7 @@ def convert(
     _check(source, output, conversion, form, collection)
     with open_parts(output, _job(source, conversion, collection)) as parts:
         if parts.count:
-            console.print(f"{source.name}: goes on after {parts.lists:,} lists", highlight=False)
+            console.print(f"{source.name}: goes on after {plural(parts.lists, 'list')}", highlight=False)
         else:
             _verify(source, conversion.checksum or form.md5.get(source.name))
         fit = _fit_rows(source, form, conversion, collection)
@@ -253,7 +254,7 @@ def _how_far(source: Path, parts: Shards) -> Callable[[int, RawList], str]:
     def text(number: int, row: RawList) -> str:
         share = f", {row.place.offset / size:.0%}" if row.place.offset and source.suffix != ".gz" else ""
         rate = number / (time.monotonic() - began)
-        return f"{source.name}: {parts.lists:,} lists written{share}, {rate:,.0f} a second"
+        return f"{source.name}: {plural(parts.lists, 'list')} written{share}, {rate:,.0f} a second"
 
     return text
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from limbeck.collections.lines import START, Position, finite_number, id_fault, is_encodable, placed_lines
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import atomic_write
+from limbeck.core.text import plural
 
 Floats = NDArray[np.float64]
 SUFFIXES = (".gz", ".run", ".trec", ".txt", ".tsv")
@@ -153,7 +154,7 @@ class Run(Mapping[str, Ranking]):
         return len(self.rankings)
 
     def __repr__(self) -> str:
-        return f"Run({self.name}: {len(self)} queries, {sum(map(len, self.values()))} candidates)"
+        return f"Run({self.name}: {plural(len(self), 'query')}, {plural(sum(map(len, self.values())), 'candidate')})"
 
     def cut(self, depth: int) -> "Run":
         """The first `depth` candidates of every query, depth ≥ 1."""
@@ -221,8 +222,8 @@ def candidate_lines(path: Path, start: Position = START) -> Iterator[tuple[Posit
             continue
         if len(columns) != 6:
             raise DataError(
-                f"{path}:{place.number}: {len(columns)} columns; expected six, `qid Q0 docid rank score tag`, "
-                f"and no whitespace inside any of them"
+                f"{path}:{place.number}: {plural(len(columns), 'column')}; expected six, "
+                "`qid Q0 docid rank score tag`, and no whitespace inside any of them"
             )
         query_id, _, docid, _, score, tag = columns
         yield place, query_id, docid, _score(score, path, place.number), tag
