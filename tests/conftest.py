@@ -1,8 +1,8 @@
+import gc
 import json
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,9 +18,10 @@ settings.register_profile("limbeck", deadline=None)  # a slow or busy machine is
 settings.load_profile("limbeck")
 ROOT = Path(__file__).resolve().parent.parent
 SLOW = (
-    "training/test_processes.py", "training/test_ordeal.py", "report/paper/test_paper_folder.py",
+    "benchmarks/test_gpu_suite.py", "training/test_processes.py", "training/test_ordeal.py", "cli/test_service.py",
+    "report/paper/test_paper_folder.py", "report/page/test_report_large.py", "cli/test_errors.py",
     "training/test_resume.py", "training/test_train.py", "study/rehearsal/test_rehearsal.py", "cli/test_verbs.py",
-    "export/test_export_folder.py", "export/test_onnx.py", "retrieval/test_splade.py", "models/test_real_weights.py",
+    "export/test_onnx.py", "retrieval/test_splade.py", "models/test_real_weights.py",
     "report/page/test_report_page.py", "models/test_backbones.py", "study/run/test_graph.py",
 )  # fmt: skip
 """Files of the longest tests: a worker takes whole files (`--dist loadfile`), and the last should be short ones."""
@@ -32,6 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of `SLOW` first."""
     rank = {ROOT / "tests" / name: number for number, name in enumerate(SLOW)}
     items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays to the end: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +74,7 @@ class Server:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     usage: bool = True
+    ended: threading.Event = field(default_factory=threading.Event)
 
     fault = Fault
 
@@ -112,7 +120,7 @@ def server() -> Iterator[Server]:
                 for part in reply.raw():
                     self.wfile.write(part)
                 return
-            time.sleep(reply.pause)
+            state.ended.wait(reply.pause)
             content = reply.body or b'{"error": {"message": "as the test wants it"}}'
             self.send_response(reply.status)
             for name, value in reply.headers.items():
@@ -134,6 +142,7 @@ def server() -> Iterator[Server]:
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield state
+    state.ended.set()
     listening.shutdown()
     thread.join()
     listening.server_close()

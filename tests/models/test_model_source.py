@@ -129,7 +129,7 @@ def test_a_hub_out_of_reach_is_one_clear_error_at_once(
     text = refusal(MissingError, "limbeck-tests/not-in-any-cache")
     assert "the Hub cannot be reached" in text
     assert "hf download limbeck-tests/not-in-any-cache" in text
-    assert time.monotonic() - start < 20  # and not the minutes of retries
+    assert time.monotonic() - start < 90  # and not the minutes of retries
     assert capfd.readouterr() == ("", "")
 
 

@@ -6,6 +6,7 @@ It has imported what takes seconds, so that each begins at once. A line of stand
 …]` as JSON, is one start; the answer is a line of JSON, `[exit codes, standard output, standard error]`.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -91,4 +92,6 @@ def become(rank: int, count: int, port: int, streams: list[Path]) -> None:
 
 os.environ["LIMBECK_CACHE"] = f"{sys.argv[1]}/cache"
 conftest.warm(conftest.make_plan(conftest.write_model(Path(sys.argv[1]) / "bert")))
+gc.collect()
+gc.freeze()  # else each fork looks through all that is imported, and so copies it, when it ends
 serve(Path(sys.argv[1]))

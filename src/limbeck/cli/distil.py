@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from limbeck.cli.output import COLLECTION_HELP, Json, errors, print_json, print_table, say
+from limbeck.cli.output import COLLECTION_HELP, Json, errors, output_folder, print_json, print_table, say
 from limbeck.core.options import Options, with_options
 from limbeck.distil.config import DistilSettings
 
@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 def distil(
     *,
     collection: Annotated[str, typer.Option(help=f"{COLLECTION_HELP} Queries and judgments may be missing.")],
-    output: Annotated[Path, typer.Option(help="Folder for the plan, the study, the model and what was found.")],
+    output: Annotated[Path, output_folder("Folder for the plan, the study, the model and what was found.")],
     settings: dict[str, Any],
     json: Json = False,
 ) -> None:
