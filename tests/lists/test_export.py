@@ -19,7 +19,7 @@ from limbeck.lists import (
     teacher_order_from_scores,
     writable_format_names,
 )
-from limbeck.lists.formats.rank_distillm import file_name
+from limbeck.lists.formats.rankings import rank_distillm_name
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_what_a_format_cannot_carry_is_counted(taught, collection, tmp_path):
 
 def test_rank_distillms_name_says_what_the_file_is(taught, tmp_path):
     name = "__mono_electra-colbert-2-sampled-3__msmarco-passage-train-judged.run"
-    assert file_name(taught) == name
+    assert rank_distillm_name(taught) == name
     (tmp_path / "runs").mkdir()
     assert export(taught, "rank-distillm", tmp_path / "runs").path == tmp_path / "runs" / name
     assert export(taught, "rank-distillm", f"{tmp_path}/new/").path == tmp_path / "new" / name

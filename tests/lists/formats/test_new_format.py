@@ -36,7 +36,7 @@ def write(lists, path, collection):
     return lost
 
 
-FORMAT = Format("lines `query: passage passage`", read, example, write=write)
+FORMATS = {"toy-lines": Format("lines `query: passage passage`", read, example, write=write)}
 '''
 
 

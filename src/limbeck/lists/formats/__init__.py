@@ -1,4 +1,4 @@
-"""Published formats of training lists, one a module: `sbert_hard_negatives.py` is the format `sbert-hard-negatives`."""
+"""Published formats of training lists, a family in each module, whose `FORMATS` names them."""
 
 from limbeck.lists.formats.format import ExampleQuery, Format, RawList, find_format, format_names, writable_format_names
 

@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -107,8 +108,7 @@ class Format:
 
 def format_names() -> list[str]:
     """The names of all formats, sorted."""
-    modules = {module.name for module in pkgutil.iter_modules(sys.modules[str(__package__)].__path__)}
-    return sorted(name.replace("_", "-") for name in modules - {__name__.rpartition(".")[2]})
+    return list(_formats(tuple(sys.modules[str(__package__)].__path__)))
 
 
 def writable_format_names() -> list[str]:
@@ -118,12 +118,17 @@ def writable_format_names() -> list[str]:
 
 def find_format(name: str) -> Format:
     """The format of a name. UsageError names the nearest one there is."""
-    if name not in format_names():
-        known = ", ".join(format_names())
-        raise UsageError(f'"{name}" is no format of lists; expected one of {known}{nearest(name, format_names())}')
-    found = importlib.import_module(f"{__package__}.{name.replace('-', '_')}").FORMAT
-    assert isinstance(found, Format)
-    return found
+    found = _formats(tuple(sys.modules[str(__package__)].__path__))
+    if name not in found:
+        raise UsageError(f'"{name}" is no format of lists; expected one of {", ".join(found)}{nearest(name, found)}')
+    return found[name]
+
+
+@cache
+def _formats(folders: tuple[str, ...]) -> dict[str, Format]:
+    """What the modules of the formats' folders declare."""
+    modules = (importlib.import_module(f"{__package__}.{module.name}") for module in pkgutil.iter_modules(folders))
+    return dict(sorted(each for module in modules for each in getattr(module, "FORMATS", {}).items()))
 
 
 def columns(path: Path, start: Position, names: tuple[str, ...]) -> Iterator[tuple[Position, list[str]]]:

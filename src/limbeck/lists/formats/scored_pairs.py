@@ -84,11 +84,13 @@ def _write_rows(path: Path, rows: Sequence[tuple[str, str, float]]) -> None:
         pq.write_table(pa.table(columns), file)
 
 
-FORMAT = Format(
-    "scored pairs `query document score` as texts, in Parquet",
-    read,
-    example,
-    is_text=True,
-    write=write,
-    writes_texts=True,
-)
+FORMATS = {
+    "scored-pairs": Format(
+        "scored pairs `query document score` as texts, in Parquet",
+        read,
+        example,
+        is_text=True,
+        write=write,
+        writes_texts=True,
+    )
+}

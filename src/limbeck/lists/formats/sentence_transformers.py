@@ -206,4 +206,8 @@ def example(queries: Sequence[ExampleQuery], collection: Collection, signals: fr
         pq.write_table(pa.table(columns), file)
 
 
-FORMAT = Format("Hub sets of sentence-transformers in Parquet, told by their columns", read, example, write=write)
+FORMATS = {
+    "sentence-transformers": Format(
+        "Hub sets of sentence-transformers in Parquet, told by their columns", read, example, write=write
+    )
+}
