@@ -51,7 +51,7 @@ class Counted:
         return Taught(f"count of {self.model}", counts, {"worth": str(self.worth)})
 
 
-TEACHER = Counted
+TEACHERS = {"counted": Counted}
 '''
 
 

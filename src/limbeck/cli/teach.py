@@ -28,18 +28,15 @@ from limbeck.cli.output import (
 )
 from limbeck.cli.teach_report import counts
 from limbeck.core.errors import DataError, MissingError, UsageError
-from limbeck.core.options import Doc, Options, with_options
+from limbeck.core.options import Count, Doc, Options, with_options
 from limbeck.core.text import plural
 from limbeck.teachers.kinds import AsGiven, Taught, Teacher, Workplace, teacher_kinds
-from limbeck.teachers.llm.settings import LLMSettings
+from limbeck.teachers.llm.settings import Attempts, LLMSettings
 
 if TYPE_CHECKING:
     from limbeck.lists import Lists
     from limbeck.runs import Run
     from limbeck.teachers.llm import Outcome
-
-
-Attempts = Annotated[int, typer.Option(min=1, help="Maximum number of attempts until an answer is complete.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -174,8 +171,23 @@ def _write_grades(taught: Taught, run: "Run", path: Path) -> None:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Writing:
+    """How queries are asked for."""
+
+    documents: Annotated[
+        Count | None, Doc("Number of documents to write queries for, drawn by a hash of their ids; default: all.")
+    ] = None
+    queries: Annotated[Count, Doc("Number of queries per document; several need a temperature.")] = 1
+    prompt: Annotated[str, Doc("doc2query or a template's .yaml file.")] = "doc2query"
+    passage_words: Annotated[Count, Doc("Maximum number of words of a document.")] = 300
+    attempts: Attempts = 3
+
+
 @with_options(
-    llm=Options(declaration=LLMSettings, defaults={"temperature": 0.7}), calls=Options(declaration=CallOptions)
+    llm=Options(declaration=LLMSettings, defaults={"temperature": 0.7}),
+    writing=Options(declaration=_Writing),
+    calls=Options(declaration=CallOptions),
 )
 def queries(
     *,
@@ -184,18 +196,7 @@ def queries(
         str, typer.Option(help="Its documents: a folder with a corpus, which needs no queries, or any collection.")
     ],
     output: Annotated[Path, output_folder("Folder to write: the documents, their queries, and qrels/train.tsv.")],
-    documents: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Number of documents to write queries for, drawn by a hash of their ids; default: all."
-        ),
-    ] = None,
-    number: Annotated[
-        int, typer.Option("--queries", min=1, help="Number of queries per document; several need a temperature.")
-    ] = 1,
-    prompt: Annotated[str, typer.Option(help="doc2query or a template's .yaml file.")] = "doc2query",
-    passage_words: Annotated[int, typer.Option(min=1, help="Maximum number of words of a document.")] = 300,
-    attempts: Attempts = 3,
+    writing: dict[str, Any],
     calls: dict[str, Any],
     json: Json = False,
 ) -> None:
@@ -217,15 +218,16 @@ def queries(
 
     sent = CallOptions(**calls)
     settings = LLMSettings(**llm, **sent.settings())
-    writing = QueryWriting(read_template(prompt, "query"), number, passage_words, attempts)
+    asked = _Writing(**writing)
+    how = QueryWriting(read_template(asked.prompt, "query"), asked.queries, asked.passage_words, asked.attempts)
     check_own(output)
     data = load_documents(collection)
     warn(data.warnings)
-    docids = sample_documents(data, documents)
+    docids = sample_documents(data, asked.documents)
     kept = sent.kept(output)
     with settings.session(kept, errors(), lambda text: warn([text])) as session:
-        outcome = write_queries(session, data, docids, writing)
-        made = described(session, outcome, writing.describe(), "documents")
+        outcome = write_queries(session, data, docids, how)
+        made = described(session, outcome, how.describe(), "documents")
         facts = session_facts(session, outcome)
     expect_some(outcome, bool(outcome.queries), kept, "documents")
     texts: dict[str, str] = {}  # text → id: one that is written for several documents is one query

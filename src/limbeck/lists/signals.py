@@ -1,4 +1,4 @@
-"""Signals of lists: put on them by a stronger model (scores, order or grades), some kept, those of several joined."""
+"""Signals of lists: a stronger model's scores, order or grades added, some selected, lists of several sources mixed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What but the objective may explain a number: other terms of training, and test texts in what was trained on."""
+"""What may explain a number beside the objective: other terms of training, and test texts in what was trained on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Kinds of teachers, one a module: `ensemble.py` is the kind `ensemble`, a verb of `limbeck teach`, a key in a study.
+"""Kinds of teachers: each is a verb of `limbeck teach` and a key in a study; a module's `TEACHERS` names its own.
 
-A module declares what a user sets (`limbeck.core.options`) and how it teaches; options, keys, checks, and what decides
+A kind declares what a user sets (`limbeck.core.options`) and how it teaches; options, keys, checks, and what decides
 its signals derive from it. Nothing here imports torch before a teacher is at work.
 """
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from limbeck.collections import Collection
     from limbeck.runs import Run
     from limbeck.teachers.llm import Outcome
+
+
+Gives = Literal["scores", "order", "grades"]
+Keeps = Literal["embeddings", "scores", "calls"]
 
 
 class Names(Protocol):
@@ -95,8 +99,8 @@ class Teacher(Protocol):
         keeps: what of its work is kept, and where: embeddings in the cache, scores in a folder, calls in a file.
     """
 
-    gives: ClassVar[Literal["scores", "order", "grades"]]
-    keeps: ClassVar[Literal["embeddings", "scores", "calls"]]
+    gives: ClassVar[Gives]
+    keeps: ClassVar[Keeps]
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -112,7 +116,7 @@ class Teacher(Protocol):
         """
 
 
-SIGNALS: dict[str, frozenset[str]] = {
+SIGNALS: dict[Gives, frozenset[str]] = {
     "scores": frozenset({"teacher_scores", "teacher_order"}),
     "order": frozenset({"teacher_order"}),
     "grades": frozenset({"labels"}),
@@ -127,5 +131,5 @@ def teacher_kinds() -> dict[str, type[Teacher]]:
 
 @cache
 def _kinds(folders: tuple[str, ...]) -> dict[str, type[Teacher]]:
-    names = sorted(module.name for module in pkgutil.iter_modules(folders))
-    return {name: importlib.import_module(f"{__name__}.{name}").TEACHER for name in names}
+    modules = (importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(folders))
+    return dict(sorted(each for module in modules for each in module.TEACHERS.items()))

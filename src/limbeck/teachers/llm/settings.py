@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from limbeck.teachers.llm.rerank import Reranker
     from limbeck.teachers.llm.session import LLMSession, Outcome, Service
 
+AnswerTokens = Annotated[Count, Doc("Maximum number of tokens of an answer.")]
+PassageWords = Annotated[Count, Doc("Maximum number of words of a passage.")]
+Attempts = Annotated[Count, Doc("Maximum number of attempts until an answer is complete.")]
 Answered = TypeVar("Answered", bound="Outcome")
 
 
@@ -45,7 +48,7 @@ class LLMSettings:
     ] = None
     temperature: Annotated[Amount, Doc("Sampling temperature (0 = greedy).")] = 0.0
     top_p: Annotated[float, Ge(0), Le(1), Doc("Nucleus sampling: smallest set of tokens with this probability.")] = 1.0
-    max_tokens: Annotated[Count, Doc("Maximum number of tokens of an answer.")] = 64
+    max_tokens: AnswerTokens = 64
     seed: Annotated[int, Doc("Seed of sampling and of shuffles.")] = 1
     parameters: dict[str, Any] = field(default_factory=dict)
     revision: Annotated[str, Doc("Your name for the version behind the endpoint; part of what is recorded.")] = ""

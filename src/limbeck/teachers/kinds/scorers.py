@@ -1,0 +1,134 @@
+"""The kinds `biencoder`, `ensemble` and `pointwise`: models in this process that score every candidate."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge
+
+from limbeck.core.errors import UsageError
+from limbeck.core.options import Count, Doc, Precision, Rate, check_settings
+from limbeck.teachers.kinds import Gives, Keeps, Names, Taught, Workplace
+
+if TYPE_CHECKING:
+    from limbeck.collections import Collection
+    from limbeck.runs import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiEncoderTeacher:
+    """Score a run's candidates with a bi-encoder: cosine of query and passage. Embeddings are kept in the cache."""
+
+    gives: ClassVar[Gives] = "scores"
+    keeps: ClassVar[Keeps] = "embeddings"
+
+    model: Annotated[str, Doc("sentence-transformers checkpoint: folder, Hub id or package:NAME/PATH.")]
+    scale: Annotated[Rate, Doc("Factor that the cosine is multiplied by.")] = 1.0
+    max_length: Annotated[Count | None, Doc("Maximum tokens of a text (default: the model's own).")] = None
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return (self.model,)
+
+    def describe(self, names: Names) -> dict[str, Any]:
+        cut = {} if self.max_length is None else {"max_length": self.max_length}
+        return {"weights": names.weights(self.model), "scale": self.scale, **cut}
+
+    def teach(self, collection: "Collection", candidates: "Run", place: Workplace) -> Taught:
+        from limbeck.teachers import BiEncoder, biencoder_scores
+
+        encoder = BiEncoder.load(place.names.model_name(self.model))
+        encoder = replace(encoder, max_length=encoder.shortened(self.max_length))
+        details = {"teacher_version": encoder.version, "teacher_scale": repr(self.scale)}
+        scores = biencoder_scores(encoder, collection, candidates, self.scale, place.console)
+        return Taught(encoder.name, scores, details)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleTeacher:
+    """Average the scores of cross-encoders. Each member's are kept: only what is new is scored the next time."""
+
+    gives: ClassVar[Gives] = "scores"
+    keeps: ClassVar[Keeps] = "scores"
+
+    model: Annotated[
+        tuple[str, ...], Doc("Cross-encoder: folder, Hub id or package:NAME/PATH; give it once for each member.")
+    ]
+    combine: Annotated[
+        Literal["mean", "standardised"], Doc("Mean of the scores as they are, or standardised per query first.")
+    ] = "mean"
+    max_length: Annotated[Count | None, Doc("Longest pair in tokens; default: each model's own.")] = None
+    precision: Annotated[Precision, Doc("Number format of matrix products.")] = "fp32"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", tuple(self.model))
+        check_settings(self)
+        if len(set(self.model)) < len(self.model):
+            raise UsageError("names a cross-encoder twice; expected each once")
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return self.model
+
+    def describe(self, names: Names) -> dict[str, Any]:
+        weights = [names.weights(model) for model in self.model]
+        described = {"ensemble": weights, "combine": self.combine, "max_length": self.max_length}
+        return described if self.precision == "fp32" else {**described, "precision": self.precision}
+
+    def teach(self, collection: "Collection", candidates: "Run", place: Workplace) -> Taught:
+        from limbeck.teachers import ensemble_scores
+
+        found = ensemble_scores(
+            [place.names.model_name(model) for model in self.model], collection, candidates, place.scores,
+            self.combine, self.precision, self.max_length, place.console,
+        )  # fmt: skip
+        return Taught(" + ".join(found.versions), found.scores, {**found.details, "combine": self.combine})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointwiseTeacher:
+    """Score each candidate with a language model in process: the logit of yes less that of no. Scores are kept."""
+
+    gives: ClassVar[Gives] = "scores"
+    keeps: ClassVar[Keeps] = "scores"
+
+    model: Annotated[str, Doc("Language model: folder, Hub id, package:NAME/PATH or a GGUF file.")]
+    prompt: Annotated[str, Doc("qwen3_reranker, monot5 or a template's .yaml file.")] = "qwen3_reranker"
+    max_length: Annotated[int, Ge(16), Doc("Longest prompt in tokens; the passage is cut.")] = 512
+    precision: Annotated[Literal["fp32", "bf16"], Doc("Number format of matrix products.")] = "fp32"
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return () if self.model.endswith(".gguf") else (self.model,)
+
+    def describe(self, names: Names) -> dict[str, Any]:
+        from limbeck.teachers.llm.prompts import template_of
+
+        template = template_of(self.prompt, "yes-no", names.file)
+        model = names.weights(self.model) if self.models else self.model
+        settings = {"template": template.digest, "max_length": self.max_length, "precision": self.precision}
+        return {"pointwise": model, **settings}
+
+    def teach(self, collection: "Collection", candidates: "Run", place: Workplace) -> Taught:
+        from limbeck.teachers import kept_scores
+        from limbeck.teachers.llm import LanguageModel, Pointwise
+        from limbeck.teachers.llm.prompts import template_of
+
+        template = template_of(self.prompt, "yes-no", place.names.file)
+        name = place.names.model_name(self.model) if self.models else self.model
+        teacher = Pointwise(LanguageModel.load(name, self.precision), template, self.max_length)
+        found = kept_scores(teacher, collection, candidates, place.scores, place.console)
+        details = {"teacher_version": teacher.version, "prompt": self.prompt, "prompt_digest": template.digest,
+                   "max_length": str(self.max_length), "precision": self.precision}  # fmt: skip
+        cuts = teacher.cuts(collection, candidates)
+        if cuts.pairs:
+            details["pairs_cut"] = str(cuts)
+        return Taught(teacher.name, found, details)
+
+
+TEACHERS = {"biencoder": BiEncoderTeacher, "ensemble": EnsembleTeacher, "pointwise": PointwiseTeacher}
