@@ -10,13 +10,14 @@ from limbeck.cli.output import (
     CorpusNegatives,
     Json,
     ListsOutput,
+    MatrixPrecision,
     ScoreOptions,
     errors,
     load,
     print_description,
 )
 from limbeck.core.errors import UsageError
-from limbeck.core.options import Options, Precision, with_options
+from limbeck.core.options import Options, with_options
 
 if TYPE_CHECKING:
     from limbeck.lists import Lists
@@ -63,7 +64,7 @@ def mine(
     ] = None,
     corpus_negatives: CorpusNegatives = 0,
     kept: dict[str, Any],
-    precision: Annotated[Precision, typer.Option(help="Number format of matrix products.")] = "fp32",
+    precision: MatrixPrecision = "fp32",
     json: Json = False,
 ) -> None:
     """Make lists with labels: from judgments, or with a teacher, from documents and queries alone.

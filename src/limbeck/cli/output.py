@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limbeck.core.files import check_output, plain
-from limbeck.core.options import Doc
+from limbeck.core.options import Doc, Precision
 from limbeck.core.text import plural, printable
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def _check_folder(value: Path | None) -> Path | None:
 ListsOutput = Annotated[Path, output_file("Lists to write (Parquet).")]
 CandidatesRun = Annotated[Path, typer.Option("--run", help="Run file with the candidates.")]
 CandidatesDepth = Annotated[int | None, typer.Option(min=1, help="Candidates per query; default: all.")]
+RunOutput = Annotated[Path, output_file("TREC run to write; .gz compresses it.")]
+MatrixPrecision = Annotated[Precision, typer.Option("--precision", help="Number format of matrix products.")]
 CorpusNegatives = Annotated[
     int,
     typer.Option(

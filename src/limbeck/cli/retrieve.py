@@ -5,12 +5,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from limbeck.cli.output import CollectionName, Json, load, output_file, print_json, say
+from limbeck.cli.output import CandidatesDepth, CollectionName, Json, RunOutput, load, print_json, say
 from limbeck.cli.runs import report_run
 from limbeck.core.errors import DataError
 from limbeck.core.text import plural
 
-Output = Annotated[Path, output_file("TREC run to write; .gz compresses it.")]
 Depth = Annotated[int, typer.Option(min=1, help="Candidates per query.")]
 MaxLength = Annotated[int | None, typer.Option(min=1, help="Maximum tokens of a text; default: the model's own.")]
 
@@ -25,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 def bm25(
     collection: CollectionName,
-    output: Output,
+    output: RunOutput,
     depth: Depth = 100,
     k1: Annotated[float, typer.Option(help="Term frequency saturation.")] = 0.9,
     b: Annotated[float, typer.Option(help="Document length normalisation.")] = 0.4,
@@ -49,7 +48,7 @@ def bm25(
 def splade(
     model: Annotated[str, typer.Option(help="SPLADE encoder: folder, Hub id or package:NAME/PATH.")],
     collection: CollectionName,
-    output: Output,
+    output: RunOutput,
     depth: Depth = 100,
     max_length: MaxLength = None,
     json: Json = False,
@@ -64,7 +63,7 @@ def splade(
 def dense(
     model: Annotated[str, typer.Option(help="Bi-encoder: folder, Hub id or package:NAME/PATH.")],
     collection: CollectionName,
-    output: Output,
+    output: RunOutput,
     depth: Depth = 100,
     similarity: Annotated[
         Literal["cosine", "dot"] | None, typer.Option(help="Default: what the model names, else cosine.")
@@ -82,7 +81,7 @@ def dense(
 
 def fuse(
     run: Annotated[list[Path], typer.Argument(metavar="RUN...", help="TREC runs of the same queries.")],
-    output: Output,
+    output: RunOutput,
     method: Annotated[
         Literal["rrf", "interpolate"],
         typer.Option(help="Reciprocal rank fusion, or a weighted sum of min-max normalised scores."),
@@ -91,7 +90,7 @@ def fuse(
     weight: Annotated[
         list[float] | None, typer.Option(help="Interpolation weight of a run; give it once for each run.")
     ] = None,
-    depth: Annotated[int | None, typer.Option(min=1, help="Candidates per query; default: all.")] = None,
+    depth: CandidatesDepth = None,
     json: Json = False,
 ) -> None:
     """Fuse runs into one, by ranks or by scores."""

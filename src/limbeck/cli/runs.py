@@ -11,6 +11,8 @@ import typer
 from limbeck.cli.output import (
     CollectionName,
     Json,
+    MatrixPrecision,
+    RunOutput,
     errors,
     load,
     output_file,
@@ -22,7 +24,6 @@ from limbeck.cli.output import (
 )
 from limbeck.cli.systems import OptionalCollection, OwnDocument, Qrels, Relevance, doubts, load_judged, terms
 from limbeck.core.files import write_text
-from limbeck.core.options import Precision
 from limbeck.core.text import csv_cell, plural
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def rerank(
     model: Annotated[str, typer.Option(help="Cross-encoder: folder, Hub id or package:NAME/PATH.")],
     collection: CollectionName,
     run: Annotated[Path, typer.Option("--run", "--candidates", help="TREC run with the candidates.")],
-    output: Annotated[Path, output_file("TREC run to write; .gz compresses it.")],
+    output: RunOutput,
     depth: Annotated[int, typer.Option(min=1, help="Candidates re-ranked per query.")] = 100,
-    precision: Annotated[Precision, typer.Option(help="Number format of matrix products.")] = "fp32",
+    precision: MatrixPrecision = "fp32",
     max_length: Annotated[
         int | None, typer.Option(min=1, help="Maximum tokens of a query-passage pair; default: the model's own.")
     ] = None,

@@ -19,6 +19,12 @@ NO_ID = "\n"
 """What begins the id of a text that a collection has not; no id of its own does."""
 
 
+def check_depth(depth: int | None) -> None:
+    """Raise UsageError for a depth that is none."""
+    if depth is not None and depth < 1:
+        raise UsageError(f"depth is {depth}, expected 1 or more passages, or none for all")
+
+
 def require_judgments(collection: Collection) -> None:
     """Raise DataError for a collection that has none to take labels from."""
     if not collection.qrels:
@@ -100,8 +106,7 @@ class Candidates:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        if self.depth is not None and self.depth < 1:
-            raise UsageError(f"depth is {self.depth}, expected 1 or more passages, or none for all")
+        check_depth(self.depth)
 
     def chosen(self, query_id: str, passages: Sequence[str]) -> list[int]:
         """The places, ascending, of the passages that stay."""

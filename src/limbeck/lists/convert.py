@@ -16,7 +16,7 @@ from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.progress import with_status
 from limbeck.core.text import plural
 from limbeck.lists.align import FitRows
-from limbeck.lists.candidates import Candidates, require_judgments
+from limbeck.lists.candidates import Candidates, check_depth, require_judgments
 from limbeck.lists.formats import Format, RawList, find_format, writable_format_names
 from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists
 from limbeck.lists.parquet import check_target
@@ -54,8 +54,7 @@ class Conversion:
 
     def __post_init__(self) -> None:
         find_format(self.format)
-        if self.depth is not None and self.depth < 1:
-            raise UsageError(f"depth is {self.depth}, expected 1 or more passages, or none for all")
+        check_depth(self.depth)
         if unknown := sorted((self.signals or frozenset()) - set(SIGNALS)):
             raise UsageError(f'"{unknown[0]}" is no signal; expected some of {", ".join(SIGNALS)}')
         if self.checksum and not (

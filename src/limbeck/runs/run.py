@@ -191,10 +191,7 @@ def read_run(path: str | Path) -> Run:
         tag = tag or line_tag
         of_query = scores.setdefault(query_id, {})
         if docid in of_query:
-            raise DataError(
-                f'{path}:{place.number}: document "{docid}" is ranked a second time for query "{query_id}"; '
-                f"keep one of its lines"
-            )
+            raise ranked_twice(path, place, query_id, docid)
         of_query[docid] = score
     if not scores:
         raise DataError(f"{path}:1: no rankings in this file; expected lines of `qid Q0 docid rank score tag`")
@@ -208,6 +205,14 @@ def read_run(path: str | Path) -> Run:
             if fault := next(filter(None, map(id_fault, ids)), None):
                 raise DataError(f"{path}:{place.number}: {fault}") from None
         raise DataError(f"{path}: query {query_id}: {error}") from None
+
+
+def ranked_twice(path: Path, place: Position, query_id: str, docid: str) -> DataError:
+    """The error of a line whose document another line of its query has."""
+    return DataError(
+        f'{path}:{place.number}: document "{docid}" is ranked a second time for query "{query_id}"; keep one of its '
+        "lines"
+    )
 
 
 def candidate_lines(path: Path, start: Position = START) -> Iterator[tuple[Position, str, str, float, str]]:

@@ -39,7 +39,7 @@ from limbeck.lists.formats.format import (
 )
 from limbeck.lists.lists import Lists
 from limbeck.runs import Run, rank, write_run
-from limbeck.runs.run import candidate_lines
+from limbeck.runs.run import candidate_lines, ranked_twice
 
 ORDER = frozenset({"teacher_order"})
 RANK_DISTILLM = ("qid", "docno", "score", "rank")
@@ -59,10 +59,7 @@ def ranked(path: Path, query_id: str, candidates: list[tuple[Position, str, floa
     docids = [docid for _, docid, _ in candidates]
     if len(set(docids)) < len(docids):
         twice = next(number for number, docid in enumerate(docids) if docid in docids[:number])
-        raise DataError(
-            f'{path}:{candidates[twice][0].number}: document "{docids[twice]}" is ranked a second time for query '
-            f'"{query_id}"; keep one of its lines'
-        )
+        raise ranked_twice(path, candidates[twice][0], query_id, docids[twice])
     try:
         ranking = rank(docids, [score for _, _, score in candidates])
     except DataError as error:

@@ -30,7 +30,7 @@ from limbeck.lists import (
 from limbeck.runs import Run, rank, read_run, write_run
 from limbeck.study.config.resolver import BM25_NAME, DEPTH, Sources
 from limbeck.study.config.schema import ListSource
-from limbeck.study.run.store import Store
+from limbeck.study.run.store import REMEDY, Store
 from limbeck.teachers.kinds import Taught, Workplace
 
 FORMAT = 1
@@ -197,13 +197,12 @@ class Materials:
 
 
 def _read_taught(path: Path) -> dict[str, Any]:
-    remedy = "remove it and run the study again"
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: damaged ({error}); {remedy}") from None
+        raise DataError(f"{path}: damaged ({error}); {REMEDY}") from None
     schema: Schema = {"teacher": str, "details": {...: str}, "signals": {...: [float]}}
-    found: dict[str, Any] = parse_json(content, str(path), schema, remedy=remedy)
+    found: dict[str, Any] = parse_json(content, str(path), schema, remedy=REMEDY)
     return found
 
 

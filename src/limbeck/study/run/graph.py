@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from limbeck.core.errors import MissingError, UsageError, nearest
+from limbeck.core.errors import UsageError, nearest
 from limbeck.core.files import write_json
 from limbeck.core.json_files import Schema, read_json
 from limbeck.study.config.schema import Resources
@@ -121,8 +121,7 @@ def write_graph(graph: Graph, store: Store) -> None:
 
 def read_graph(store: Store) -> Graph:
     """The graph of an output folder. MissingError where there is none, DataError where it is damaged."""
-    if not store.graph.exists():
-        raise MissingError(f"{store.folder}: holds no study; expected the --output of `limbeck study run`")
+    store.require(store.graph)
     found = read_json(store.graph, {"name": str, "study": str, "nodes": [_NODE]}, REMEDY)
     nodes = tuple(
         Node(

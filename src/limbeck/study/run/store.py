@@ -106,10 +106,14 @@ class Store:
 
     def read_index(self) -> dict[str, Any]:
         """`index.json`. MissingError where the folder holds no study."""
-        if not self.index.exists():
-            raise MissingError(f"{self.folder}: holds no study; expected the --output of `limbeck study run`")
+        self.require(self.index)
         found: dict[str, Any] = read_json(self.index)
         return found
+
+    def require(self, file: Path) -> None:
+        """Raise MissingError where a file that every study has is not there."""
+        if not file.exists():
+            raise MissingError(f"{self.folder}: holds no study; expected the --output of `limbeck study run`")
 
 
 _COLLECTION: json_files.Schema = {"name": str, "place": str, "fingerprint": str, "documents": int, "queries": int}
