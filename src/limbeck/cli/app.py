@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from limbeck import __version__
-from limbeck.cli import compare, demo, distil, doctor, export, lists, retrieve, runs, service, study, teach, train
+from limbeck.cli import compare, distil, doctor, export, lists, retrieve, runs, service, study, teach, train
 from limbeck.cli.output import tell
 from limbeck.core.errors import LimbeckError, UsageError
 
@@ -98,7 +98,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-demo.add_to(app)
 distil.add_to(app)
 retrieve.add_to(app)
 runs.add_to(app)

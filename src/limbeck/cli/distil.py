@@ -1,18 +1,40 @@
-"""The verb that goes from documents to a re-ranker, or to the advice to do without."""
+"""The verbs that go from documents to a re-ranker, or to the advice to do without: distil, and demo, which shows how."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from limbeck.cli.output import COLLECTION_HELP, Json, errors, output_folder, print_json, print_table, say
+from limbeck.cli.output import COLLECTION_HELP, Json, errors, output_folder, print_json, print_table, say, tell
 from limbeck.core.options import Options, with_options
 from limbeck.distil.config import DistilSettings
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the verb to the command."""
+    """Add the verbs to the command."""
+    app.command("demo")(demo)
     app.command("distil")(distil)
+
+
+def demo(
+    collection: Annotated[str, typer.Option(help="Another collection: `limbeck distil` with its defaults.")] = "demo",
+    output: Annotated[Path | None, output_folder("Folder for models and report; default: demo-out.")] = None,
+    json: Json = False,
+) -> None:
+    """Distil and compare cross-encoders on the built-in collection: studies/demo.yaml, run and reported."""
+    from limbeck.cli.study import run_and_report
+    from limbeck.core.files import write_text
+    from limbeck.study.config.study import load_study
+    from limbeck.study.demo import demo_study
+
+    folder = output or Path("demo-out")
+    if collection != "demo":
+        run_and_tell(collection, folder, DistilSettings(), json)
+        return
+    study = folder / "demo.yaml"
+    write_text(study, demo_study().read_text(encoding="utf-8"))
+    tell(f"study: {study}")
+    run_and_report(load_study(study), folder, json, on="local")
 
 
 @with_options(settings=Options(declaration=DistilSettings))

@@ -1,17 +1,15 @@
-"""Verbs on studies: check, fetch, plan, rehearse, run, graph, work, status, report, track, factors."""
+"""Verbs on studies: check, fetch, plan, rehearse, run, graph, work, status; and the group that all of them are in."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from limbeck.cli.factors import factors
-from limbeck.cli.output import PARTLY_DONE, Json, console, errors, output_folder, print_json, print_table, tell
+from limbeck.cli.output import PARTLY_DONE, Json, errors, output_folder, print_json, print_table
+from limbeck.cli.study_results import StudyFolder, factors, report, track
 from limbeck.core.text import plural
-from limbeck.training.log import Tracker
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study file.")]
-StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `study run` wrote.")]
 Output = Annotated[Path | None, output_folder("Folder for the cells; default: the study's name.")]
 RehearsalOutput = Annotated[Path | None, output_folder("Folder; default: the study's name and -rehearsal.")]
 
@@ -225,49 +223,6 @@ def status(
         print_status(facts)
     if set(facts["node_counts"]) - {"done"}:
         raise typer.Exit(PARTLY_DONE)
-
-
-def report(folder: StudyFolder, json: Json = False) -> None:
-    """Write the report (HTML, Markdown, CSV, LaTeX, JSON, Parquet, figures) into DIR/report and print its table."""
-    from limbeck.report import print_report, require_packages, summary_json, write_report
-
-    require_packages()
-    from limbeck.report.paper import write_paper
-    from limbeck.study.analysis.explorer import explore
-    from limbeck.study.analysis.gather import gather
-    from limbeck.study.analysis.provenance import write_provenance, write_values
-
-    results = gather(folder)
-    files = write_report(results, folder / "report", explore(folder))
-    for write, name in ((write_values, "results.parquet"), (write_provenance, "provenance.json")):
-        write(folder, folder / "report" / name)
-        files.append(folder / "report" / name)
-    paper, left_out = write_paper(results, folder / "report")
-    files += paper
-    for line in left_out:
-        errors().print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
-    if json:
-        print_json({**summary_json(results), "files": [str(file) for file in files]})
-        return
-    print_report(results, console())
-    typer.echo("\n".join(str(file) for file in files))
-
-
-def track(
-    folder: StudyFolder,
-    to: Annotated[Tracker, typer.Option(help="Where the numbers go.")],
-    json: Json = False,
-) -> None:
-    """Send the logs and results of a study to an experiment tracker, a run for each cell; also while it runs."""
-    from limbeck.study.analysis.track import track_study
-
-    counts = track_study(folder, to, lambda line: tell(line, "dim"))
-    if json:
-        print_json({"to": to, **counts})
-        return
-    left_out = f"; {counts['without_log']} have not begun" if counts["without_log"] else ""
-    place = f" (tensorboard --logdir {folder / 'tensorboard'})" if to == "tensorboard" else ""
-    typer.echo(f"{to}: {plural(counts['records'], 'record')} of {plural(counts['cells'], 'cell')}{place}{left_out}")
 
 
 def run_and_report(loaded: Any, output: Path, as_json: bool, on: str | None = None) -> None:

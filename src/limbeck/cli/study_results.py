@@ -1,4 +1,4 @@
-"""The verb study factors: what the variance of a study's figures is due to."""
+"""Verbs on the results of a study: report, track, factors."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,12 +6,59 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limbeck.cli.output import Json, print_json, print_table, warn
+from limbeck.cli.output import Json, console, errors, print_json, print_table, tell, warn
 from limbeck.core.errors import UsageError
+from limbeck.core.text import plural
+from limbeck.training.log import Tracker
 
 if TYPE_CHECKING:
     from limbeck.evaluation import FactorAnalysis, Figures
     from limbeck.study.analysis.factors import Table
+
+StudyFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `study run` wrote.")]
+
+
+def report(folder: StudyFolder, json: Json = False) -> None:
+    """Write the report (HTML, Markdown, CSV, LaTeX, JSON, Parquet, figures) into DIR/report and print its table."""
+    from limbeck.report import print_report, require_packages, summary_json, write_report
+
+    require_packages()
+    from limbeck.report.paper import write_paper
+    from limbeck.study.analysis.explorer import explore
+    from limbeck.study.analysis.gather import gather
+    from limbeck.study.analysis.provenance import write_provenance, write_values
+
+    results = gather(folder)
+    files = write_report(results, folder / "report", explore(folder))
+    for write, name in ((write_values, "results.parquet"), (write_provenance, "provenance.json")):
+        write(folder, folder / "report" / name)
+        files.append(folder / "report" / name)
+    paper, left_out = write_paper(results, folder / "report")
+    files += paper
+    for line in left_out:
+        errors().print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+    if json:
+        print_json({**summary_json(results), "files": [str(file) for file in files]})
+        return
+    print_report(results, console())
+    typer.echo("\n".join(str(file) for file in files))
+
+
+def track(
+    folder: StudyFolder,
+    to: Annotated[Tracker, typer.Option(help="Where the numbers go.")],
+    json: Json = False,
+) -> None:
+    """Send the logs and results of a study to an experiment tracker, a run for each cell; also while it runs."""
+    from limbeck.study.analysis.track import track_study
+
+    counts = track_study(folder, to, lambda line: tell(line, "dim"))
+    if json:
+        print_json({"to": to, **counts})
+        return
+    left_out = f"; {counts['without_log']} have not begun" if counts["without_log"] else ""
+    place = f" (tensorboard --logdir {folder / 'tensorboard'})" if to == "tensorboard" else ""
+    typer.echo(f"{to}: {plural(counts['records'], 'record')} of {plural(counts['cells'], 'cell')}{place}{left_out}")
 
 
 def factors(
@@ -34,7 +81,6 @@ def factors(
     TABLE.csv has the columns collection and value, factors such as backbone and objective; perhaps measure and seed.
     """
     from limbeck.evaluation import analyse_factors
-    from limbeck.report.formats import plural
     from limbeck.study.analysis.factors import figures, read_table, select
     from limbeck.study.analysis.gather import gather_table
 
@@ -60,7 +106,7 @@ def factors(
             }
         )
         return
-    _print(data, found, chosen.rows[0][1].get("measure", "value"))
+    _print_factors(data, found, chosen.rows[0][1].get("measure", "value"))
 
 
 def _conditions(texts: list[str], table: "Table") -> dict[str, list[str]]:
@@ -75,9 +121,8 @@ def _conditions(texts: list[str], table: "Table") -> dict[str, list[str]]:
     return found
 
 
-def _print(data: "Figures", found: "FactorAnalysis", measure: str) -> None:
+def _print_factors(data: "Figures", found: "FactorAnalysis", measure: str) -> None:
     from limbeck.report.factors import state_analysis
-    from limbeck.report.formats import plural
 
     seeds = "–".join(map(str, sorted({min(data.seeds), max(data.seeds)})))
     size = f"{plural(len(data.values), 'configuration')} × {plural(len(data.collections), 'collection')}"
