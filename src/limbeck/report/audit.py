@@ -7,6 +7,7 @@ from limbeck.lists import LeakCounts, LeakExample
 from limbeck.report.formats import ABSENT, enumerate_words, plural
 from limbeck.study.analysis.results import StudyResults
 from limbeck.study.plan.audit import AuditedPair, audit_backbones
+from limbeck.study.run.leaks import LeakSearch
 
 
 @dataclass(frozen=True)
@@ -106,32 +107,10 @@ LEAK_NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class LeakRow:
-    """What one search found."""
-
-    where: str
-    test: str
-    queries: LeakCounts
-    documents: LeakCounts
-
-    @property
-    def parts(self) -> list[tuple[str, LeakCounts]]:
-        """What was searched for, with what was found."""
-        return [("queries", self.queries), ("relevant documents", self.documents)]
-
-
-def leak_rows(results: StudyResults) -> list[LeakRow]:
-    """One row for each search, those of training lists first."""
-    return [
-        LeakRow(f"{found.kind} {found.name}", found.test, found.queries, found.documents) for found in results.leaks
-    ]
-
-
 def leak_cautions(results: StudyResults) -> list[str]:
     """A sentence where test queries stand word for word in training lists or validation."""
-    most: dict[str, LeakRow] = {}
-    for row in leak_rows(results):
+    most: dict[str, LeakSearch] = {}
+    for row in results.leaks:
         if row.queries.exact > (most[row.test].queries.exact if row.test in most else 0):
             most[row.test] = row
     if not most:

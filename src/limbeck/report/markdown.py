@@ -10,7 +10,6 @@ from limbeck.report.audit import (
     backbone_sentences,
     example_text,
     first_stage_sentences,
-    leak_rows,
     leak_text,
     signed_recipe,
 )
@@ -139,7 +138,7 @@ def _pairs(results: StudyResults) -> str:
 
 
 def _leaks(results: StudyResults) -> str:
-    searches = [(row, noun, found) for row in leak_rows(results) for noun, found in row.parts]
+    searches = [(row, noun, found) for row in results.leaks for noun, found in row.parts]
     if not searches:
         return ""
     rows = [[escape(row.where), escape(row.test), noun, escape(leak_text(found))] for row, noun, found in searches]

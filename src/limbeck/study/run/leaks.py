@@ -32,6 +32,15 @@ class LeakSearch(FoundLeaks):
     name: str
     test: str
 
+    @property
+    def where(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    @property
+    def parts(self) -> list[tuple[str, LeakCounts]]:
+        """What was searched for, with what was found."""
+        return [("queries", self.queries), ("relevant documents", self.documents)]
+
 
 def planned_searches(study: Study) -> list[dict[str, str]]:
     """What is searched for what: `kind` (lists or validation), `name`, `test`, and `key`, what it is kept under."""
