@@ -1,4 +1,4 @@
-"""The verbs that go from documents to a re-ranker, or to the advice to do without: distil, and demo, which shows how."""
+"""The verbs that go from documents to a re-ranker, or to the advice to do without: distil and demo."""
 
 from pathlib import Path
 from typing import Annotated, Any

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limbeck.cli.output import Json, errors, load, output_folder, print_json, print_table
+from limbeck.cli.output import Json, errors, load, output_folder, print_json, print_table, tell
 from limbeck.core.errors import UsageError
 from limbeck.core.text import plural
 
@@ -51,7 +51,7 @@ def export(
 
     origin = find_origin(source, cell)
     if not json and origin.chosen:
-        errors().print(origin.chosen, highlight=False, markup=False, soft_wrap=True)
+        tell(origin.chosen)
     if not onnx and (collection or run):
         raise UsageError("--collection and --run are for --onnx; give it too, or leave them out")
     facts = write_export(
@@ -118,4 +118,4 @@ def push(
     elif address:
         typer.echo(f"uploaded: {address}")
     else:
-        errors().print("nothing was uploaded; --yes does it", highlight=False, markup=False)
+        tell("nothing was uploaded; --yes does it")

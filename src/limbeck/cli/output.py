@@ -11,6 +11,7 @@ import typer
 
 from limbeck.core.files import check_output, plain
 from limbeck.core.options import Doc, Precision
+from limbeck.core.progress import say as say_on
 from limbeck.core.text import plural, printable
 
 if TYPE_CHECKING:
@@ -184,9 +185,9 @@ def warn(warnings: Iterable[str]) -> None:
         tell(f"warning: {warning}", "yellow")
 
 
-def tell(text: str, style: str) -> None:
+def tell(text: str, style: str | None = None) -> None:
     """Print a text on standard error, in a colour where that is a terminal."""
-    errors().print(printable(text), style=style, highlight=False, markup=False, soft_wrap=True)
+    say_on(errors(), printable(text), style)
 
 
 def load(name: str) -> Any:

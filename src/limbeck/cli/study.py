@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from limbeck.cli.output import PARTLY_DONE, Json, errors, output_folder, print_json, print_table
+from limbeck.cli.output import PARTLY_DONE, Json, errors, output_folder, print_json, print_table, tell
 from limbeck.cli.study_results import StudyFolder, factors, report, track
 from limbeck.core.text import plural
 
@@ -120,7 +120,7 @@ def rehearse(study: StudyFile, output: RehearsalOutput = None, json: Json = Fals
     run_and_report(prepare_rehearsal(loaded, folder, errors()), folder, json)
     errors().print("Rehearsed to its end. What a rehearsal cannot prove:", highlight=False)
     for text in unproved(loaded):
-        errors().print(f"  - {text}", markup=False, highlight=False, soft_wrap=True)
+        tell(f"  - {text}")
 
 
 def run(
@@ -238,15 +238,15 @@ def run_and_report(loaded: Any, output: Path, as_json: bool, on: str | None = No
             report(output, as_json)
         else:
             others = "another process writes it" if not mine else "whichever process ends last writes it"
-            errors().print(f"No report of {output} yet: {others}", markup=False, highlight=False, soft_wrap=True)
+            tell(f"No report of {output} yet: {others}")
     unfinished = counts["failed"] + counts["elsewhere"]
     if not unfinished:
         return
     parts = [f"{counts['failed']} of {sum(counts.values())} cells failed"] if counts["failed"] else []
     parts += [f"{counts['elsewhere']} are unfinished in other processes"] if counts["elsewhere"] else []
-    errors().print(
+    tell(
         f"{', '.join(parts)}; `limbeck study status {output}` tells more, and the same command goes on with what is "
         "left",
-        style="red", markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        "red",
+    )
     raise typer.Exit(PARTLY_DONE)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limbeck.cli.output import Json, console, errors, print_json, print_table, tell, warn
+from limbeck.cli.output import Json, console, print_json, print_table, tell, warn
 from limbeck.core.errors import UsageError
 from limbeck.core.text import plural
 from limbeck.training.log import Tracker
@@ -36,7 +36,7 @@ def report(folder: StudyFolder, json: Json = False) -> None:
     paper, left_out = write_paper(results, folder / "report")
     files += paper
     for line in left_out:
-        errors().print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+        tell(line, "dim")
     if json:
         print_json({**summary_json(results), "files": [str(file) for file in files]})
         return

@@ -24,6 +24,7 @@ from limbeck.cli.output import (
     output_folder,
     print_description,
     print_json,
+    tell,
     warn,
 )
 from limbeck.cli.teach_report import counts
@@ -270,7 +271,7 @@ def expect_some(outcome: "Outcome", some: bool, calls: Path, units: str = "queri
 
 def report_outcome(outcome: "Outcome", facts: str, unit: str = "query") -> None:
     """Say on standard error how the work went, and end with exit code 7 if it is not whole."""
-    errors().print(facts, highlight=False, markup=False, soft_wrap=True)
+    tell(facts)
     if outcome.stopped:
         warn([f"stopped: {outcome.stopped}; {plural(len(outcome.unfinished), unit)} left; the same command goes on"])
     if outcome.incomplete:

@@ -18,7 +18,7 @@ from rich.console import Console
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.files import locked, wrap_write_errors, write_json
 from limbeck.core.json_files import read_json
-from limbeck.core.progress import with_status
+from limbeck.core.progress import say, with_status
 
 CHUNK = 1 << 18
 TRIES = 5
@@ -114,7 +114,7 @@ def _receive(url: str, part: Path, console: Console, pause: float) -> bool:
                 f"{url}: {reason}, {TRIES} times one after another. The {_size(part):,} bytes that came are kept; the "
                 "same command goes on from there"
             )
-        console.print(f"{part.stem}: {reason}; tried again", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"{part.stem}: {reason}; tried again")
         time.sleep(pause * 2**failures if failures else 0)
 
 

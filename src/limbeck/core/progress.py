@@ -17,6 +17,12 @@ STEP = 100  # items between two looks at the clock
 QUIET_SECONDS = 15.0  # between two lines where there is no terminal
 
 
+def say(console: "Console | None", text: str, style: str | None = None) -> None:
+    """Print a line as it stands: no markup, no colours of rich's own, no wrapping. Without a console, nothing."""
+    if console is not None:
+        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
 def with_progress(items: Iterable[Item], doing: str, noun: str, total: int | None = None) -> Iterator[Item]:
     """Pass `items` on. From the 100,000th on, say on stderr how many have passed, of `total` where that is known.
 
@@ -88,7 +94,7 @@ def _lines(console: "Console", doing: str, total: int) -> Callable[[int], None]:
                 return
             said = now
             left = f", about {(now - began) / so_far * (total - so_far) / 60:.0f} min left" if so_far else ""
-            console.print(f"{doing}: {so_far:,} of {total:,}{left}", highlight=False, markup=False, soft_wrap=True)
+            say(console, f"{doing}: {so_far:,} of {total:,}{left}")
 
     return advance
 

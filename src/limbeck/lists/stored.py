@@ -17,7 +17,7 @@ from rich.console import Console
 from limbeck.core.errors import DataError, LimbeckError
 from limbeck.core.files import atomic_write, waited_lock, wrap_write_errors, write_json
 from limbeck.core.json_files import Schema, key_of, read_json
-from limbeck.core.progress import with_status
+from limbeck.core.progress import say, with_status
 from limbeck.lists.lists import SIGNALS, Fingerprint, Lists
 from limbeck.lists.parquet import (
     FINGERPRINT,
@@ -129,7 +129,7 @@ def open_lists(path: str | Path) -> Lists:
         console = Console(stderr=True)
 
         def wait(holder: str) -> None:
-            console.print(f"{source.name}: {holder}, prepares it; waiting", markup=False, highlight=False)
+            say(console, f"{source.name}: {holder}, prepares it; waiting")
 
         with (
             wrap_write_errors(place, "or LIMBECK_CACHE set to another place, try again"),

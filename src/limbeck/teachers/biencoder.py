@@ -15,7 +15,7 @@ from limbeck.collections import Collection
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
 from limbeck.core.json_files import key_of
-from limbeck.core.progress import bar
+from limbeck.core.progress import bar, say
 from limbeck.models.bi_encoder import BiEncoder
 from limbeck.runs import Run
 from limbeck.tokens.store import cache_folder
@@ -85,7 +85,7 @@ class KeptEmbeddings:
                     missing.pop(hashes[place], None)
         if missing and len(missing) < len(row) and console:
             kept = len(row) - len(missing)
-            console.print(f"{doing}: {kept:,} of {len(row):,} are there already", highlight=False, markup=False)
+            say(console, f"{doing}: {kept:,} of {len(row):,} are there already")
         with bar(console, doing, len(missing)) as advance:
             for part in _parts(list(missing.items())):
                 embeddings = embed([text for _, text in part])

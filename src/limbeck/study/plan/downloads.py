@@ -13,6 +13,7 @@ from rich.console import Console
 from limbeck.collections.load import without_suffixes
 from limbeck.core.download import fetch_file
 from limbeck.core.errors import LimbeckError, MissingError
+from limbeck.core.progress import say
 from limbeck.models.sources import WEIGHTS, ModelSource
 from limbeck.study.config.known import known_backbones, known_downloads, published_file, published_md5
 from limbeck.study.config.study import Study
@@ -147,7 +148,7 @@ def fetch_study(study: Study, console: Console) -> Iterator[Outcome]:
     ]
     work += [("collection", name, partial(_fetch_collection, study, name)) for name in _published_collections(study)]
     for number, (kind, name, fetch) in enumerate(work, 1):
-        console.print(f"[{number}/{len(work)}] {name}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"[{number}/{len(work)}] {name}")
         try:
             state, text = fetch()
         except LimbeckError as error:

@@ -15,6 +15,7 @@ from limbeck.collections import Collection
 from limbeck.core.errors import DataError, MissingError
 from limbeck.core.files import atomic_write
 from limbeck.core.json_files import Schema, key_of, parse_json
+from limbeck.core.progress import say
 from limbeck.core.text import plural
 from limbeck.lists import (
     Lists,
@@ -218,7 +219,7 @@ def teach(
     calls = store.teachers / f"{key_of(sources.teacher(name))}.calls.jsonl"
 
     def warn(text: str) -> None:
-        console.print(f"teacher {name}: {text}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"teacher {name}: {text}")
 
     place = Workplace(store.teachers, calls, console, warn, sources)
     taught = sources.config.teachers[name].declared.teach(collection, candidates, place)

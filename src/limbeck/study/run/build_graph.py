@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from limbeck.core.json_files import key_of
+from limbeck.core.progress import say
 from limbeck.evaluation import canonical
 from limbeck.study.config.resolver import BM25_NAME, DEPTH
 from limbeck.study.config.schema import Stage
@@ -37,7 +38,7 @@ def prepare(study: Study, store: Store, console: Console) -> Graph:
     plan = plan_study(study)
     write_index(plan, store)
     for warning in plan.warnings:
-        console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"warning: {warning}")
     graph = build_graph(plan)
     write_graph(graph, store)
     return graph

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from limbeck.core.lease import Attempt, Lease, nth_attempt, take
+from limbeck.core.progress import say
 from limbeck.core.text import plural
 from limbeck.evaluation import suite_means
 from limbeck.study.config.study import Study
@@ -260,7 +261,7 @@ class _Drive:
         return f"[{self.numbers[cell]}/{len(self.cells)}] {self.graph.by_name[f'cell/{cell}'].label}"
 
     def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(self.console, text)
 
     def _counts(self, before: set[str], ended: dict[str, str], invocation: Invocation | None) -> dict[str, int]:
         counts = {"kept": 0, "done": 0, "failed": 0, "elsewhere": 0}

@@ -7,6 +7,7 @@ from typing import Any
 
 from limbeck.core.files import write_json
 from limbeck.core.json_files import key_of
+from limbeck.core.progress import say
 from limbeck.lists import LeakCounts, distinct_queries, document_leaks, positives, query_leaks, relevant_documents
 from limbeck.study.config.study import Study
 from limbeck.study.run.artifacts import Materials
@@ -80,7 +81,7 @@ def search_leaks(study: Study, materials: Materials, kind: str, name: str) -> li
         for search, leaks in zip(missing, found, strict=True):
             write_json(store.leaks(search["key"]), leaks)
         for warning in leak_warnings(map(as_search, missing, found)):
-            materials.console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+            say(materials.console, f"warning: {warning}")
     return [store.leaks(search["key"]) for search in planned]
 
 
@@ -111,7 +112,7 @@ def _search(study: Study, materials: Materials, kind: str, name: str, tests: lis
     else:
         lists, seen = materials.lists(name), sources.training
         queries, passages = distinct_queries(lists), positives(lists)
-    materials.console.print(f"{kind} {name}: searched for leaks", markup=False, highlight=False)
+    say(materials.console, f"{kind} {name}: searched for leaks")
     loaded = [sources.collection(test) for test in tests]
     of_queries = query_leaks(queries, seen.queries, loaded)
     of_documents = document_leaks(passages, seen.documents, loaded)

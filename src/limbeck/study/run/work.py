@@ -20,6 +20,7 @@ from rich.console import Console
 from limbeck.core.distributed import Processes, started_together
 from limbeck.core.errors import LimbeckError
 from limbeck.core.lease import Attempt, Lease, LeaseLost, last_attempt, take
+from limbeck.core.progress import say
 from limbeck.study.config.study import Study
 from limbeck.study.run.artifacts import Materials
 from limbeck.study.run.graph import Graph, Node, read_graph, read_study
@@ -80,7 +81,7 @@ class Workshop:
             return Outcome.DONE
         missing = [need for need in node.needs if states.of(self.graph.find(need)).state is not State.DONE]
         if missing:
-            console.print(f"{node.name}: needs {', '.join(missing)}, which is not done", markup=False, highlight=False)
+            say(console, f"{node.name}: needs {', '.join(missing)}, which is not done")
             return Outcome.FAILED
         last, outcome = found.attempt, None
         for more in reversed(range(TRIES)):
@@ -121,14 +122,14 @@ class Workshop:
                 end("stopped")
             return Outcome.STOPPED
         except LeaseLost as error:
-            said.print(str(error), markup=False, highlight=False, soft_wrap=True)
+            say(said, str(error))
             return Outcome.HELD
         except LimbeckError as error:
             text = str(error)
         # Whatever goes wrong in one node must not cost the others; its traceback is kept for whoever mends it.
         except Exception as error:
             with suppress(OSError):  # a full disk
-                said.copy.print(traceback.format_exc(), markup=False, highlight=False, soft_wrap=True)
+                say(said.copy, traceback.format_exc())
             log = self.store.log(node.key, lease.attempt.number)
             text = f"{type(error).__name__}: {error} (traceback in {log})"
             short = _ran_out_of_memory(error)
@@ -139,9 +140,9 @@ class Workshop:
             then = f"it is tried again{half}" if more else f"{TRIES} times; give it a device with more"
             text = f"memory ran out, {then}: {text}"
         try:
-            said.copy.print(text, markup=False, highlight=False, soft_wrap=True)
+            say(said.copy, text)
             if short and more:
-                said.shown.print(f"{node.label}: {text}", markup=False, highlight=False, soft_wrap=True)
+                say(said.shown, f"{node.label}: {text}")
                 end("died", error=text, out_of_memory=True)
                 return None
             if node.kind in _TRAININGS and node.cell:
@@ -151,7 +152,7 @@ class Workshop:
             return Outcome.HELD
         except (LimbeckError, OSError):
             # A full disk takes no word of it either. The attempt counts as one whose process died, and is tried again.
-            said.shown.print(f"{node.label}: failed: {text}", markup=False, highlight=False, soft_wrap=True)
+            say(said.shown, f"{node.label}: failed: {text}")
         return Outcome.FAILED
 
 

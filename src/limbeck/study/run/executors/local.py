@@ -13,6 +13,7 @@ from rich.console import Console
 
 from limbeck.core.devices import GPU_SHARE
 from limbeck.core.errors import LimbeckError, MissingError, UsageError
+from limbeck.core.progress import say
 from limbeck.core.text import plural
 from limbeck.study.config.schema import Resources
 from limbeck.study.run.graph import GPU_KINDS, Graph, Node
@@ -123,7 +124,7 @@ def run(output: str, name: str, variables: Mapping[str, str]) -> None:
         code = 130  # asked to stop before its node was begun, or behind its end
     except (LimbeckError, OSError) as error:
         # Such as a disk that is full: nothing can be written down, so it is said here.
-        Console(stderr=True).print(f"{name}: {error}", markup=False, highlight=False, soft_wrap=True)
+        say(Console(stderr=True), f"{name}: {error}")
         code = MissingError.exit_code
     sys.exit(code)
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.progress import say
 from limbeck.core.text import plural
 from limbeck.study.run.executors.local import gpus_of, variables_of
 from limbeck.study.run.graph import Graph, Node
@@ -77,9 +78,7 @@ class Ray:
                 except self.ray.exceptions.RayError as error:
                     # What the files tell of it decides; this says where to look.
                     reason = str(error).strip().splitlines()
-                    self.console.print(
-                        f"ray: {name}: {reason[0] if reason else type(error).__name__}", markup=False, highlight=False
-                    )
+                    say(self.console, f"ray: {name}: {reason[0] if reason else type(error).__name__}")
         return set(self.running.values())
 
     def close(self) -> None:

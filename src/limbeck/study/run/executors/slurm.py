@@ -12,6 +12,7 @@ from rich.console import Console
 
 from limbeck.core.errors import MissingError, UsageError
 from limbeck.core.files import write_text
+from limbeck.core.progress import say
 from limbeck.study.run.graph import Graph, Node
 from limbeck.study.run.states import NodeStates, State
 from limbeck.study.run.store import Store
@@ -52,10 +53,7 @@ class Slurm:
                 "`limbeck study run … --on local` itself"
             )
         if not any(node.resources.gpus for node in graph.nodes):
-            console.print(
-                "slurm: the study asks for no GPU; if it is to have one, say `compute: {default: {gpus: 1}}`",
-                markup=False, highlight=False, soft_wrap=True,
-            )  # fmt: skip
+            say(console, "slurm: the study asks for no GPU; if it is to have one, say `compute: {default: {gpus: 1}}`")
 
     def start(self, nodes: Sequence[Node], begin: Callable[[Node], None]) -> bool:
         """Submit the nodes, those that are needed first."""
@@ -92,11 +90,11 @@ class Slurm:
         """Leave the jobs to Slurm; how they are cancelled is said."""
         if self.jobs and not self.dry:
             jobs = " ".join(sorted({task.partition("_")[0] for task in self.jobs.values()}))
-            self.console.print(
-                f"slurm: {len(self.jobs)} tasks go on without this process; the same command comes back to them, and "
-                f"`scancel {jobs}` cancels them",
-                markup=False, highlight=False, soft_wrap=True,
-            )  # fmt: skip
+            say(
+                self.console,
+                f"slurm: {len(self.jobs)} tasks go on without this process; the same command comes back to "
+                f"them, and `scancel {jobs}` cancels them",
+            )
 
     def _groups(self, nodes: Iterable[Node]) -> list[list[Node]]:
         """Nodes that one array can hold: of a kind, with the same resources, behind the same nodes.
@@ -137,10 +135,8 @@ class Slurm:
             raise UsageError(f"{self.folder / tag}.sh: sbatch refused it: {reason}; mend the study's `compute:`")
         job = done.stdout.strip().partition(";")[0]
         self.jobs |= {node.name: f"{job}_{number}" for number, node in enumerate(nodes)}
-        self.console.print(
-            f"slurm: job {job}: {len(nodes)} of {nodes[0].kind}{f', {dependency}' if len(dependency) < 80 else ''}",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        after = f", {dependency}" if len(dependency) < 80 else ""
+        say(self.console, f"slurm: job {job}: {len(nodes)} of {nodes[0].kind}{after}")
 
     def _dependency(self, nodes: Sequence[Node]) -> str:
         """What an array waits for: each task for its own one of another array, else for all that any of them needs."""
