@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+gc.disable()  # until all is imported
 pytest_plugins = ("tiny_models",)
 settings.register_profile("limbeck", deadline=None)  # a slow or busy machine is no failure
 settings.load_profile("limbeck")
@@ -37,8 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """What is imported by now stays to the end: the collector need not look through it again and again."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

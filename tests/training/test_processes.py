@@ -85,7 +85,7 @@ def test_torchrun_starts_them() -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(
-        [*command, str(TRAINING / "leaving.py")],
+        [*command, str(TRAINING / "leaving.py"), "whole"],
         env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
