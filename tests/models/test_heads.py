@@ -335,6 +335,9 @@ def test_what_padding_would_change_is_scored_without_it(
     expected = alone(model, tokenizer, some_pairs, 64)
     assert np.ptp(expected) > 0.01
     np.testing.assert_allclose(encoder.score(some_pairs), expected, rtol=1e-4, atol=1e-5)
+    with_marks = [(query, f"{passage} {tokenizer.sep_token} {passage}") for query, passage in some_pairs[:2]]
+    mixed = [*some_pairs[:3], *with_marks]
+    np.testing.assert_allclose(encoder.score(mixed), alone(model, tokenizer, mixed, 64), rtol=1e-4, atol=1e-5)
     assert encoder.pads or "batches of equal length on cpu: padding would change the scores" in encoder.attention()
     assert encoder.pads == (kind == "bart" or (kind == "gpt2" and tokenizer.unk_token is not None))
 

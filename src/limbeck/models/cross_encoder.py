@@ -213,7 +213,9 @@ class CrossEncoder:
 
     def forward(self, batch: dict[str, Any]) -> torch.Tensor:
         """Raw scores [pairs] of a micro-batch that was read."""
-        scores = self.model(**batch).logits[:, 0]
+        scores = _with_equal_ends(self.model, batch) if family_of(self.model).counts_ends else None
+        if scores is None:
+            scores = self.model(**batch).logits[:, 0]
         return scores.to(torch.promote_types(scores.dtype, torch.float32))  # type: ignore[no-any-return]
 
     def score(self, pairs: Sequence[tuple[str, str]], precision: str = "fp32") -> NDArray[np.floating[Any]]:
@@ -409,6 +411,16 @@ def probabilities(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """The sigmoid of raw scores, in float64, so that high ones do not tie."""
     found: NDArray[np.float64] = expit(scores.astype(np.float64))
     return found
+
+
+def _with_equal_ends(model: Any, batch: dict[str, Any]) -> torch.Tensor | None:
+    """Scores [pairs] of rows with ends of sequences in unequal number, in groups of equal number; None for no such."""
+    counts = (batch["input_ids"] == model.config.eos_token_id).sum(1)
+    groups = [(counts == count).nonzero()[:, 0] for count in counts.unique()]
+    if len(groups) < 2:
+        return None
+    parts = [model(**{name: tensor[rows] for name, tensor in batch.items()}).logits[:, 0] for rows in groups]
+    return torch.cat(parts)[torch.cat(groups).argsort()]
 
 
 def _last_layer(model: Any) -> torch.nn.Linear | None:

@@ -18,6 +18,8 @@ class Family:
             is tried when the model is loaded.
         attention_dropout: the configuration's key for the dropout of attention weights.
         fp16: whether its activations stay within what float16 holds.
+        counts_ends: the head reads the last end of a sequence in a row, and refuses rows with ends in unequal number,
+            as a text brings them that holds the mark itself.
     """
 
     bert_layers: bool = False
@@ -26,6 +28,7 @@ class Family:
     ignores_padding: bool | None = None
     attention_dropout: str = "attention_probs_dropout_prob"
     fp16: bool = True
+    counts_ends: bool = False
 
     @property
     def packs(self) -> bool:
@@ -39,6 +42,7 @@ class Family:
 _BERT = Family(bert_layers=True, ignores_padding=True)
 _ROBERTA = Family(bert_layers=True, ignores_padding=True, positions_after_padding=True)
 _MIXES = Family(ignores_padding=False)
+_ENDS = Family(counts_ends=True)
 
 FAMILIES = {
     "bert": _BERT,
@@ -55,6 +59,7 @@ FAMILIES = {
     "convbert": _MIXES,
     "nystromformer": _MIXES,
     "yoso": _MIXES,
+    **dict.fromkeys(("bart", "bigbird_pegasus", "mbart", "mt5", "mvp", "plbart", "t5", "umt5"), _ENDS),
     "xlnet": _MIXES,  # and its head reads the last token of a row, whatever it is
 }
 """`model_type` → what is known of it. transformers gives DeBERTa-v3 the type of v2."""
