@@ -12,8 +12,15 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.tokens.pairs import collection_pairs
 from limbeck.training import Settings, TrainingPlan, train
-from limbeck.training.device import COMPILING_SECONDS, SECONDS_SAVED, choose_compiling, reason_against_compiling
+from limbeck.training.device import (
+    COMPILING_SECONDS,
+    SECONDS_SAVED,
+    Budgets,
+    choose_compiling,
+    reason_against_compiling,
+)
 from limbeck.training.state import State
 
 Plan = Callable[..., TrainingPlan]
@@ -79,7 +86,10 @@ def test_layers_are_compiled_by_default_where_a_long_training_on_cuda_pays_for_i
 
 def test_a_training_that_goes_on_without_what_was_compiled_says_so(plan: Plan, model: Path) -> None:
     encoder, said = CrossEncoder.load(model, new_head=True, device="cpu"), StringIO()
-    state = State(step=3, compiled=True)
-    choose_compiling(encoder, plan(), None, (), state, 1.0, Console(file=said, width=200))  # type: ignore[arg-type]
+    planned, state = plan(), State(step=3, compiled=True)
+    choose_compiling(
+        encoder, planned, collection_pairs(encoder, planned.collection), (), state=state, budgets=Budgets(64, 150),
+        product_rate=1e9, console=Console(file=said, width=200),
+    )  # fmt: skip
     assert state.compiled is False
     assert "compiled before: not byte-equal" in said.getvalue()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from limbeck.kernels.dropout import dropout as dropped
+from limbeck.kernels.layers import dropout as dropped
 from limbeck.kernels.packed import Sequences
 from limbeck.models.families import family_of
 
@@ -71,14 +71,6 @@ def use_our_attention(model: Any, packed: bool) -> None:
     model.set_attn_implementation(PACKED if packed else PADDED)
     if packed and family_of(model).pools_rows:
         model.base_model.register_forward_hook(_pooled, with_kwargs=True)
-
-
-def attention_of(part: Any) -> Any:
-    """The attention function that a self-attention module of the BERT family is set to."""
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-    from transformers.models.bert.modeling_bert import eager_attention_forward
-
-    return ALL_ATTENTION_FUNCTIONS.get_interface(part.config._attn_implementation, eager_attention_forward)
 
 
 def _pooled(backbone: Any, _inputs: Any, options: dict[str, Any], output: Any) -> Any:

@@ -55,6 +55,11 @@ class Checkpoint:
     max_length: int | None
     pads: bool
 
+    @property
+    def saved(self) -> Mapping[str, Any]:
+        """What limbeck keeps in config.json."""
+        return getattr(self.model.config, "limbeck", None) or {}
+
 
 def read_checkpoint(
     source: ModelSource,
@@ -166,24 +171,6 @@ def expect_replaceable(path: Path) -> None:
     place = path.resolve()
     if place.exists() and not (place / "config.json").is_file() and (not place.is_dir() or any(place.iterdir())):
         raise UsageError(f"{path}: is not a model that could be replaced; expected a new or empty folder, or a model's")
-
-
-def longest_input(model: Any, tokenizer: Any) -> int:
-    """Tokens that a model has positions for; where it knows no limit, the tokeniser's."""
-    positions = getattr(model.config, "max_position_embeddings", None)
-    # XLNet says -1: its positions are relative.
-    if not positions or positions < 0:
-        return int(tokenizer.model_max_length)
-    return int(positions - first_position(model))
-
-
-def first_position(model: Any) -> int:
-    """Position of a sequence's first token: RoBERTa and MPNet count from behind the padding's."""
-    if family_of(model).positions_after_padding:
-        return int(model.config.pad_token_id) + 1
-    # Of other architectures that do so, embeddings know it themselves.
-    padding = getattr(getattr(model.base_model, "embeddings", None), "padding_idx", None)
-    return 0 if padding is None or family_of(model).ignores_padding else int(padding) + 1
 
 
 def _base_of(adapter: Adapter, source: ModelSource) -> ModelSource:

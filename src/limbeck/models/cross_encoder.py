@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from inspect import signature
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,27 +23,25 @@ from limbeck.core.devices import (
 from limbeck.core.distributed import ALONE, Processes
 from limbeck.core.errors import UsageError
 from limbeck.kernels.attention import attention_path, has_flash, use_our_attention
-from limbeck.kernels.dropout import use_fast_dropout
 from limbeck.kernels.layers import (
     compile_layers,
     compute_head_in_float32,
     first_token_only,
     project_together,
     touch_used_rows_only,
+    use_fast_dropout,
 )
 from limbeck.kernels.packed import Sequences
-from limbeck.models.checkpoint import Checkpoint, first_position, longest_input, read_checkpoint, write_checkpoint
+from limbeck.models.checkpoint import read_checkpoint, write_checkpoint
 from limbeck.models.cost import scoring_tokens, training_tokens
 from limbeck.models.families import family_of
 from limbeck.models.modular import ModularModel
+from limbeck.models.pair_input import first_position, ignores_padding, lengths_of, template_of
 from limbeck.models.sources import ModelSource, resolve
 from limbeck.tokens.batching import filled_batches, micro_batches, shares
 from limbeck.tokens.pairs import Pairs, Rows
 from limbeck.tokens.store import TokenStore
 from limbeck.tokens.template import UNCHANGED, PairTemplate, Wording
-
-LONGEST = 512  # default maximum pair length where the backbone allows more (ModernBERT: 8,192)
-QUERY_TOKENS = 64  # default maximum query length
 
 
 @dataclass
@@ -132,13 +129,13 @@ class CrossEncoder:
         if sha256 is not None:
             source.expect(sha256)
         found = read_checkpoint(source, layers, seed, dropout, new_head, single_separator)
-        model, tokenizer, template = found.model, found.tokenizer, _template(found)
+        model, tokenizer, template = found.model, found.tokenizer, template_of(found)
         if not isinstance(model, ModularModel) or model.layout.pooling == "cls":
             first_token_only(model)
         project_together(model)
         compute_head_in_float32(model)
         use_fast_dropout(model)
-        lengths = _lengths(found, source, max_length, query_tokens, passage_tokens)
+        lengths = lengths_of(found, source, max_length, query_tokens, passage_tokens)
         max_length, query_tokens, passage_tokens = lengths
         model.to(device or default_device()).eval()
         if model.device.type == "cpu":
@@ -151,7 +148,7 @@ class CrossEncoder:
             raise UsageError(f"{source.name}: a {model.config.model_type} cannot be computed packed; leave packed out")
         pads = found.pads
         if not family_of(model).ignores_padding:
-            tried = _ignores_padding(model, _words(found), template, max_length, source)
+            tried = ignores_padding(found, template, max_length, source)
             pads = pads and tried and family_of(model).ignores_padding is None
         if compiled:
             compile_layers(model)
@@ -163,7 +160,7 @@ class CrossEncoder:
             touch_used_rows_only(model)
         return cls(
             model, tokenizer, template, max_length, query_tokens, source, passage_tokens, packed, processes, sharded,
-            found.wording, pads, None if new_head or layers else _saved(found).get("calibration"),
+            found.wording, pads, None if new_head or layers else found.saved.get("calibration"),
         )  # fmt: skip
 
     @property
@@ -363,50 +360,6 @@ class CrossEncoder:
         write_checkpoint(self.model, self.tokenizer, self.max_length, own, Path(path), weights, self.wording)
 
 
-def _template(found: Checkpoint) -> PairTemplate:
-    # A generic tokeniser makes token types for backbones (DistilBERT) that know none.
-    takes = signature(found.model.base_model.forward).parameters
-    return found.template if "token_type_ids" in takes else replace(found.template, token_types=None)
-
-
-def _words(found: Checkpoint) -> NDArray[np.int64]:
-    """Token ids [up to 12] that mark nothing. BART's head, for one, counts the ends of sequences in a row."""
-    named = [id for name, id in found.model.config.to_dict().items() if name.endswith("token_id")]
-    marks = {*found.tokenizer.all_special_ids}.union(*(id if isinstance(id, list) else [id] for id in named))
-    rows = found.model.get_input_embeddings().weight.shape[0]
-    return np.array([id for id in range(min(rows, 12 + len(marks))) if id not in marks][:12], np.int64)
-
-
-@torch.inference_mode()
-def _ignores_padding(
-    model: Any, words: NDArray[np.int64], template: PairTemplate, max_length: int, source: ModelSource
-) -> bool:
-    """Whether a short pair of some `words` gets the same score with padding beside it, up to rounding.
-
-    Raises:
-        UsageError: the model cannot compute a sequence of such a length.
-    """
-    size = min(max_length - template.special_tokens, 12)
-    places = np.array([0, 1, size // 2 + 1, size])
-    store = TokenStore(np.array([b"0", b"1", b"2"]), np.arange(3), places, np.resize(words, size))
-    pairs = Pairs(store, store, template, max_length, max_length)
-
-    def scores(*passages: int) -> torch.Tensor:
-        batch = pairs.batch(np.zeros(len(passages), np.int64), np.array(passages))
-        found: torch.Tensor = model(**{name: tensor.to(model.device) for name, tensor in batch.items()}).logits[:, 0]
-        return found
-
-    try:
-        return torch.allclose(scores(0, 1)[:1], scores(0), rtol=1e-4, atol=1e-6)
-    except (RuntimeError, ValueError, IndexError) as error:
-        lengths = pairs.lengths(np.zeros(2, np.int64), np.arange(2)).tolist()
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UsageError(
-            f"{source.name}: a {model.config.model_type} of this configuration cannot compute pairs of {lengths[0]} "
-            f"and {lengths[1]} tokens ({reason}); choose another model"
-        ) from None
-
-
 def probabilities(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """The sigmoid of raw scores, in float64, so that high ones do not tie."""
     found: NDArray[np.float64] = expit(scores.astype(np.float64))
@@ -428,39 +381,3 @@ def _last_layer(model: Any) -> torch.nn.Linear | None:
     head = (part for child in model.children() if child is not model.base_model for part in child.modules())
     found = [part for part in head if isinstance(part, torch.nn.Linear) and part.out_features == 1]
     return found[-1] if found else None
-
-
-def _saved(found: Checkpoint) -> Mapping[str, Any]:
-    """What limbeck keeps in config.json."""
-    return getattr(found.model.config, "limbeck", None) or {}
-
-
-def _lengths(
-    found: Checkpoint,
-    source: ModelSource,
-    max_length: int | None,
-    query_tokens: int | None,
-    passage_tokens: int | None,
-) -> tuple[int, int, int | None]:
-    """Longest pair, query and passage (None: only the pair is limited): as asked for, as saved, or by default."""
-    model, special_tokens = found.model, found.template.special_tokens
-    limit, saved = longest_input(model, found.tokenizer), _saved(found)
-    if query_tokens is None:
-        query_tokens = int(saved.get("query_tokens", QUERY_TOKENS))
-    needed = None if passage_tokens is None else query_tokens + passage_tokens + special_tokens
-    if passage_tokens is None:
-        passage_tokens = saved.get("passage_tokens")
-    if max_length is None:
-        # The tokeniser's limit is the length that a saved cross-encoder was trained at.
-        max_length = needed or min(limit, found.tokenizer.model_max_length, found.max_length or LONGEST, LONGEST)
-    for name, value in (("query_tokens", query_tokens), ("passage_tokens", passage_tokens)):
-        if value is not None and value < 1:
-            raise UsageError(f"{name} {value} leaves nothing of a {name.partition('_')[0]}; expected 1 or more")
-    if max_length > limit:
-        what = f"max_length {max_length}"
-        if max_length == needed:
-            what = f"query_tokens {query_tokens} and passage_tokens {passage_tokens} make a pair of {needed}, which"
-        raise UsageError(f"{source.name}: {what} is beyond the backbone's {limit} tokens")
-    if max_length < special_tokens + 2:
-        raise UsageError(f"max_length {max_length} leaves no room for a query and a passage")
-    return max_length, min(query_tokens, max_length - special_tokens - 1), passage_tokens

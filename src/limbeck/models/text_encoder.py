@@ -13,7 +13,7 @@ from rich.console import Console
 
 from limbeck.core.devices import default_device, keep_freed_memory
 from limbeck.core.errors import DataError, MissingError, UsageError
-from limbeck.models.checkpoint import first_position
+from limbeck.models.pair_input import first_position
 from limbeck.models.sentence_transformers import SentenceLayout, SpladeLayout
 from limbeck.models.sources import ModelSource, expect_lower_casing, silence_transformers
 from limbeck.tokens.batching import micro_batches

@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from limbeck.core.errors import DataError, MissingError, UsageError
-from limbeck.core.files import check_fence, replace_folder, wrap_write_errors, write_json
+from limbeck.core.files import (
+    check_fence,
+    lock_holder,
+    locked,
+    remove_leftovers,
+    replace_folder,
+    wrap_write_errors,
+    write_json,
+)
 from limbeck.core.json_files import read_json
 from limbeck.training.plan import TrainingPlan
+from limbeck.training.summary import MODEL, SUMMARY
 
 
 def check_output_dir(output: Path, plan: TrainingPlan) -> None:
@@ -44,6 +54,22 @@ def claim_output_dir(output: Path, plan: TrainingPlan) -> None:
     """Write down whose folder it is. From then on only the same plan may train there."""
     if not (output / PLAN).exists():
         write_json(output / PLAN, plan.describe())
+
+
+@contextmanager
+def hold_output_dir(output: Path) -> Iterator[None]:
+    """Let one training at a time write into a folder, without what a killed one left half written there.
+
+    Raises:
+        UsageError: another process is training there.
+    """
+    lock = output / ".lock"
+    with locked(lock, leased=True) as mine:
+        if not mine:
+            raise UsageError(f"{output}: {lock_holder(lock)}, is training there; wait for it, or give another --output")
+        for name in (MODEL, SUMMARY, PLAN):
+            remove_leftovers(output / name)
+        yield
 
 
 PLAN = "plan.json"
@@ -110,6 +136,30 @@ def load_checkpoint(folder: Path, device: torch.device) -> tuple[Checkpoint | No
         except DataError as error:
             damaged.append(str(error))
     return None, damaged
+
+
+def checkpoint_to_resume(
+    output: Path, prefixes: Mapping[int, Path], device: torch.device
+) -> tuple[Checkpoint | None, list[str]]:
+    """What the training of a folder goes on from: its own newest checkpoint, or what another left at a shared prefix.
+
+    Args:
+        prefixes: number of stages → folder of the state after so many; the log up to there is taken over with it.
+
+    Returns:
+        It, or None; and one sentence for each newer one that is damaged.
+    """
+    checkpoint, damaged = load_checkpoint(output / "checkpoints", device)
+    for number in sorted(prefixes, reverse=True):
+        folder = prefixes[number]
+        if checkpoint is None and folder.exists():
+            checkpoint, more = load_checkpoint(folder, device)
+            damaged += more
+            if checkpoint is None:
+                shutil.rmtree(folder)  # so that it is left anew
+            else:
+                shutil.copyfile(folder / "log.jsonl", output / "log.jsonl")
+    return checkpoint, damaged
 
 
 def read_checkpoint(path: Path, device: torch.device) -> Checkpoint:

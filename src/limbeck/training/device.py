@@ -17,7 +17,7 @@ from limbeck.tokens.pairs import Pairs
 from limbeck.training.config import Settings
 from limbeck.training.plan import TrainingPlan
 from limbeck.training.state import State
-from limbeck.training.step import assemble_batch, read_step
+from limbeck.training.step import assemble_batch, prepare_step
 
 COMPILING_SECONDS = 60.0
 """What compiling costs: at most three graphs, for training, replaying and scoring, whatever the number of layers."""
@@ -66,6 +66,7 @@ def choose_compiling(
     pairs: Pairs,
     samplers: Sequence[Sampler],
     state: State,
+    budgets: Budgets,
     product_rate: float,
     console: Console,
 ) -> None:
@@ -92,11 +93,11 @@ def choose_compiling(
     else:
         state.compiled = bool(before if asked is None else asked)
     if state.compiled:
-        number, inner = plan.place(min(state.step, plan.steps - 1))
-        stage = plan.stages[number]
-        batch = assemble_batch(pairs, stage.lists, samplers[number](inner), stage.objective.signals)
-        inputs = read_step(encoder, pairs, batch.query_rows, batch.passage_rows, state.token_budget)
-        failed = compile_and_try(encoder, inputs.micro_batches[0], plan.settings.precision)
+        stage = plan.stages[0]
+        prepared = prepare_step(
+            encoder, pairs, stage.lists, samplers[0](0), stage.objective.signals, budgets.micro_batch
+        )
+        failed = compile_and_try(encoder, prepared.inputs.micro_batches[0], plan.settings.precision)
         said = (
             f"[yellow]layers cannot be compiled here, and are not: {escape(failed)}[/]" if failed else "layers compiled"
         )

@@ -5,7 +5,6 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +13,17 @@ from rich.console import Console
 
 from limbeck.core.devices import ahead, default_device, deterministic, fork_rng
 from limbeck.core.distributed import ALONE, Processes
-from limbeck.core.errors import UsageError
-from limbeck.core.files import (
-    check_fence,
-    lock_holder,
-    locked,
-    remove_leftovers,
-    temporary_folder,
-    wrap_write_errors,
-    write_json,
-)
+from limbeck.core.files import check_fence, temporary_folder, wrap_write_errors, write_json
 from limbeck.core.progress import StepProgress
 from limbeck.evaluation import measure_run, rerank
-from limbeck.models.cost import product_rate, training_flops
+from limbeck.models.cost import product_rate
 from limbeck.tokens.pairs import collection_pairs
 from limbeck.training.checkpoint import (
-    PLAN,
     Checkpoint,
     check_output_dir,
+    checkpoint_to_resume,
     claim_output_dir,
-    load_checkpoint,
+    hold_output_dir,
     save_checkpoint,
 )
 from limbeck.training.device import choose_budgets, choose_compiling
@@ -42,7 +32,7 @@ from limbeck.training.metrics import AsyncScalars, DivergenceMonitor, StepMetric
 from limbeck.training.plan import TrainingPlan, Validation
 from limbeck.training.signals import SignalHandler, StepAbandoned
 from limbeck.training.state import State, Student, learning_rate, load_student, warmup_steps
-from limbeck.training.step import Batch, StepInput, assemble_batch, backward, read_step
+from limbeck.training.step import PreparedStep, backward, prepare_step
 from limbeck.training.summary import MODEL, SUMMARY, finished, summarise, weights_digest
 
 
@@ -87,7 +77,7 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     if console is None or not processes.is_first:
         console = Console(quiet=True)
-    with _alone_in(output) if processes.is_first else nullcontext():
+    with hold_output_dir(output) if processes.is_first else nullcontext():
         check_output_dir(output, plan)
         summary, gone = finished(output)
         if summary is not None:
@@ -110,34 +100,6 @@ def train(
                 halvings=halvings,
             )
             return training.run()
-
-
-@contextmanager
-def _alone_in(output: Path) -> Iterator[None]:
-    """Let one training at a time write into a folder, without what a killed one left half written there."""
-    lock = output / ".lock"
-    with locked(lock, leased=True) as mine:
-        if not mine:
-            raise UsageError(f"{output}: {lock_holder(lock)}, is training there; wait for it, or give another --output")
-        for name in (MODEL, SUMMARY, PLAN):
-            remove_leftovers(output / name)
-        yield
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """What one step trains on, at hand before its turn.
-
-    Attributes:
-        batch: on the encoder's device.
-        cut_pairs: those of its pairs that are longer than the maximum.
-        flops: floating-point operations of the model.
-    """
-
-    batch: Batch
-    inputs: StepInput
-    cut_pairs: int
-    flops: float
 
 
 class _Training:
@@ -164,7 +126,8 @@ class _Training:
         self.student = Student(plan, self.encoder)
         self.state = State.started(len(plan.stages))
         self.halvings = halvings
-        self.product_rate = product_rate(self.encoder.model, self.encoder.precision(plan.settings.precision).name)
+        self.precision = self.encoder.precision(plan.settings.precision)
+        self.product_rate = product_rate(self.encoder.model, self.precision.name)
         self.taken: StepMetrics | None = None
 
     def run(self) -> dict[str, Any]:
@@ -181,13 +144,19 @@ class _Training:
         settings = self.plan.settings
         self.budgets = choose_budgets(self.encoder, settings, self.state, self.halvings, self.console)
         choose_compiling(
-            self.encoder, self.plan, self.pairs, self.samplers, self.state, self.product_rate, self.console
+            self.encoder,
+            self.plan,
+            self.pairs,
+            self.samplers,
+            state=self.state,
+            budgets=self.budgets,
+            product_rate=self.product_rate,
+            console=self.console,
         )
-        precision = self.encoder.precision(settings.precision)
-        path = self.encoder.attention(precision.name)
-        self.console.print(f"  {path}, {precision.name}", highlight=False)
-        if precision.note:
-            self.console.print(f"  [yellow]{precision.note}[/]", highlight=False)
+        path = self.encoder.attention(self.precision.name)
+        self.console.print(f"  {path}, {self.precision.name}", highlight=False)
+        if self.precision.note:
+            self.console.print(f"  [yellow]{self.precision.note}[/]", highlight=False)
         if self.processes.is_first:
             log = TrainingLog(self.output / "log.jsonl", self.state.step, self.state.validation_due)
             self.sinks = (log, *self.sinks)
@@ -229,7 +198,7 @@ class _Training:
                 prepared.inputs,
                 loss_of,
                 seed=(self.plan.seed, number, inner),
-                precision=settings.precision,
+                precision=self.precision.name,
                 max_tokens_without_grad_cache=self.budgets.graphs,
             )
         rate = learning_rate(stage.learning_rate, inner, stage.steps, settings.warmup, settings.schedule)
@@ -250,14 +219,12 @@ class _Training:
             seconds=time.monotonic() - began,
         )
 
-    def _prepare(self, step: int) -> _Prepared:
-        """What a step, from 0, trains on: draw lists, assemble their pairs, cut them into micro-batches, read these."""
+    def _prepare(self, step: int) -> PreparedStep:
+        """What a step, from 0, trains on."""
         number, inner = self.plan.place(step)
-        stage, encoder = self.plan.stages[number], self.encoder
-        batch = assemble_batch(self.pairs, stage.lists, self.samplers[number](inner), stage.objective.signals)
-        inputs = read_step(encoder, self.pairs, batch.query_rows, batch.passage_rows, self.budgets.micro_batch)
-        cut = self.pairs.cuts(batch.query_rows, batch.passage_rows).pairs
-        return _Prepared(batch.to(encoder.device), inputs, cut, training_flops(encoder.model, inputs.lengths))
+        stage, drawn = self.plan.stages[number], self.samplers[number](inner)
+        signals = stage.objective.signals
+        return prepare_step(self.encoder, self.pairs, stage.lists, drawn, signals, self.budgets.micro_batch)
 
     def _begin_stage(self) -> None:
         self._settle()
@@ -307,13 +274,8 @@ class _Training:
         assert self.plan.validation is not None
         self._settle()
         values = self._validation_values(self.plan.validation)
-        bests = self.state.best_values
-        bests |= {name: max(value, bests.get(name, value)) for name, value in values.items()}
-        judged = bests if self.plan.validation.best_so_far else values
-        value = sum(judged.values()) / len(judged)
-        best = self.state.best_value is None or value > self.state.best_value
+        value, best = self.state.judge(values, self.plan.validation.best_so_far)
         if best:
-            self.state.best_step, self.state.best_value = self.state.step, value
             self.student.keep_as_best()
         self.state.validation_due = False
         measure = self.plan.validation.measure
@@ -371,16 +333,7 @@ class _Training:
             save_checkpoint(folder or self.output / "checkpoints", self.state.step, checkpoint)
 
     def _resume(self) -> None:
-        checkpoint, damaged = load_checkpoint(self.output / "checkpoints", self.encoder.device)
-        for number in sorted(self.prefixes, reverse=True):
-            folder = self.prefixes[number]
-            if checkpoint is None and folder.exists():
-                checkpoint, more = load_checkpoint(folder, self.encoder.device)
-                damaged += more
-                if checkpoint is None:
-                    shutil.rmtree(folder)  # so that it is left anew
-                else:
-                    shutil.copyfile(folder / "log.jsonl", self.output / "log.jsonl")
+        checkpoint, damaged = checkpoint_to_resume(self.output, self.prefixes, self.encoder.device)
         further = "from the one before it" if checkpoint else "anew, as there is none before it"
         for text in damaged:
             self.console.print(f"[yellow]{text}; going on {further}[/]")

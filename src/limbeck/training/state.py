@@ -77,6 +77,19 @@ class State:
         self.single_pass_steps += work.single_pass
         self.cut_pairs += cut_pairs
 
+    def judge(self, values: Mapping[str, float], best_so_far: bool) -> tuple[float, bool]:
+        """The mean over validation sets, or over the best of each so far; and whether no step before had a higher one.
+
+        If so, it is the best from now on.
+        """
+        self.best_values |= {name: max(value, self.best_values.get(name, value)) for name, value in values.items()}
+        judged = self.best_values if best_so_far else values
+        value = sum(judged.values()) / len(judged)
+        best = self.best_value is None or value > self.best_value
+        if best:
+            self.best_step, self.best_value = self.step, value
+        return value, best
+
     def plain(self) -> dict[str, Any]:
         """The values as JSON knows them."""
         return asdict(self)

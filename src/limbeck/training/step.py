@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from limbeck.core.devices import autocast, seed_generators, to_device
 from limbeck.lists import Lists
+from limbeck.models.cost import training_flops
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.tokens.pairs import Pairs, Rows
 
@@ -110,6 +111,37 @@ def read_step(
 
 
 @dataclass(frozen=True)
+class PreparedStep:
+    """What one step trains on, at hand before its turn.
+
+    Attributes:
+        batch: on the encoder's device.
+        cut_pairs: those of its pairs that are longer than the maximum.
+        flops: floating-point operations of the model.
+    """
+
+    batch: Batch
+    inputs: StepInput
+    cut_pairs: int
+    flops: float
+
+
+def prepare_step(
+    encoder: CrossEncoder,
+    pairs: Pairs,
+    lists: Lists,
+    drawn: list[tuple[int, NDArray[np.int64]]],
+    signals: frozenset[str],
+    token_budget: int,
+) -> PreparedStep:
+    """Assemble the pairs of drawn (index of a list, positions in it), cut them into micro-batches, and read these."""
+    batch = assemble_batch(pairs, lists, drawn, signals)
+    inputs = read_step(encoder, pairs, batch.query_rows, batch.passage_rows, token_budget)
+    cut = pairs.cuts(batch.query_rows, batch.passage_rows).pairs
+    return PreparedStep(batch.to(encoder.device), inputs, cut, training_flops(encoder.model, inputs.lengths))
+
+
+@dataclass(frozen=True)
 class StepResult:
     """What a backward pass did.
 
@@ -153,9 +185,11 @@ def backward(
     Of several processes each scores and replays its share of the pairs; scores and gradients are added up once a step,
     so that every process sees the loss of all lists and ends with the gradient that one process alone would have. With
     dropout, which elements are dropped depends on how many processes there are.
+
+    Args:
+        precision: what `CrossEncoder.precision` named.
     """
     device, processes, count = encoder.device, encoder.processes, len(step.micro_batches)
-    precision = encoder.precision(precision).name
     computed = processes.gather(step.computed_tokens)
     single = count == 1 or max(computed) <= max_tokens_without_grad_cache
 
