@@ -5,7 +5,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -155,6 +155,13 @@ def id_fault(text: str) -> str | None:
         what = "whitespace" if unfit[0].isspace() or unfit[0] == "\ufeff" else f"a control character ({unfit[0]!r})"
         return f"the id {text!r} holds {what}, which run and judgment files cannot carry"
     return None
+
+
+def first_repeated(ids: Sequence[str]) -> int | None:
+    """The place of the first id that stands among those before it already; None where each stands once."""
+    if len(set(ids)) == len(ids):
+        return None
+    return next(place for place, each in enumerate(ids) if each in ids[:place])
 
 
 def is_encodable(text: str) -> bool:

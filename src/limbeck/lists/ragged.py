@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from limbeck.collections.lines import first_repeated
 from limbeck.core.errors import DataError
 
 Item = TypeVar("Item")
@@ -156,8 +157,7 @@ def check_passages(query_ids: Sequence[str], passage_ids: StringLists) -> None:
             twice = np.flatnonzero(keys[1:] == keys[:-1])
             if twice.size:
                 row = first + start + int(keys[twice[0]] // (codes.max() + 1))
-                passages = list(passage_ids[row])
-                passage = next(each for number, each in enumerate(passages) if each in passages[:number])
+                passage = passage_ids[row][first_repeated(passage_ids[row]) or 0]
                 where = place(row, query_ids, "passage_ids")
                 raise DataError(f'{where}: passage "{passage}" occurs twice, expected each passage once')
         first += len(chunk)

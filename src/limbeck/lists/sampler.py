@@ -84,11 +84,6 @@ class Sampler:
         """Number of lists left out, by reason."""
         return dict(self._usability.skipped)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps after which every usable list, or each of its positives, was seen once."""
-        return self.steps(1)
-
     def steps(self, epochs: float) -> int:
         """Steps that `epochs` take, the last one filled up from the epoch that follows."""
         return math.ceil(epochs * self.visits / self.lists_per_step)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from limbeck.collections.lines import START, Position
+from limbeck.collections.lines import START, Position, first_repeated
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.files import atomic_write, locked, write_json
 from limbeck.core.json_files import Schema, read_json
@@ -125,9 +125,10 @@ def table_of(path: Path, rows: list[RawList], has: tuple[str, ...], kept: tuple[
         if extra is not None:
             raise _error(path, extra, f"has {signal}, which the first list has not; expected them in all or in none")
     for row in rows:
-        if len(set(row.passage_ids)) < len(row.passage_ids):
-            twice = next(p for n, p in enumerate(row.passage_ids) if p in row.passage_ids[:n])
-            raise _error(path, row, f'passage "{twice}" occurs twice in a list, expected each passage once')
+        if (twice := first_repeated(row.passage_ids)) is not None:
+            raise _error(
+                path, row, f'passage "{row.passage_ids[twice]}" occurs twice in a list, expected each passage once'
+            )
     lengths = np.array([len(row.passage_ids) for row in rows])
     offsets = pa.array(np.concatenate([[0], lengths.cumsum()]), pa.int32())
     owner = np.repeat(np.arange(len(rows)), lengths)

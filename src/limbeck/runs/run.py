@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from limbeck.collections.lines import START, Position, finite_number, id_fault, is_encodable, placed_lines
+from limbeck.collections.lines import (
+    START,
+    Position,
+    finite_number,
+    first_repeated,
+    id_fault,
+    is_encodable,
+    placed_lines,
+)
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import atomic_write
 from limbeck.core.text import plural
@@ -86,9 +94,8 @@ def _check(docids: tuple[str, ...], scores: Floats) -> None:
             f'document "{docids[unfit[0]]}" has the score {scores[unfit[0]]}; expected a finite number '
             f"(a score of NaN or infinity has no place in a ranking)"
         )
-    if len(set(docids)) != len(docids):
-        twice = next(docid for i, docid in enumerate(docids) if docid in docids[:i])
-        raise DataError(f'document "{twice}" is ranked twice for one query; keep one of the two')
+    if (twice := first_repeated(docids)) is not None:
+        raise DataError(f'document "{docids[twice]}" is ranked twice for one query; keep one of the two')
     if id_fault("".join(docids)) or "" in docids or not is_encodable("".join(docids)):
         _refuse_ids(docids)
     later, earlier = scores[1:], scores[:-1]

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Position
+from limbeck.collections.lines import Position, first_repeated
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import atomic_write
 from limbeck.lists.formats.format import (
@@ -57,8 +57,7 @@ def ranked(path: Path, query_id: str, candidates: list[tuple[Position, str, floa
     """The list of one query's candidates (place, docid, score), in any order."""
     place = candidates[0][0]
     docids = [docid for _, docid, _ in candidates]
-    if len(set(docids)) < len(docids):
-        twice = next(number for number, docid in enumerate(docids) if docid in docids[:number])
+    if (twice := first_repeated(docids)) is not None:
         raise ranked_twice(path, candidates[twice][0], query_id, docids[twice])
     try:
         ranking = rank(docids, [score for _, _, score in candidates])
