@@ -148,4 +148,4 @@ def parameter_flag(section: str, field: str) -> str:
 
 
 def _replaced(declaration: type[T], before: T | None, given: dict[str, Any]) -> T:
-    return declaration(**given) if before is None else dataclasses.replace(before, **given)  # type: ignore[type-var]
+    return declaration(**given) if before is None else dataclasses.replace(before, **given)  # type: ignore[type-var]  # a dataclass

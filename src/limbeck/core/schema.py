@@ -90,6 +90,7 @@ def read_section(declaration: type[T], path: str | Path) -> tuple[T, list[str]]:
     if document.values is not None or not problems:
         warnings = rename_old_keys(declaration, document.values)
         try:
+            # Which type it is, is known at run time only.
             found: T = TypeAdapter(Declared[declaration]).validate_python(document.values)  # type: ignore[misc,valid-type]
         except ValidationError as error:
             faults = error.errors(include_url=False)
@@ -210,7 +211,7 @@ def _hints(section: type) -> dict[str, Any]:
         hints = get_type_hints(section, include_extras=True)
         return {each.name: hints[each.name] for each in dataclasses.fields(section)}
     hints = get_type_hints(section, include_extras=True)
-    return {name: hints[name] for name in section.model_fields}  # type: ignore[attr-defined]
+    return {name: hints[name] for name in section.model_fields}  # type: ignore[attr-defined]  # pydantic's
 
 
 def _section_at(hint: Any, key: Key) -> type | None:

@@ -1,12 +1,13 @@
 """Curves: means over the size of backbones, losses and validation over steps."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.typing import LineStyleType
 
 from limbeck.report.curves import Curve, curve, mean_curve, smooth, stage_boundaries
 from limbeck.report.formats import plural
@@ -51,7 +52,7 @@ def _curve(scores: Scores, model: str, names: list[str]) -> Drawing | NotDrawn:
         for row in panels:
             row[0].set_ylabel(scores.measure)
         handles = [
-            Line2D([], [], color=colour, linestyle=dashes, marker=marker, linewidth=1.4, markersize=4, label=recipe)  # type: ignore[arg-type]
+            Line2D([], [], color=colour, linestyle=dashes, marker=marker, linewidth=1.4, markersize=4, label=recipe)
             for place, recipe in enumerate(scores.recipes)
             for colour, dashes, marker in [_sign(place)]
         ]
@@ -61,7 +62,7 @@ def _curve(scores: Scores, model: str, names: list[str]) -> Drawing | NotDrawn:
     return Drawing(file, caption, (WIDTH * (0.2 + 0.8 * across / 3), 2.2 * down + 0.18 * rows), draw)
 
 
-def _sign(place: int) -> tuple[str, str | tuple[int, tuple[float, ...]], str]:
+def _sign(place: int) -> tuple[str, LineStyleType, str]:
     """Colour, dashes and marker of a recipe or backbone by its place."""
     turn, colour = divmod(place, len(COLOURS))
     return COLOURS[colour], LINES[(colour + turn) % len(LINES)], MARKERS[(colour + turn) % len(MARKERS)]
@@ -74,8 +75,14 @@ def _draw_panel(axes: Axes, scores: Scores, column: Column, names: list[str]) ->
         if not there:
             continue
         colour, dashes, marker = _sign(place)
-        style = {"color": colour, "linestyle": dashes, "marker": marker, "linewidth": 1.4, "markersize": 3.6}
-        axes.plot([x for x, _, _ in there], [mean for _, mean, _ in there], **style)  # type: ignore[arg-type]
+        style: dict[str, Any] = {
+            "color": colour,
+            "linestyle": dashes,
+            "marker": marker,
+            "linewidth": 1.4,
+            "markersize": 3.6,
+        }
+        axes.plot([x for x, _, _ in there], [mean for _, mean, _ in there], **style)
         for x, mean, half in there:
             if half is not None:
                 axes.plot([x, x], [mean - half, mean + half], color=colour, linewidth=0.9)
@@ -184,7 +191,7 @@ def _grid(
             if place + across >= len(panels):
                 axes.set_xlabel("step")
         handles = [
-            Line2D([], [], color=colour, linestyle=dashes, linewidth=1.5, label=line)  # type: ignore[arg-type]
+            Line2D([], [], color=colour, linestyle=dashes, linewidth=1.5, label=line)
             for place, line in enumerate(lines)
             for colour, dashes, _ in [_sign(place)]
         ]

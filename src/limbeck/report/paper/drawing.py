@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.typing import LineStyleType
 
 INK = "#1f2328"
 GREY = "#6b737b"
 # Okabe and Ito (2008), told apart under the common kinds of colour blindness; without its yellow, too pale on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
 MARKERS = ("o", "s", "D", "^", "v", "P", "p")
-LINES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)))
+LINES: tuple[LineStyleType, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)))
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++")
 WIDTH = 7.0  # inches: both columns of a conference page
 

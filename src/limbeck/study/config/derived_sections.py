@@ -107,7 +107,7 @@ class TeacherSection(Section):
 
 def keys_of(kind: type[DeclaredTeacher]) -> frozenset[str]:
     """The keys that go with a kind of teacher, beside its name."""
-    found = {field.name for field in dataclasses.fields(kind)} - {"model"}  # type: ignore[arg-type]
+    found = {field.name for field in dataclasses.fields(kind)} - {"model"}  # type: ignore[arg-type]  # a dataclass
     # Weights of one model, which are local.
     return frozenset(found | ({"sha256"} if kind.keeps == "embeddings" else set()))
 
@@ -117,7 +117,7 @@ def teacher_section() -> type[TeacherSection]:
     fields: dict[str, Any] = {}
     for name, kind in teacher_kinds().items():
         hints = get_type_hints(kind, include_extras=True)
-        for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # likewise
             if field.name == "model":
                 several = get_origin(get_args(hints["model"])[0]) is tuple
                 fields[name] = (list[str], Field(default_factory=list)) if several else (str, "")
