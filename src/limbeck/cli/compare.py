@@ -155,7 +155,9 @@ def _print_comparisons(
         title = f"{measure} on {scope}, {plural(some[0].queries, 'query')}{against}"
         wide = ["with collections"] if some[0].collections_interval else []
         print_table(columns + wide, [_cells(row, label, all_pairs, recipes, margin) for row in some], title=title)
-    typer.echo(_legend(rows, label, recipes, margin, correction, all_pairs, single))
+    typer.echo(
+        _legend(rows, label, recipes=recipes, margin=margin, correction=correction, all_pairs=all_pairs, single=single)
+    )
 
 
 def _cells(

@@ -239,7 +239,17 @@ def _setting(name: str, hint: Any, default: Any) -> Setting:
             hint, choices = str, get_args(hint)
         else:
             kind = get_origin(hint) or hint
-            return Setting(name, kind, tuple(bounds), choices, text, default, optional, many, tuple(others))
+            return Setting(
+                name=name,
+                kind=kind,
+                bounds=tuple(bounds),
+                choices=choices,
+                help=text,
+                default=default,
+                optional=optional,
+                many=many,
+                others=tuple(others),
+            )
 
 
 def _bounds(bounds: tuple[Bound, ...]) -> str:

@@ -53,14 +53,15 @@ def measured(origin: Origin) -> list[Result]:
             paired = compare(values, first[measure])
             found.append(
                 Result(
-                    public_name(collection),
-                    measure,
-                    len(values),
-                    sum(values.values()) / len(values),
-                    bootstrap_interval(list(values.values())),
-                    sum(first[measure].values()) / len(values),
-                    paired.difference,
-                    (paired.models and paired.models.interval) or (paired.difference, paired.difference),
+                    collection=public_name(collection),
+                    measure=measure,
+                    queries=len(values),
+                    value=sum(values.values()) / len(values),
+                    interval=bootstrap_interval(list(values.values())),
+                    first_stage=sum(first[measure].values()) / len(values),
+                    difference=paired.difference,
+                    difference_interval=(paired.models and paired.models.interval)
+                    or (paired.difference, paired.difference),
                 )
             )
     return found

@@ -76,7 +76,17 @@ def export(
         write_json(aside / FACTS, unnamed(facts))
         of = onnx.collection.name if onnx else ""
         write_text(
-            aside / "README.md", model_card(origin, encoder, stated, results, drifts, _sizes(aside), of, place.name)
+            aside / "README.md",
+            model_card(
+                origin,
+                encoder,
+                stated=stated,
+                results=results,
+                drifts=drifts,
+                sizes=_sizes(aside),
+                drift_collection=of,
+                name=place.name,
+            ),
         )
         files = _sizes(aside)
         replace_folder(aside, place)

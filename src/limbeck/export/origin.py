@@ -92,7 +92,9 @@ def find_origin(source: str, cell_id: str | None = None) -> Origin:
         index = store.read_index()
         cell, chosen = _cell(store, index, cell_id)
         training = store.cell(cell["id"])
-        return Origin(str(training / "model"), chosen, training, store, index, cell)
+        return Origin(
+            model=str(training / "model"), chosen=chosen, training=training, study=store, index=index, cell=cell
+        )
     if cell_id is not None:
         raise UsageError(f"{source}: is no study, so there is no cell {cell_id} to choose; leave --cell out")
     if (folder / "plan.json").is_file():

@@ -119,7 +119,14 @@ class Overlap:
             leaking=len(self.leaking),
             alike=ALIKE,
             examples=tuple(
-                LeakExample(leak.id, self.searched[leak.id], leak.of, self.against[leak.of], leak.likeness, leak.same)
+                LeakExample(
+                    id=leak.id,
+                    text=self.searched[leak.id],
+                    of=leak.of,
+                    of_text=self.against[leak.of],
+                    likeness=leak.likeness,
+                    same=leak.same,
+                )
                 for leak in shown
             ),
         )
@@ -169,7 +176,14 @@ def close_in_meaning(
             likest, places = _closest(embed(list(left.values())), texts)
             rows = sorted(zip(-likest, left, places, strict=True))
             close = [
-                LeakExample(ids[of], overlap.searched[ids[of]], name, left[name], round(float(-likeness), 3), False)
+                LeakExample(
+                    id=ids[of],
+                    text=overlap.searched[ids[of]],
+                    of=name,
+                    of_text=left[name],
+                    likeness=round(float(-likeness), 3),
+                    same=False,
+                )
                 for likeness, name, of in rows
                 if -likeness >= cosine
             ]

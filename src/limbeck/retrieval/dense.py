@@ -66,7 +66,16 @@ class Dense:
             for query, columns in near_the_best(query_part, document_part, floor, kept):
                 yield query, columns, products(document_part[columns], query_part[query]).astype(np.float32)
 
-        return search("dense", collection, queries, documents, PART, compare, depth, progress)
+        return search(
+            "dense",
+            collection,
+            queries=queries,
+            documents=documents,
+            part_size=PART,
+            compare=compare,
+            depth=depth,
+            progress=progress,
+        )
 
     def encode(self, collection: Collection, shard: int, shards: int) -> None:
         """Put one of so many shares of a collection's documents, from 0, into the cache, for `retrieve` to find."""
@@ -90,13 +99,13 @@ class Dense:
         found = encoded_collection(
             "dense",
             collection,
-            {**encoder.identity, "max_length": max_length, "normalise": normalise},
-            lambda kind, texts: encoder.encode(
+            identity={**encoder.identity, "max_length": max_length, "normalise": normalise},
+            encode=lambda kind, texts: encoder.encode(
                 texts, max_length, prompt=encoder.layout.prompts[kind], normalise=normalise
             ),
-            Form("npy", np.save, np.load),
-            progress,
-            shard,
+            form=Form("npy", np.save, np.load),
+            progress=progress,
+            shard=shard,
         )
         if progress:
             encoder.cuts.say(f"dense, {max_length} tokens", Console(stderr=True))

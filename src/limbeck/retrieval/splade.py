@@ -48,7 +48,16 @@ class Splade:
         from limbeck.retrieval.encoded import PART
 
         queries, documents = self._encoded(collection, progress)
-        return search("splade", collection, queries, documents, PART, compare_terms, depth, progress)
+        return search(
+            "splade",
+            collection,
+            queries=queries,
+            documents=documents,
+            part_size=PART,
+            compare=compare_terms,
+            depth=depth,
+            progress=progress,
+        )
 
     def encode(self, collection: Collection, shard: int, shards: int) -> None:
         """Put one of so many shares of a collection's documents, from 0, into the cache, for `retrieve` to find."""
@@ -71,7 +80,9 @@ class Splade:
             return weights.T.tocsr() if kind == "document" else weights
 
         identity = {**encoder.identity, "max_length": max_length}
-        found = encoded_collection("SPLADE", collection, identity, encode, form, progress, shard)
+        found = encoded_collection(
+            "SPLADE", collection, identity=identity, encode=encode, form=form, progress=progress, shard=shard
+        )
         if progress:
             encoder.cuts.say(f"SPLADE, {max_length} tokens", Console(stderr=True))
         return found

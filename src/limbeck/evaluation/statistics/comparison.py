@@ -156,20 +156,20 @@ def compare_all(
         known = wide[row]
         found.append(
             Comparison(
-                models[row].difference,
-                None if models[row].df == 0 else _answer(models[row], margin, level, len(signs)),
-                None if unknown else _answer(recipes, margin, level, len(signs)),
-                unknown,
-                float(p_values[row]),
-                None if known is None else known.interval(),
-                effect_size(own),
-                (_trainings(weights[row] > 0), _trainings(weights[row] < 0)),
-                len(signs),
-                int((signs > 0).sum()),
-                int((signs == 0).sum()),
-                int((signs < 0).sum()),
-                carrying_queries(own, data.queries, models[row].p < level),
-                _uneven(data.layout, weights[row], answer.unevenness),
+                difference=models[row].difference,
+                models=None if models[row].df == 0 else _answer(models[row], margin, level, len(signs)),
+                recipes=None if unknown else _answer(recipes, margin, level, len(signs)),
+                unknown=unknown,
+                randomisation_p=float(p_values[row]),
+                collections_interval=None if known is None else known.interval(),
+                effect_size=effect_size(own),
+                seeds=(_trainings(weights[row] > 0), _trainings(weights[row] < 0)),
+                n=len(signs),
+                wins=int((signs > 0).sum()),
+                ties=int((signs == 0).sum()),
+                losses=int((signs < 0).sum()),
+                carried_by=carrying_queries(own, data.queries, models[row].p < level),
+                uneven=_uneven(data.layout, weights[row], answer.unevenness),
             )
         )
     return found

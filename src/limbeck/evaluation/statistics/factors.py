@@ -164,13 +164,15 @@ def analyse_factors(figures: Figures, samples: int = 2000, seed: int = 0) -> Fac
     differences = [_differences(figures, place) for place in told]
     components = {name: (estimate[place], sampled[:, place]) for place, name in enumerate(names(parts))}
     return FactorAnalysis(
-        tuple(_shares(figures, parts, estimate, sampled, bounds)),
-        tuple(effect for effects, _ in differences for effect in effects),
-        tuple(span for _, span in differences),
-        tuple(_ratio(figures.factors[a], figures.factors[b], components, bounds) for b, a in combinations(told, 2)),
-        figures.units,
-        drawn,
-        tuple(_notes(parts, figures, drawn, raw)),
+        shares=tuple(_shares(figures, parts, estimate, sampled, bounds)),
+        effects=tuple(effect for effects, _ in differences for effect in effects),
+        spans=tuple(span for _, span in differences),
+        ratios=tuple(
+            _ratio(figures.factors[a], figures.factors[b], components, bounds) for b, a in combinations(told, 2)
+        ),
+        units=figures.units,
+        drawn=drawn,
+        notes=tuple(_notes(parts, figures, drawn, raw)),
     )
 
 
@@ -188,13 +190,13 @@ def _shares(
         known = df > 0 or expected == 0
         variance = float(estimate[place])
         yield Share(
-            name,
-            variance,
-            variance / max(whole, TINY) if known else None,
-            variance / max(whole - hardness, TINY) if known and name != COLLECTION else None,
-            bounds(of_whole[:, place]) if known else None,
-            df,
-            expected,
+            term=name,
+            variance=variance,
+            share=variance / max(whole, TINY) if known else None,
+            without_collection=variance / max(whole - hardness, TINY) if known and name != COLLECTION else None,
+            interval=bounds(of_whole[:, place]) if known else None,
+            df=df,
+            expected=expected,
         )
 
 
@@ -223,12 +225,12 @@ def _differences(figures: Figures, place: int) -> tuple[list[Effect], Span]:
         Effect(factor, level, float(effects[row]), _interval(models[row]), _interval(recipes[row]))
         for row, level in enumerate(levels)
     ], Span(
-        factor,
-        levels[high],
-        levels[low],
-        float(effects[high] - effects[low]),
-        _interval(models[-1], len(levels)),
-        _interval(recipes[-1], len(levels)),
+        factor=factor,
+        highest=levels[high],
+        lowest=levels[low],
+        difference=float(effects[high] - effects[low]),
+        models=_interval(models[-1], len(levels)),
+        recipes=_interval(recipes[-1], len(levels)),
     )
 
 

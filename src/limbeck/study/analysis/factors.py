@@ -191,12 +191,16 @@ def figures(table: Table, factors: Sequence[str] = ()) -> Figures:
                 raise DataError(f"{known} has no value on {_list(absent)}; choose with --where what is complete")
         values.append(np.array([[seed[name][1] for name in collections] for seed in seeds.values()]))
     return Figures(
-        tuple(chosen),
-        tuple(tuple(levels[name]) for name in chosen),
-        np.array([[levels[n].index(level) for n, level in zip(chosen, one, strict=True)] for one in cells]),
-        tuple(collections),
-        tuple(values),
-        _by_query(table.trained, [[rows[one, seed] for seed in seeds] for one, seeds in cells.items()], collections),
+        factors=tuple(chosen),
+        levels=tuple(tuple(levels[name]) for name in chosen),
+        configurations=np.array(
+            [[levels[n].index(level) for n, level in zip(chosen, one, strict=True)] for one in cells]
+        ),
+        collections=tuple(collections),
+        values=tuple(values),
+        by_query=_by_query(
+            table.trained, [[rows[one, seed] for seed in seeds] for one, seeds in cells.items()], collections
+        ),
     )
 
 

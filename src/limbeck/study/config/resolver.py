@@ -228,13 +228,13 @@ class Sources:
             signals = frozenset(kept.get(source.signal or "", () if source.labels else {"teacher_order"}))
         labels = source.labels is not None
         return Conversion(
-            source.format,
-            source.depth,
-            signals,
-            labels,
-            source.add_positives,
-            source.checksum,
-            source.corpus_negatives or 0,
+            format=source.format,
+            depth=source.depth,
+            signals=signals,
+            labels=labels,
+            add_positives=source.add_positives,
+            checksum=source.checksum,
+            corpus_negatives=source.corpus_negatives or 0,
         )
 
     def depth(self, name: str) -> int | None:

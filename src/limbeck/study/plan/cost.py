@@ -47,12 +47,12 @@ class CostEstimate:
 
     def __add__(self, other: "CostEstimate") -> "CostEstimate":
         return CostEstimate(
-            _sum(self.pairs, other.pairs),
-            _sum(self.tokens, other.tokens),
-            _sum(self.flops, other.flops),
-            self.exact and other.exact,
-            self.measured and other.measured,
-            self.bounded or other.bounded,
+            pairs=_sum(self.pairs, other.pairs),
+            tokens=_sum(self.tokens, other.tokens),
+            flops=_sum(self.flops, other.flops),
+            exact=self.exact and other.exact,
+            measured=self.measured and other.measured,
+            bounded=self.bounded or other.bounded,
         )
 
 
@@ -141,7 +141,9 @@ class CostModel:
             flops += 2 * tokens * hidden * (hidden + model.config.vocab_size)  # the head over the vocabulary
         total = None if flops is None else count * flops
         measured = lengths is not None and lengths.measured
-        return CostEstimate(count, count * tokens, total, True, measured, lengths is None)
+        return CostEstimate(
+            pairs=count, tokens=count * tokens, flops=total, exact=True, measured=measured, bounded=lengths is None
+        )
 
     def _documents(self, name: str) -> int | None:
         if self.study.sources.is_local(name):
@@ -239,7 +241,9 @@ class CostModel:
         flops = self.flops_of_pair(backbone, length)
         total = None if flops is None else pairs * flops * share
         measured = all(each is not None and each.measured for each in known)
-        return CostEstimate(pairs, pairs * length, total, exact, measured, None in known)
+        return CostEstimate(
+            pairs=pairs, tokens=pairs * length, flops=total, exact=exact, measured=measured, bounded=None in known
+        )
 
     def _flops_of_pair(self, backbone: str, tokens: int) -> float | None:
         model = self.model(backbone)

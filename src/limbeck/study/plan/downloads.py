@@ -76,9 +76,14 @@ def _collections(study: Study) -> Iterator[Download]:
             place = home / str(entry.get("cache_path") or rest)
             label = name if key is None else f"{root}/{key}"
             yield Download(
-                "collection", label, entry.get("size_hint"), about.get("terms"), place.exists(), entry.get("url"),
-                entry.get("expected_md5"),
-            )  # fmt: skip
+                kind="collection",
+                name=label,
+                bytes=entry.get("size_hint"),
+                terms=about.get("terms"),
+                here=place.exists(),
+                url=entry.get("url"),
+                checksum=entry.get("expected_md5"),
+            )
 
 
 def _files(study: Study) -> Iterator[Download]:
@@ -95,7 +100,9 @@ def _files(study: Study) -> Iterator[Download]:
         about, place = published_file(path), sources.file(path)
         size = place.stat().st_size if place.is_file() else about.bytes if about else None
         terms, published = (about.terms, about.url) if about else (None, None)
-        yield Download(kind, path, size, terms, place.is_file(), url or published, checksum)
+        yield Download(
+            kind=kind, name=path, bytes=size, terms=terms, here=place.is_file(), url=url or published, checksum=checksum
+        )
 
 
 def _models(study: Study) -> Iterator[Download]:

@@ -48,9 +48,16 @@ class ListwiseTeacher(LLMSettings):
 
         template = template_of(self.prompt, "listwise", names.file)
         return Listwise(
-            template, self.window, self.step, self.passes, self.orders, self.shuffle, self.seed, self.passage_words,
-            self.attempts,
-        )  # fmt: skip
+            template=template,
+            window=self.window,
+            step=self.step,
+            passes=self.passes,
+            orders=self.orders,
+            shuffle=self.shuffle,
+            seed=self.seed,
+            words=self.passage_words,
+            attempts=self.attempts,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

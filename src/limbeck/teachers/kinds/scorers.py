@@ -81,8 +81,8 @@ class EnsembleTeacher:
         from limbeck.teachers import ensemble_scores
 
         found = ensemble_scores(
-            [place.names.model_name(model) for model in self.model], collection, candidates, place.scores,
-            self.combine, self.precision, self.max_length, place.console,
+            [place.names.model_name(model) for model in self.model], collection, run=candidates, folder=place.scores,
+            combine=self.combine, precision=self.precision, max_length=self.max_length, console=place.console,
         )  # fmt: skip
         return Taught(" + ".join(found.versions), found.scores, {**found.details, "combine": self.combine})
 

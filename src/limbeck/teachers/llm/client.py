@@ -150,7 +150,14 @@ class LLMClient:
         parameters = dict(self.engine.parameters)
         if isinstance(parameters.get("seed"), int):
             parameters["seed"] += attempt
-        call = Call(self.engine.model, self.engine.revision, parameters, tuple(messages), attempt, about)
+        call = Call(
+            model=self.engine.model,
+            revision=self.engine.revision,
+            parameters=parameters,
+            messages=tuple(messages),
+            attempt=attempt,
+            about=about,
+        )
         found = self.store.find(call)
         if found is not None:
             return found

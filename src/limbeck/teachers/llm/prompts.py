@@ -218,9 +218,16 @@ def _parse(name: str, content: bytes) -> Template:
     _check(name, found)
     digest = hashlib.sha256(content).hexdigest()[:16]
     return Template(
-        name, digest, found.kind, tuple(found.messages), found.text, found.passage, found.positive or "",
-        found.negative or "", found.answer_begins,
-    )  # fmt: skip
+        name=name,
+        digest=digest,
+        kind=found.kind,
+        messages=tuple(found.messages),
+        text=found.text,
+        passage=found.passage,
+        positive=found.positive or "",
+        negative=found.negative or "",
+        answer_begins=found.answer_begins,
+    )
 
 
 def _check(name: str, file: _File) -> None:

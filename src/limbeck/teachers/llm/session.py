@@ -266,9 +266,16 @@ class Service:
                 if address.is_readable_on_the_way:
                     warn(f"queries and passages go to {address.host} unencrypted")
                 engine = Endpoint(
-                    address, self.model, self.parameters, self.key_variable, self.revision, self.timeout, self.retries,
-                    connections=self.concurrency, stopping=stopping,
-                )  # fmt: skip
+                    address=address,
+                    model=self.model,
+                    parameters=self.parameters,
+                    key_variable=self.key_variable,
+                    revision=self.revision,
+                    timeout=self.timeout,
+                    retries=self.retries,
+                    connections=self.concurrency,
+                    stopping=stopping,
+                )
                 stack.callback(engine.close)
             store = stack.enter_context(CallStore(calls))
             if store.journal.repaired:

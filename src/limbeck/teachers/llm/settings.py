@@ -90,16 +90,16 @@ class LLMSettings:
         from limbeck.teachers.llm.session import Service
 
         return Service(
-            name or self.model,
-            self.endpoint,
-            self.sampling,
-            self.revision,
-            self.key_variable,
-            self.concurrency,
-            self.timeout,
-            self.retries,
-            self.precision,
-            Cap(self.budget_tokens, self.budget_money, Prices(self.price_in, self.price_out)),
+            model=name or self.model,
+            endpoint=self.endpoint,
+            parameters=self.sampling,
+            revision=self.revision,
+            key_variable=self.key_variable,
+            concurrency=self.concurrency,
+            timeout=self.timeout,
+            retries=self.retries,
+            precision=self.precision,
+            cap=Cap(self.budget_tokens, self.budget_money, Prices(self.price_in, self.price_out)),
         )
 
     def session(
