@@ -18,8 +18,11 @@ LISTS_PER_STEP = 8
 PAIRS_OF_QUERY = 32
 """Pairs that a training query is good for: a list of 30 candidates, each about once."""
 
-HELD_OUT_SHARE = 0.4
+HELD_OUT_SHARE = 0.5
 """Most of the time that scoring held-out queries may take; beyond it, fewer test queries are taken."""
+
+FEWEST_TESTED = 100
+"""Test queries that are taken all the same."""
 
 TEACHING_SHARE = 0.4
 """Most of what is left that embedding the training queries' candidates may take."""
@@ -86,11 +89,11 @@ def share_of_test(minutes: float, rates: Rates, valid: int, test: int, depth: in
     if not test:
         return 1
     most = HELD_OUT_SHARE * minutes * 60
-    for share in range(1, test):
+    for share in range(1, max(1, test // FEWEST_TESTED)):
         queries = valid + math.ceil(test / share)
         if rates.held_out_seconds(queries, depth, round(documents * queries / (valid + test))) <= most:
             return share
-    return test
+    return max(1, test // FEWEST_TESTED)
 
 
 def training_queries(minutes: float, rates: Rates) -> int:

@@ -31,7 +31,7 @@ from limbeck.training import Backbone
 
 STUDY = "study.yaml"
 HEADER = "# Written by `limbeck distil`, which trains and measures the student by it; to be changed and run at will.\n"
-TEACHER_TOKENS = 128
+TEACHER_TOKENS = 96
 """That the teacher reads of a text: its time is what a budget is short of."""
 
 STUDENT_TOKENS = 128
@@ -98,6 +98,12 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
         ),
         ready_pairs=rates.scoring_rate(CrossEncoder.load(settings.reranker), valid, runs["valid"], settings.depth)
         if settings.reranker else None,
+    )  # fmt: skip
+    ready = f", {found.ready_pairs:,.1f} pairs scored by the ready re-ranker" if found.ready_pairs else ""
+    console.print(
+        f"in a second: {found.documents:,.1f} documents embedded, {found.trained_pairs:,.1f} pairs trained on, "
+        f"{found.scored_pairs:,.1f} scored{ready}",
+        highlight=False, soft_wrap=True,
     )  # fmt: skip
     chosen, test = roles.valid, roles.test
     if test:

@@ -61,9 +61,10 @@ def training_rate(backbone: Backbone, collection: Collection, run: Run) -> float
             done = read_summary(Path(folder))
         return done.pairs, done.seconds
 
-    count, (pairs, seconds) = 2, steps(2)
+    steps(1)  # what is tokenised, and what memory is had, is kept
+    count, (pairs, seconds) = 4, steps(4)
     while seconds < SECONDS and count < 64:
-        count *= 4
+        count *= 2
         pairs, seconds = steps(count)
     return pairs / seconds
 

@@ -20,7 +20,7 @@ FEWEST_QUERIES = 2
 DEALT, DEALT_VALID, DEALT_TRAIN, DEALT_TEST = 10, (1, 2), (3, 6), (7, 10)
 """Folds of judged queries that are of one split, and the first and last of those that choose, teach and test."""
 
-CHOOSING = 300
+CHOOSING = 200
 """Queries that choose; as many as this where there are five times as many."""
 
 AGREEING = 100
