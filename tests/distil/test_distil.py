@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from limbeck.cli import app
 from limbeck.core.errors import UsageError
 from limbeck.distil import drive, rates
 from limbeck.distil.config import DistilSettings
@@ -70,6 +72,12 @@ def test_a_collection_becomes_a_model_and_a_recommendation_and_the_same_call_doe
 
     monkeypatch.setattr("limbeck.study.run.tasks.train", never)
     monkeypatch.setattr(rates, "training_rate", never)
+    model = str(workshop / "bert")
+    options = ["--minutes", "2.5", "--depth", "10", "--teacher", model, "--student", model]
+    told = CliRunner().invoke(app, ["distil", "--collection", str(docs), "--output", str(tmp_path / "out"), *options])
+    assert told.exit_code == 0, told.output
+    assert facts["advice"].words in " ".join(told.stdout.split())
+    assert f"{best['chosen_by']:.4f}" in told.stdout
     assert json.dumps(distil(docs)["systems"]) == json.dumps(facts["systems"])
     with pytest.raises(UsageError, match=r"holds a distillation of .* with other settings"):
         distil(docs, seed=2)

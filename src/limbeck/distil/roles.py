@@ -9,14 +9,17 @@ from limbeck.collections import Collection, load_collection
 from limbeck.collections.beir import is_collection_folder
 from limbeck.collections.inverse_cloze import SUFFIX
 from limbeck.collections.load import load_documents, without_suffixes
-from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.core.text import plural
 
 Kind = Literal["judged", "queries", "documents"]
 
 FEWEST_JUDGED = 20
 """Judged queries below which nothing can be chosen or said by judgments."""
 
-FEWEST_QUERIES = 2
+FEWEST_QUERIES = 10
+"""Queries without judgments below which the documents' sentences take their place."""
+
 DEALT, DEALT_VALID, DEALT_TRAIN, DEALT_TEST = 10, (1, 2), (3, 6), (7, 10)
 """Folds of judged queries that are of one split, and the first and last of those that choose, teach and test."""
 
@@ -70,6 +73,7 @@ def roles_of(collection: str) -> Roles:
 
     Raises:
         UsageError: a name that ends in folds or sentences already.
+        DataError: judgments of too few queries.
         LimbeckError: what `load_collection` raises.
     """
     if without_suffixes(collection) != collection:
@@ -89,7 +93,12 @@ def roles_of(collection: str) -> Roles:
             place=place, kind="judged", queries=place, folds=DEALT, first=DEALT_TRAIN[0], last=DEALT_TRAIN[1],
             valid=valid, test=test, sentences=True,
         )  # fmt: skip
-    if len(found.query_ids) >= FEWEST_QUERIES and not found.qrels:
+    if found.qrels:
+        raise DataError(
+            f"{place}: {plural(len(found.qrels), 'judged query')} cannot teach, choose and tell the truth; expected "
+            f"{FEWEST_JUDGED} or more, or none (without judgments, agreement with the teacher is told)"
+        )
+    if len(found.query_ids) >= FEWEST_QUERIES:
         return _roles(place, "queries", place, max(5, -(-len(found.query_ids) // AGREEING)))
     name = f"{place}{SUFFIX}"
     return _roles(place, "documents", name, max(5, -(-len(load_collection(name).query_ids) // AGREEING)))
