@@ -14,6 +14,7 @@ from limbeck.cli import app
 from limbeck.core.errors import UsageError
 from limbeck.distil import drive, rates
 from limbeck.distil.config import DistilSettings
+from limbeck.distil.plan import run_file
 from limbeck.distil.recommend import FIRST_STAGE, STUDENT, TEACHER
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.study.config.study import load_study
@@ -98,3 +99,10 @@ def test_without_judgments_agreement_is_told_and_nothing_is_recommended(
     assert (tmp_path / "out" / "model" / "config.json").is_file()
     train = load_study(tmp_path / "out" / "study.yaml").config.collections.train
     assert all("~sentences@" in name for name in train) == (kept == "documents")
+
+
+def test_candidates_of_other_queries_or_depth_are_never_taken_for_these() -> None:
+    names = {
+        run_file("train-1", name, depth) for name in ("docs/train@2-3/5", "docs/train@2-5/5") for depth in (10, 30)
+    }
+    assert len(names) == 4

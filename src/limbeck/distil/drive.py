@@ -154,7 +154,7 @@ def _rankings(plan: Plan, key: str, collection: Collection, output: Path, consol
         STUDENT: kept(cell["id"], cell["evaluations"]),
     }
     if plan.settings.reranker:
-        path = output / "runs" / f"{key}.ready.run.gz"
+        path = output / "runs" / f"{key}-ready.run.gz"
         if not path.exists():
             ready = CrossEncoder.load(plan.settings.reranker)
             write_run(rerank(ready, collection, found[FIRST_STAGE], plan.settings.depth, console=console), path)

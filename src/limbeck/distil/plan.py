@@ -15,7 +15,7 @@ from limbeck.collections.beir import write_collection
 from limbeck.collections.inverse_cloze import SUFFIX
 from limbeck.core.errors import UsageError
 from limbeck.core.files import write_json, write_text
-from limbeck.core.json_files import read_record
+from limbeck.core.json_files import key_of, read_record
 from limbeck.core.text import plural
 from limbeck.distil import budget, rates
 from limbeck.distil.budget import Budget, Rates
@@ -83,72 +83,71 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
     held_out = {"valid": roles.valid} | ({"test": roles.test} if roles.test else {})
     runs = _candidates(held_out, output, settings.depth, console)
     valid = load_collection(roles.valid)
-    documents = {docid for run in runs.values() for ranking in run.values() for docid in ranking.docids}
     teacher = BiEncoder.load(settings.teacher)
     teacher = replace(teacher, max_length=min(TEACHER_TOKENS, teacher.max_length))
-    untrained = CrossEncoder.load(settings.student, new_head=True)
-    tokens = min(STUDENT_TOKENS, untrained.max_length)
-    backbone = Backbone(model=settings.student, max_length=tokens, dropout=0.0)
-    console.print("this machine's rates, on texts of the collection", highlight=False)
-    found = Rates(
-        documents=rates.embedding_rate(teacher, valid, runs["valid"]),
-        trained_pairs=rates.training_rate(backbone, valid, runs["valid"]),
-        scored_pairs=rates.scoring_rate(
-            CrossEncoder.load(settings.student, max_length=tokens, new_head=True), valid, runs["valid"], settings.depth
-        ),
-        ready_pairs=rates.scoring_rate(CrossEncoder.load(settings.reranker), valid, runs["valid"], settings.depth)
-        if settings.reranker else None,
-    )  # fmt: skip
-    ready = f", {found.ready_pairs:,.1f} pairs scored by the ready re-ranker" if found.ready_pairs else ""
-    console.print(
-        f"in a second: {found.documents:,.1f} documents embedded, {found.trained_pairs:,.1f} pairs trained on, "
-        f"{found.scored_pairs:,.1f} scored{ready}",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    student = CrossEncoder.load(settings.student, new_head=True)
+    tokens = min(STUDENT_TOKENS, student.max_length)
+    found = _measured(settings, tokens, teacher, valid, runs["valid"], console)
     chosen, test = roles.valid, roles.test
     if test:
-        count = len(load_collection(test).query_ids)
-        share = budget.share_of_test(
-            settings.minutes, found, len(valid.query_ids), count, settings.depth, len(documents)
-        )
-        test = _one_of(roles, share)
+        counts = len(valid.query_ids), len(load_collection(test).query_ids)
+        share = budget.share_of_test(settings.minutes, found, *counts, settings.depth, len(_documents(runs)))
         if share > 1:
+            test = _one_of(roles, share)
             runs["test"] = _part(runs["test"], load_collection(test))
-            write_run(runs["test"], output / "runs" / "test.run.gz")
+            write_run(runs["test"], output / run_file("test", test, settings.depth))
     else:
         chosen = AGREEMENT
         _write_agreement(valid, runs["valid"], teacher, output / chosen, console)
-    held = {docid for run in runs.values() for ranking in run.values() for docid in ranking.docids}
-    wanted = budget.training_queries(settings.minutes, found)
-    train = _training(roles, wanted)
-    taught = _candidates(
-        {f"train-{number}": name for number, name in enumerate(train, 1)}, output, max(budget.LIST_DEPTHS), console
-    )
+    train = _training(roles, budget.training_queries(settings.minutes, found))
+    deepest = max(budget.LIST_DEPTHS)
+    taught = _candidates({f"train-{number}": name for number, name in enumerate(train, 1)}, output, deepest, console)
     relevant = _relevant(train[0]) if _has_labels(roles, train) else frozenset()
-    new = {
-        depth: len(
-            {*relevant, *(d for run in taught.values() for each in run.values() for d in each.docids[:depth])} - held
-        )
-        for depth in budget.LIST_DEPTHS
-    }
+    held = _documents(runs)
+    new = {depth: len((relevant | _documents(taught, depth)) - held) for depth in budget.LIST_DEPTHS}
     divided = budget.divide(
         settings.minutes, found, spent=time.monotonic() - began, queries=sum(map(len, taught.values())),
         held_out=sum(map(len, runs.values())), depth=settings.depth, held_out_documents=len(held), new_documents=new,
     )  # fmt: skip
     plan = Plan(
         settings=settings, roles=roles, train=train, valid=chosen, test=test, teacher_tokens=teacher.max_length,
-        student_tokens=tokens, parameters=untrained.parameters, rates=found, budget=divided,
+        student_tokens=tokens, parameters=student.parameters, rates=found, budget=divided,
     )  # fmt: skip
     write_text(output / STUDY, study_of(plan))
     write_json(kept, asdict(plan))
     return plan
 
 
+def _measured(
+    settings: DistilSettings, tokens: int, teacher: BiEncoder, collection: Collection, run: Run, console: Console
+) -> Rates:
+    """This machine's rates, which are also said."""
+    console.print("this machine's rates, on texts of the collection", highlight=False)
+    backbone = Backbone(model=settings.student, max_length=tokens, dropout=0.0)
+    student = CrossEncoder.load(settings.student, max_length=tokens, new_head=True)
+    found = Rates(
+        documents=rates.embedding_rate(teacher, collection, run),
+        trained_pairs=rates.training_rate(backbone, collection, run),
+        scored_pairs=rates.scoring_rate(student, collection, run, settings.depth),
+        ready_pairs=rates.scoring_rate(CrossEncoder.load(settings.reranker), collection, run, settings.depth)
+        if settings.reranker else None,
+    )  # fmt: skip
+    ready = f", {found.ready_pairs:,.1f} by the ready re-ranker" if found.ready_pairs else ""
+    console.print(
+        f"in a second: {found.documents:,.1f} documents embedded, {found.trained_pairs:,.1f} pairs trained on, "
+        f"{found.scored_pairs:,.1f} scored{ready}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    return found
+
+
 def study_of(plan: Plan) -> str:
     """The study file: one student, tested on the queries that choose and on those that tell the truth."""
     tests = [plan.valid, *([plan.test] if plan.test else [])]
-    runs = {name: f"runs/train-{number}.run.gz" for number, name in enumerate(plan.train, 1)}
-    runs |= dict(zip(tests, ("runs/valid.run.gz", "runs/test.run.gz"), strict=False))
+    runs = {
+        AGREEMENT if name == plan.roles.valid and not plan.test else name: str(run_file(key, name, depth))
+        for key, name, depth in _retrieved(plan)
+    }
     judged = _has_labels(plan.roles, plan.train)
     taught: dict[str, Any] = {
         "format": "run", "first_stage": "candidates", "depth": plan.budget.list_depth, "teacher": "teacher",
@@ -198,9 +197,21 @@ def _one_of(roles: Roles, share: int) -> str:
     return f"{roles.place}@{first}-{DEALT_TEST[1]}/{DEALT}"
 
 
+def run_file(key: str, name: str, depth: int) -> Path:
+    """Where BM25's candidates of a collection are kept, in the folder of the distillation."""
+    return Path("runs") / f"{key}-{key_of([name, depth], 6)}.run.gz"
+
+
+def _retrieved(plan: Plan) -> list[tuple[str, str, int]]:
+    """(key, collection, depth) of all candidates that BM25 finds."""
+    depth = plan.settings.depth
+    held_out = [("valid", plan.roles.valid, depth), *([("test", plan.test, depth)] if plan.test else [])]
+    return held_out + [(f"train-{n}", name, max(budget.LIST_DEPTHS)) for n, name in enumerate(plan.train, 1)]
+
+
 def _candidates(names: Mapping[str, str], output: Path, depth: int, console: Console) -> dict[str, Run]:
-    """BM25's candidates of collections with the same documents, each kept as a run under its key."""
-    paths = {key: output / "runs" / f"{key}.run.gz" for key in names}
+    """BM25's candidates of collections with the same documents, each kept as a run."""
+    paths = {key: output / run_file(key, name, depth) for key, name in names.items()}
     if not all(path.exists() for path in paths.values()):
         loaded = {key: load_collection(name) for key, name in names.items()}
         queries = {query_id: each.queries[query_id] for each in loaded.values() for query_id in each.query_ids}
@@ -211,6 +222,11 @@ def _candidates(names: Mapping[str, str], output: Path, depth: int, console: Con
             write_run(_part(found, each), paths[key])
             write_metadata(paths[key], "limbeck", names[key], {"method": "bm25", "depth": depth})
     return {key: read_run(path) for key, path in paths.items()}
+
+
+def _documents(runs: Mapping[str, Run], depth: int | None = None) -> frozenset[str]:
+    """The different documents among the first `depth` of runs."""
+    return frozenset(docid for run in runs.values() for ranking in run.values() for docid in ranking.docids[:depth])
 
 
 def _has_labels(roles: Roles, train: Sequence[str]) -> bool:
@@ -265,27 +281,10 @@ def announce(plan: Plan, output: Path, console: Console) -> None:
 
 def commands_of(plan: Plan, output: Path) -> list[str]:
     """The verbs that do the same."""
-    runs = output / "runs"
-    names = {"valid": plan.valid} | ({"test": plan.test} if plan.test else {})
-    if plan.valid == AGREEMENT:
-        names["valid"] = str(output / plan.valid)
     found = [
-        join(
-            [
-                "limbeck",
-                "retrieve",
-                "bm25",
-                "--collection",
-                name,
-                "--depth",
-                str(depth),
-                "--output",
-                str(runs / f"{key}.run.gz"),
-            ]
-        )
-        for key, name, depth in [
-            *((key, name, plan.settings.depth) for key, name in names.items()),
-            *((f"train-{n}", name, max(budget.LIST_DEPTHS)) for n, name in enumerate(plan.train, 1)),
-        ]
-    ]
-    return [*found, join(["limbeck", "study", "run", str(output / STUDY), "--output", str(output / "study")])]
+        ["limbeck", "retrieve", "bm25", "--collection", name, "--depth", str(depth), "--output",
+         str(output / run_file(key, name, depth))]
+        for key, name, depth in _retrieved(plan)
+    ]  # fmt: skip
+    found.append(["limbeck", "study", "run", str(output / STUDY), "--output", str(output / "study")])
+    return [join(words) for words in found]
