@@ -71,7 +71,7 @@ def commands() -> str:
     """Every verb with its arguments and options, as `--help` gives them."""
     page = [
         "# Commands",
-        "What `--help` prints, for every verb. [Exit codes](../index.md#exit-codes).",
+        "What `--help` prints, for every verb. [Exit codes](../docs/errors.md#exit-codes).",
     ]
     for name, command, context in verbs(typer.main.get_command(app)):
         if name == "limbeck":
