@@ -174,3 +174,56 @@ def test_every_difference_has_a_point_that_is_seen_filled_where_significant(open
     points = page.locator("figure[data-chart=differences] svg.marks .mark-symbol.role-mark path")
     look = "all => all.map(one => getComputedStyle(one)).map(one => [one.stroke.startsWith('rgb'), one.fillOpacity])"
     assert points.evaluate_all(look) == [[True, "1" if place else "0"] for place in range(len(rows))]
+
+
+FOCUS = """() => {
+  const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
+  return {
+    tag: one.tagName, text: (one.getAttribute("aria-label") || one.innerText || one.value || "").trim().slice(0, 40),
+    shown: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== "none",
+    inside: box.width > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
+  };
+}"""
+
+
+def test_all_of_it_can_be_reached_and_seen_by_keyboard_alone(
+    open_page: Open, make_results: Callable[..., Results], make_queries: Callable[..., Results]
+) -> None:
+    """Tab goes through the page in its own order, and shows where it is; the first stop leads past what repeats."""
+    page = open_page(make_results(backbones=("minilm-3", "minilm-6")), make_queries())
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("#explorer").scroll_into_view_if_needed()
+    page.wait_for_selector("#explorer-list[data-ready]")
+    page.evaluate("() => { scrollTo(0, 0); document.activeElement.blur(); }")
+    page.keyboard.press("Tab")
+    assert page.evaluate(FOCUS) == {"tag": "A", "text": "Skip to the results", "shown": True, "inside": True}
+    page.keyboard.press("Enter")
+    assert page.evaluate("() => document.activeElement.id") == "main"
+    stops, tops = [], []
+    for _ in range(400):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement === document.body"):
+            break
+        stops.append(page.evaluate(FOCUS))
+        tops.append(page.evaluate("() => document.activeElement.getBoundingClientRect().top + scrollY"))
+        if stops[-1]["text"] == "Main table":
+            before = page.evaluate("() => document.activeElement.scrollLeft")
+            page.keyboard.press("ArrowRight")
+            page.wait_for_function("before => document.activeElement.scrollLeft > before", arg=before)
+    assert [stop for stop in stops if not (stop["shown"] and stop["inside"])] == []
+    seen = {stop["text"] for stop in stops}
+    assert {"Main table", "One collection or suite", "Recipe pairs", "Cells", "Commands"} <= seen
+    assert any(stop["tag"] == "SELECT" for stop in stops)
+    assert any(text.startswith("+0.390 why does") for text in seen)
+    assert stops[-1]["text"] == "Commands"  # the end of the page: nothing holds the focus
+
+
+def test_every_chart_says_in_words_what_it_shows(open_page: Open, make_results: Callable[..., Results]) -> None:
+    page = open_page(make_results(backbones=("minilm-3", "minilm-6")))
+    charts = page.locator("figure[data-chart]")
+    assert charts.count() >= 6
+    for number in range(charts.count()):
+        figure = charts.nth(number)
+        drawing = figure.locator("svg[role]").first
+        assert drawing.get_attribute("aria-label") == figure.locator("figcaption").inner_text()
+        assert len(figure.locator("figcaption").inner_text()) > 20
