@@ -190,7 +190,7 @@ def test_all_of_it_can_be_reached_and_seen_by_keyboard_alone(
     open_page: Open, make_results: Callable[..., Results], make_queries: Callable[..., Results]
 ) -> None:
     """Tab goes through the page in its own order, and shows where it is; the first stop leads past what repeats."""
-    page = open_page(make_results(backbones=("minilm-3", "minilm-6")), make_queries())
+    page = open_page(make_results(backbones=("minilm-3", "minilm-6")), make_queries(), reduced_motion="reduce")
     page.set_viewport_size({"width": 390, "height": 844})
     page.locator("#explorer").scroll_into_view_if_needed()
     page.wait_for_selector("#explorer-list[data-ready]")
@@ -224,6 +224,6 @@ def test_every_chart_says_in_words_what_it_shows(open_page: Open, make_results: 
     assert charts.count() >= 6
     for number in range(charts.count()):
         figure = charts.nth(number)
-        drawing = figure.locator("svg[role]").first
+        drawing = figure.locator('[role="graphics-document"]')
         assert drawing.get_attribute("aria-label") == figure.locator("figcaption").inner_text()
         assert len(figure.locator("figcaption").inner_text()) > 20
