@@ -75,14 +75,17 @@ def use_our_attention(model: Any, packed: bool) -> None:
 
 def _pooled(backbone: Any, _inputs: Any, options: dict[str, Any], output: Any) -> Any:
     """ModernBERT's head pools tokens of a row; hand it one token for each sequence, [n, 1, hidden]."""
-    sequences, hidden = options["sequences"], output.last_hidden_state.squeeze(0)
-    if backbone.config.classifier_pooling == "cls":
-        pooled = hidden[sequences.first]
-    else:
-        sums = hidden.new_zeros(sequences.count, hidden.shape[-1]).index_add(0, sequences.owners, hidden)
-        pooled = sums / sequences.counts
-    output.last_hidden_state = pooled[:, None]
+    output.last_hidden_state = pooled_rows(output.last_hidden_state, options["sequences"], backbone.config)
     return output
+
+
+def pooled_rows(states: torch.Tensor, sequences: Sequences, config: Any) -> torch.Tensor:
+    """[n, 1, hidden] of [1, tokens, hidden]: one token for each packed sequence, as ModernBERT's settings pool."""
+    hidden = states.squeeze(0)
+    if config.classifier_pooling == "cls":
+        return hidden[sequences.first][:, None]
+    sums = hidden.new_zeros(sequences.count, hidden.shape[-1]).index_add(0, sequences.owners, hidden)
+    return (sums / sequences.counts)[:, None]
 
 
 def attend(

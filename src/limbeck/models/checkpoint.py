@@ -219,7 +219,7 @@ def _read_config(
     config = AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
     if not modular:
         expect_one_score(config, source)
-    _keep_layers(config, layers, source)
+    keep_layers(config, layers, source)
     _set_dropout(config, dropout)
     return config, raw
 
@@ -235,7 +235,8 @@ def _load(source: ModelSource, place: str, config: Any, modular: bool) -> tuple[
     return loaded
 
 
-def _keep_layers(config: Any, layers: int | None, source: ModelSource) -> None:
+def keep_layers(config: Any, layers: int | None, source: ModelSource) -> None:
+    """Let a configuration be that of its first layers alone; None leaves it as it is. UsageError if it has fewer."""
     if layers is None:
         return
     if not 1 <= layers <= config.num_hidden_layers:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from limbeck.kernels.layers import (
 from limbeck.kernels.packed import Sequences
 from limbeck.models.checkpoint import read_checkpoint, write_checkpoint
 from limbeck.models.cost import scoring_tokens, training_tokens
+from limbeck.models.exits import Exits, exit_model, without_exits
 from limbeck.models.families import family_of
 from limbeck.models.modular import ModularModel
 from limbeck.models.pair_input import first_position, ignores_padding, lengths_of, template_of
@@ -93,6 +94,7 @@ class CrossEncoder:
         single_separator: bool = False,
         passage_tokens: int | None = None,
         new_head: bool = False,
+        exits: Sequence[int] = (),
     ) -> "CrossEncoder":
         """Load a cross-encoder; with `new_head`, to train it, also a backbone, which then gets a new scoring head.
 
@@ -107,6 +109,8 @@ class CrossEncoder:
                 or as many as `max_length` leaves room for.
             new_head: whether a scoring head that the checkpoint lacks is drawn at random. Only training may: scores of
                 such a head mean nothing.
+            exits: numbers of layers behind which the pair is scored too, each by a head of its own, in training
+                (`limbeck.models.exits`).
             device: torch device; default CUDA where there is one, else CPU.
             seed: initialises a new scoring head.
             sha256: refuse local weights whose digest does not begin with this.
@@ -150,6 +154,10 @@ class CrossEncoder:
         if not family_of(model).ignores_padding:
             tried = ignores_padding(found, template, max_length, source)
             pads = pads and tried and family_of(model).ignores_padding is None
+        if exits and (compiled or sharded):
+            raise UsageError(f"{source.name}: exits are trained neither compiled nor divided among processes")
+        if exits:
+            model.exits = Exits(model, exits, source)
         if compiled:
             compile_layers(model)
         if sharded:
@@ -174,8 +182,13 @@ class CrossEncoder:
 
     @property
     def parameters(self) -> int:
-        """Number of weights."""
-        return sum(weight.numel() for weight in self.model.parameters())
+        """Number of weights, without those of exits."""
+        return sum(weight.numel() for weight in without_exits(dict(self.model.named_parameters())).values())
+
+    @property
+    def exits(self) -> tuple[int, ...]:
+        """The numbers of layers behind which it is scored too, ascending."""
+        return self.model.exits.depths if hasattr(self.model, "exits") else ()
 
     def pairs(self, queries: TokenStore, passages: TokenStore) -> Pairs:
         """Pairs of these stores as this encoder reads them."""
@@ -213,7 +226,14 @@ class CrossEncoder:
         scores = _with_equal_ends(self.model, batch) if family_of(self.model).counts_ends else None
         if scores is None:
             scores = self.model(**batch).logits[:, 0]
-        return scores.to(torch.promote_types(scores.dtype, torch.float32))  # type: ignore[no-any-return]
+        return _raw(scores)
+
+    def forward_all(self, batch: dict[str, Any]) -> torch.Tensor:
+        """Raw scores of a micro-batch that was read, for training: [pairs], or with exits [pairs, exits + 1].
+
+        A column for each exit by depth, and last the whole model's.
+        """
+        return _raw(self.model.exits(self.model, batch)) if self.exits else self.forward(batch)
 
     def score(self, pairs: Sequence[tuple[str, str]], precision: str = "fp32") -> NDArray[np.floating[Any]]:
         """Scores of (query, passage) texts, [pairs], in their order.
@@ -357,7 +377,24 @@ class CrossEncoder:
         own: dict[str, Any] = {name: value for name, value in lengths.items() if value is not None}
         if self.calibration:
             own["calibration"] = dict(self.calibration)
+        if self.exits:
+            weights = without_exits(weights or self.model.state_dict())
         write_checkpoint(self.model, self.tokenizer, self.max_length, own, Path(path), weights, self.wording)
+
+    def exit(self, depth: int, weights: Mapping[str, torch.Tensor] | None = None) -> "CrossEncoder":
+        """An exit as a cross-encoder of its own, of so many layers, for saving: it scores as that exit does.
+
+        With `weights`, a whole state of the model, it has those. UsageError for a depth that is none of `exits`.
+        """
+        if depth not in self.exits:
+            known = ", ".join(map(str, self.exits)) or "none"
+            raise UsageError(f"{self.source.name}: has no exit behind layer {depth}; it has {known}")
+        model = exit_model(self.model, depth, weights or self.model.state_dict(), self.source)
+        return replace(self, model=model, calibration=None)
+
+
+def _raw(scores: torch.Tensor) -> torch.Tensor:
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
 
 
 def probabilities(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -22,6 +22,10 @@ class Backbone:
 
     model: Annotated[str, Doc("Folder, Hub id or package:NAME/PATH.")]
     layers: Annotated[Count | None, Doc("Number of transformer layers to keep, from the first.")] = None
+    exits: Annotated[
+        tuple[Count, ...],
+        Doc("Number of layers behind which a head of its own is trained too, for a smaller model; once for each."),
+    ] = ()
     max_length: Annotated[
         Annotated[int, Ge(8)] | None,
         Doc(

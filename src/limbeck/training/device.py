@@ -124,6 +124,8 @@ def reason_against_compiling(
         return f"those of a {encoder.model.config.model_type} were never seen to compile as one graph for all lengths"
     if encoder.sharded:
         return "their weights are divided among processes"
+    if encoder.exits:
+        return "what they are given is read for exits"
     if settings.deterministic:
         return "compiled ones were never seen to give the same bytes each time"
     saved = SECONDS_SAVED * products_seconds

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from limbeck.training.plan import TrainingPlan, Validation
 from limbeck.training.signals import SignalHandler, StepAbandoned
 from limbeck.training.state import State, Student, learning_rate, load_student, warmup_steps
 from limbeck.training.step import PreparedStep, backward, prepare_step
-from limbeck.training.summary import MODEL, SUMMARY, finished, summarise, weights_digest
+from limbeck.training.summary import EXITS, MODEL, SUMMARY, ExitSummary, finished, summarise, weights_digest
 
 
 def train(
@@ -190,7 +191,8 @@ class _Training:
         batch = prepared.batch
 
         def loss_of(scores: torch.Tensor) -> torch.Tensor:
-            return stage.objective(batch.matrix(scores), batch.targets, batch.mask)
+            exits = scores.view(len(scores), -1).unbind(1)  # the last is the whole model
+            return torch.stack([stage.objective(batch.matrix(each), batch.targets, batch.mask) for each in exits]).sum()
 
         with self._abandoned_if_asked():
             result = backward(
@@ -204,7 +206,8 @@ class _Training:
         rate = learning_rate(stage.learning_rate, inner, stage.steps, settings.warmup, settings.schedule)
         norm = self.student.update(rate, settings.clip)
         equal = loss_of(torch.zeros_like(result.scores))
-        readings = AsyncScalars([result.loss, equal, norm, score_spread(batch.matrix(result.scores), batch.mask)])
+        last = result.scores.view(len(result.scores), -1)[:, -1]
+        readings = AsyncScalars([result.loss, equal, norm, score_spread(batch.matrix(last), batch.mask)])
         self._settle()  # the step before: its numbers have come while this one was computed
         self.state.count(number, result, prepared.cut_pairs)
         self.state.validation_due = self._validation_follows()
@@ -356,6 +359,11 @@ class _Training:
         summary = summarise(self.plan, self.encoder, self.samplers, self.state, seconds)
         if self.processes.is_first:
             self.encoder.save(self.output / MODEL, weights)
+            for depth in self.encoder.exits:
+                exit, folder = self.encoder.exit(depth, weights), self.output / EXITS / str(depth)
+                exit.save(folder)
+                known = ExitSummary(layers=depth, parameters=exit.parameters, weights_sha256=weights_digest(folder))
+                summary["exits"].append(asdict(known))
             summary["weights_sha256"] = weights_digest(self.output / MODEL)
             write_json(self.output / SUMMARY, summary)
             shutil.rmtree(self.output / "checkpoints", ignore_errors=True)

@@ -107,6 +107,8 @@ class TrainingPlan:
     def __post_init__(self) -> None:
         if not self.stages:
             raise UsageError("a training needs at least one stage")
+        if self.backbone.exits and self.settings.compiled:
+            raise UsageError("exits are not trained with compiled layers; leave compiled out")
         for stage in self.stages:
             check_texts(stage.lists, self.collection)
 
@@ -149,6 +151,8 @@ class TrainingPlan:
         """The plan as plain JSON values: what must be equal for a training to be resumed."""
         sha256 = resolve(self.backbone.model).sha256
         backbone = dataclasses.asdict(self.backbone) | {"sha256": sha256, "max_length": self.backbone.pair_tokens}
+        if not backbone["exits"]:
+            del backbone["exits"]  # which older plans know nothing of
         if sha256:
             del backbone["model"]  # the same weights in another place are the same model
         settings = dataclasses.asdict(self.settings)

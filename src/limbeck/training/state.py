@@ -119,6 +119,7 @@ def load_student(plan: TrainingPlan, processes: Processes, sharded: bool) -> Cro
     return CrossEncoder.load(
         backbone.model,
         layers=backbone.layers,
+        exits=backbone.exits,
         max_length=backbone.pair_tokens,
         query_tokens=backbone.query_tokens,
         passage_tokens=backbone.passage_tokens,

@@ -147,7 +147,7 @@ class StepResult:
 
     Attributes:
         loss: of all the step's lists, a scalar on the encoder's device.
-        scores: [pairs].
+        scores: what the loss is of, [pairs] or [pairs, exits + 1].
         computed_tokens: padding included.
         micro_batches: of each process; the other numbers are all processes' together.
         single_pass: whether one forward was enough.
@@ -170,7 +170,9 @@ def backward(
     precision: str = "fp32",
     max_tokens_without_grad_cache: int = 12288,
 ) -> StepResult:
-    """Add the gradient of `loss_of(scores [pairs])` to the encoder's weights, which have none yet.
+    """Add the gradient of `loss_of(scores)` to the encoder's weights, which have none yet.
+
+    Scores are [pairs], or [pairs, exits + 1] of a model with exits (`CrossEncoder.forward_all`).
 
     The micro-batches are scored, and ∂loss/∂scores is taken. Where the graphs of all of them fit
     (`max_tokens_without_grad_cache`), they were kept and are back-propagated. Otherwise each micro-batch is replayed
@@ -196,11 +198,11 @@ def backward(
     def score(number: int) -> torch.Tensor:
         state = np.random.SeedSequence((*seed, number * processes.count + processes.rank))
         seed_generators(device, int(state.generate_state(1, np.uint64)[0]))
-        return encoder.forward(step.micro_batches[number])
+        return encoder.forward_all(step.micro_batches[number])
 
     with torch.set_grad_enabled(single), autocast(device, precision):
         parts = [score(number) for number in range(count)]
-    scores = parts[0].new_zeros(len(step.lengths))
+    scores = parts[0].new_zeros(len(step.lengths), *parts[0].shape[1:])
     for idle, place, part in zip(step.idle, step.places, parts, strict=True):
         if not idle:
             scores[place] = part.detach()

@@ -1,12 +1,13 @@
 """The summary of a finished training: what was done, with what, and how much of it."""
 
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from limbeck.core.errors import DataError
-from limbeck.core.files import write_json
+from limbeck.core.files import plain, replace_folder, sync, temporary_folder, wrap_write_errors, write_json
 from limbeck.core.json_files import read_record
 from limbeck.lists import Sampler
 from limbeck.models.cross_encoder import CrossEncoder
@@ -15,7 +16,7 @@ from limbeck.training.config import Backbone
 from limbeck.training.plan import TrainingPlan
 from limbeck.training.state import State
 
-SUMMARY, MODEL = "summary.json", "model"
+SUMMARY, MODEL, EXITS = "summary.json", "model", "exits"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,15 @@ class StageSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExitSummary:
+    """The model of an exit: that of the first `layers`, in the folder of this name below `exits`."""
+
+    layers: int
+    parameters: int
+    weights_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingSummary:
     """What `summary.json` holds.
 
@@ -51,6 +61,7 @@ class TrainingSummary:
         compiled: whether its layers were, in the run that ended it.
         model_sha256: of the weights that it began with; None for those of the Hub.
         weights_sha256: of the weights that it ended with, as they were written; None in folders of older versions.
+        exits: the smaller models beside `model`, if any were trained too.
     """
 
     steps: int
@@ -75,6 +86,7 @@ class TrainingSummary:
     stages: tuple[StageSummary, ...]
     weights_sha256: str | None = None
     compiled: bool = False
+    exits: tuple[ExitSummary, ...] = ()
 
 
 def read_summary(output: Path) -> TrainingSummary:
@@ -93,16 +105,33 @@ def finished(output: Path) -> tuple[dict[str, Any] | None, str | None]:
     """
     if not (output / SUMMARY).exists():
         return None, None
-    summary, model = read_summary(output), output / MODEL
-    if not any(model.glob("model*.safetensors")) or not (model / "config.json").is_file():
-        return None, f"{model}: its weights are gone since the training was finished; it is trained again"
-    found = weights_digest(model)
-    if summary.weights_sha256 not in (None, found):
-        raise DataError(
-            f"{model}: its weights are not those that the training ended with (sha256 {found[:12]}…, expected "
-            f"{summary.weights_sha256[:12]}…); put them back, or remove {output / SUMMARY} to train again"
-        )
-    return {**asdict(summary), "stages": [asdict(stage) for stage in summary.stages]}, None
+    summary = read_summary(output)
+    expected = {output / MODEL: summary.weights_sha256}
+    expected |= {output / EXITS / str(one.layers): one.weights_sha256 for one in summary.exits}
+    for model, digest in expected.items():
+        if not any(model.glob("model*.safetensors")) or not (model / "config.json").is_file():
+            return None, f"{model}: its weights are gone since the training was finished; it is trained again"
+        found = weights_digest(model)
+        if digest not in (None, found):
+            raise DataError(
+                f"{model}: its weights are not those that the training ended with (sha256 {found[:12]}…, expected "
+                f"{digest[:12]}…); put them back, or remove {output / SUMMARY} to train again"
+            )
+    return plain(summary), None
+
+
+def save_exit(training: Path, layers: int, output: Path) -> None:
+    """Put the model of a finished training's exit where a training of its own would have put it, with its summary."""
+    summary = read_summary(training)
+    [one] = [one for one in summary.exits if one.layers == layers]
+    with wrap_write_errors(output), temporary_folder(output / MODEL) as aside:
+        shutil.copytree(training / EXITS / str(layers), aside, dirs_exist_ok=True)
+        sync(aside)
+        replace_folder(aside, output / MODEL)
+    own = replace(
+        summary, layers=layers, parameters=one.parameters, weights_sha256=one.weights_sha256, exits=()
+    )  # fmt: skip
+    write_json(output / SUMMARY, plain(own))
 
 
 def weights_digest(model: Path) -> str:
@@ -176,4 +205,4 @@ def summarise(
             for stage, sampler, counts in zip(plan.stages, samplers, state.stages, strict=True)
         ),
     )
-    return {**asdict(summary), "stages": [asdict(stage) for stage in summary.stages]}
+    return {**asdict(summary), "stages": [asdict(stage) for stage in summary.stages], "exits": []}

@@ -87,7 +87,7 @@ def _shared(store: Store, index: dict[str, Any]) -> Iterator[Path]:
 def _files(store: Store, cell: dict[str, Any], other_first_stages: Sequence[dict[str, Any]]) -> Iterator[Path]:
     folder = store.cell(cell["id"])
     yield from (file for name in ("summary.json", "log.jsonl") if (file := folder / name).exists())
-    yield from sorted(path for path in (folder / "model").iterdir() if path.is_file())
+    yield from sorted(path for name in ("model", "exits") for path in (folder / name).rglob("*") if path.is_file())
     for evaluations in (cell["evaluations"], *(stage["cells"] for stage in other_first_stages)):
         for key in evaluations.values():
             yield from _evaluation(store, cell["id"], key)

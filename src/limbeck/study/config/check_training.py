@@ -81,6 +81,11 @@ def check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Ite
             yield Problem(
                 (*key, "layers"), f"is {backbone.layers}; {backbone.model} has {layers}, expected 1 to {layers}"
             )
+        if (deepest := backbone.layers or layers) and any(depth >= deepest for depth in backbone.exits):
+            text = (
+                f"are {', '.join(map(str, backbone.exits))}; of {deepest} layers, expected some of 1 to {deepest - 1}"
+            )
+            yield Problem((*key, "exits"), text)
         positions = architecture.get("max_position_embeddings")
         meant = key not in broken or backbone.max_length is not None
         yield from _check_length(key, backbone, positions if meant else None)
@@ -181,6 +186,9 @@ def _check_training(config: StudyConfig, values: Any, sources: Sources) -> Itera
         yield Problem(("collections",), "has no train, and recipes have stages: expected the queries to train on")
     untrained = [name for name, stages in config.recipes.items() if not stages]
     for name, backbone in config.backbones.items() if untrained else ():
+        if backbone.exits:
+            text = f"are trained, and the recipe {untrained[0]} trains nothing; expected stages in it"
+            yield Problem(("backbones", name, "exits"), text)
         if backbone.model and _is_headless(backbone.model, sources):
             text = f"is {backbone.model}, which has no scoring head, and the recipe {untrained[0]} trains none"
             yield Problem(("backbones", name, "model"), f"{text}; expected a cross-encoder, or stages in the recipe")

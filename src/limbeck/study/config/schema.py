@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from limbeck.collections import expand_suites
 from limbeck.core.errors import nearest
@@ -90,6 +90,22 @@ class Backbone(training.Backbone):
         """What a training is told of it; `model` is where it was found."""
         settings = {setting.name: getattr(self, setting.name) for setting in settings_of(training.Backbone)}
         return training.Backbone(**{**settings, "model": model})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exit(Backbone):
+    """The model of the first `layers` of another backbone's, whose training has an exit behind them.
+
+    No section of a study file: the study has one for each of a backbone's `exits`, named `BACKBONE@LAYERS`.
+    """
+
+    of: str
+
+
+def exits_of(name: str, backbone: Backbone) -> dict[str, Backbone]:
+    """The backbones that a backbone's exits are, by their names."""
+    own = {setting.name: getattr(backbone, setting.name) for setting in settings_of(Backbone)}
+    return {f"{name}@{depth}": Exit(**{**own, "exits": (), "layers": depth}, of=name) for depth in backbone.exits}
 
 
 def longest_pair(backbone: Backbone) -> int:
@@ -260,6 +276,15 @@ class StudyConfig(Section):
     evaluation: Evaluation = Evaluation()
     bounds: list[Bound] = Field(default_factory=list)
     compute: Compute = Compute()
+
+    @model_validator(mode="after")
+    def _with_exits(self) -> "StudyConfig":
+        for name, backbone in list(self.backbones.items()):
+            for exit, own in exits_of(name, backbone).items():
+                if exit in self.backbones:
+                    raise ValueError(f'"{exit}" is the exit of {name} behind layer {own.layers}; rename the backbone')
+                self.backbones[exit] = own
+        return self
 
     def seeds_of(self, recipe: str) -> list[int]:
         """The seeds that a recipe is trained from. What is not trained has none: the first stands for all."""

@@ -15,7 +15,7 @@ __all__ = ["audit", "audit_study", "differences", "facts_of", "measured_facts", 
 OBJECTIVE = "objective"
 PLANNED = " (planned)"
 UNKNOWN = "unknown"
-MODEL = ("backbone: weights", "backbone: layers")
+MODEL = ("backbone: weights", "backbone: layers", "backbone: exit")
 """What a backbone is."""
 MEASURED = ("tokens seen", "passages cut")
 """What follows from a backbone's own tokeniser."""

@@ -10,7 +10,7 @@ from limbeck.collections.load import WITHOUT, other_collection, split_folds, wit
 from limbeck.models.cost import CPU_GRAPH_TOKENS, CPU_TRAINING_TOKENS, graph_bytes, training_flops
 from limbeck.study.config.known import TextTokens, text_tokens
 from limbeck.study.config.resolver import Sources
-from limbeck.study.config.schema import Stage, longest_pair
+from limbeck.study.config.schema import Exit, Stage, longest_pair
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import architecture_of, encoder_architecture
 from limbeck.study.plan.plan import stated_steps
@@ -74,14 +74,16 @@ class CostModel:
         return sum((self.stage(backbone, stage) for stage in self.study.config.recipes[recipe]), NONE)
 
     def stage(self, backbone: str, stage: Stage) -> CostEstimate:
-        """All optimiser steps of one stage."""
+        """All optimiser steps of one stage. An exit is trained with the backbone that it is of."""
+        if isinstance(self.study.config.backbones[backbone], Exit):
+            return NONE
         pairs, exact = pairs_trained_on(self.study, backbone, stage)
         return self._work(backbone, self.study.sources.listed(stage.lists), pairs, exact, 1.0)
 
     def validation(self, backbone: str, recipe: str) -> CostEstimate:
         """All validations of a cell: every so many steps, and at the end of each stage."""
         validation = self.study.config.validation
-        if validation is None:
+        if validation is None or isinstance(self.study.config.backbones[backbone], Exit):
             return NONE
         steps, others = 0, 0
         for stage in self.study.config.recipes[recipe]:  # none of what is not trained

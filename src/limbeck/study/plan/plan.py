@@ -12,7 +12,7 @@ from limbeck.core.errors import UsageError
 from limbeck.core.json_files import key_of
 from limbeck.objectives import parse
 from limbeck.study.config.resolver import Sources
-from limbeck.study.config.schema import Stage
+from limbeck.study.config.schema import Exit, Stage
 from limbeck.study.config.study import Study
 from limbeck.training import Settings
 
@@ -68,7 +68,7 @@ class StudyPlan:
     @cached_property
     def _beginnings(self) -> Counter[str]:
         """Prefix → how many different cells begin so."""
-        different = {cell.id: cell for cell in self.cells}.values()
+        different = {cell.id: cell for cell in self.cells if "exit" not in cell.description["backbone"]}.values()
         return Counter(key for cell in different for key in cell.prefixes)
 
 
@@ -142,6 +142,9 @@ def settings(study: Study) -> Settings:
 def _describe(study: Study, name: str, stages: list[Stage], contents: bool = True) -> dict[str, Any]:
     config, sources = study.config, study.sources
     backbone = config.backbones[name]
+    if isinstance(backbone, Exit):
+        whole = _describe(study, backbone.of, stages, contents)
+        return {**whole, "backbone": {**whole["backbone"], "exit": backbone.layers}}
     model = {
         "weights": sources.weights(backbone.model),
         "layers": backbone.layers,
@@ -150,6 +153,7 @@ def _describe(study: Study, name: str, stages: list[Stage], contents: bool = Tru
         **({} if backbone.passage_tokens is None else {"passage_tokens": backbone.passage_tokens}),
         "dropout": backbone.dropout,
         "single_separator": backbone.single_separator,
+        **({"exits": sorted(backbone.exits)} if backbone.exits else {}),
     }
     if not stages:
         return {"format": FORMAT, "backbone": model, "stages": []}

@@ -129,7 +129,7 @@ SPLADE = Architecture("distilbert", "wordpiece", {})
 DENSE = Architecture("bert", "wordpiece", {})
 
 
-def write_model(architecture: Architecture, head: str, name: str, folder: Path) -> None:
+def write_model(architecture: Architecture, head: str, name: str, folder: Path, layers: int = LAYERS) -> None:
     """Write a random checkpoint, the same on every call.
 
     Args:
@@ -149,7 +149,7 @@ def write_model(architecture: Architecture, head: str, name: str, folder: Path) 
         tokenizer = _tokenizer(architecture)
         shape = {key: value for key, value in architecture.shape.items() if key != "layer_types"}
         small = {OTHER_NAMES[key] if architecture.kind == "distilbert" and key in OTHER_NAMES else key: value
-                 for key, value in SMALL.items()}  # fmt: skip
+                 for key, value in {**SMALL, "num_hidden_layers": layers}.items()}  # fmt: skip
         tokens = {f"{token}_token_id": getattr(tokenizer, f"{token}_token_id") for token in ("pad", "cls", "sep")}
         values = {**shape, **small, **tokens, "bos_token_id": None, "eos_token_id": None, "vocab_size": len(tokenizer)}
         try:

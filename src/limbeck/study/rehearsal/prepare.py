@@ -15,6 +15,7 @@ from limbeck.study.config.study import Study, load_study
 from limbeck.study.plan.architecture import Architecture, architecture_of
 from limbeck.study.rehearsal.materials import (
     DENSE,
+    LAYERS,
     QUERIES,
     SPLADE,
     TRAINING_QUERIES,
@@ -29,6 +30,7 @@ from limbeck.study.rehearsal.shrink import (
     miniature,
     plain,
     signals_of,
+    small_layers,
     stand_ins,
 )
 
@@ -91,6 +93,9 @@ def _write_models(config: StudyConfig, architectures: dict[str, Architecture], f
     scores = any(not stages for stages in config.recipes.values())
     head = "AutoModelForSequenceClassification" if scores else "AutoModel"
     models = [(architectures[name], head, backbone.model) for name, backbone in config.backbones.items()]
+    layers: dict[str, int] = {}
+    for backbone in config.backbones.values():
+        layers[backbone.model] = max(small_layers(backbone), layers.get(backbone.model, 0))
     for stage in config.first_stages.values():
         if stage.splade:
             models.append((SPLADE, "AutoModelForMaskedLM", stage.splade.model))
@@ -102,4 +107,4 @@ def _write_models(config: StudyConfig, architectures: dict[str, Architecture], f
         models += [(DENSE, head, model) for model in named]
     for architecture, head, model in models:
         if not (folder / plain(model)).exists():
-            write_model(architecture, head, model, folder / plain(model))
+            write_model(architecture, head, model, folder / plain(model), layers.get(model, LAYERS))

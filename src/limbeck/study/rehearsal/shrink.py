@@ -8,7 +8,7 @@ from typing import Any
 from limbeck.collections.load import other_collection, without_suffixes
 from limbeck.objectives import parse
 from limbeck.study.config.derived_sections import FirstStage, Teacher
-from limbeck.study.config.schema import StudyConfig
+from limbeck.study.config.schema import Backbone, Exit, StudyConfig
 from limbeck.study.config.study import Study
 from limbeck.study.rehearsal.materials import LAYERS
 from limbeck.teachers.kinds import AsGiven
@@ -85,7 +85,8 @@ def plain(name: str) -> str:
 
 def miniature(config: StudyConfig) -> dict[str, Any]:
     """The study file of a rehearsal, as plain values; places in it are relative to the rehearsal's folder."""
-    values: dict[str, Any] = config.model_dump(exclude_unset=True, exclude_none=True)
+    exits = {name for name, backbone in config.backbones.items() if isinstance(backbone, Exit)}  # which no file has
+    values: dict[str, Any] = config.model_dump(exclude_unset=True, exclude_none=True, exclude={"backbones": exits})
     small = {(file.owner, file.path): file.small for file in files_of(config)}
     values["rehearsal"] = True
     for key in ("train", "test"):
@@ -101,8 +102,8 @@ def miniature(config: StudyConfig) -> dict[str, Any]:
             if source.get("teacher") in graders:  # generated collections have judgments for its grades
                 source["labels"] = "qrels"
                 del source["teacher"]
-    for backbone in values["backbones"].values():
-        _reduce_backbone(backbone)
+    for name, backbone in values["backbones"].items():
+        _reduce_backbone(backbone, small_layers(config.backbones[name]))
     for name, source in values.get("lists", {}).items():
         for key in ("checksum", "url"):
             source.pop(key, None)
@@ -161,12 +162,17 @@ def _reduce_first_stage(stage: dict[str, Any], given: FirstStage, small: Mapping
         stage["bm25"] = given.bm25.model_dump(exclude_unset=True)
 
 
-def _reduce_backbone(backbone: dict[str, Any]) -> None:
+def small_layers(backbone: Backbone) -> int:
+    """Layers of the small model in a backbone's place: exits keep theirs."""
+    return max(LAYERS, *(depth + 1 for depth in backbone.exits), 0)
+
+
+def _reduce_backbone(backbone: dict[str, Any], layers: int) -> None:
     backbone["model"] = plain(backbone["model"])
     backbone.pop("sha256", None)
     if "learning_rate" in backbone:
         backbone["learning_rate"] *= FASTER
-    for key, most in (("batch", BATCH), ("layers", LAYERS)):
+    for key, most in (("batch", BATCH), ("layers", layers)):
         if key in backbone:
             backbone[key] = min(backbone[key], most)
 

@@ -11,11 +11,11 @@ from limbeck.core.json_files import key_of
 from limbeck.core.progress import say
 from limbeck.evaluation import canonical
 from limbeck.study.config.resolver import BM25_NAME, DEPTH
-from limbeck.study.config.schema import Stage
+from limbeck.study.config.schema import Exit, Stage
 from limbeck.study.config.study import Study
 from limbeck.study.plan.cost import NONE, CostEstimate, CostModel
 from limbeck.study.plan.downloads import require_models
-from limbeck.study.plan.plan import Cell, StudyPlan, plan_study
+from limbeck.study.plan.plan import Cell, StudyPlan, describe_cell, plan_study
 from limbeck.study.run.artifacts import PAIRS_OF_SHARD, lists_key, run_key, taught_keys
 from limbeck.study.run.evaluations import cell_key, first_stage_key, teacher_key
 from limbeck.study.run.graph import Graph, Node, write_graph
@@ -184,6 +184,12 @@ class _Builder:
     def cell(self, cell: Cell, lists: Mapping[str, set[str]], validated: set[str]) -> str:
         stages = self.config.recipes[cell.recipe]
         task = {"backbone": cell.backbone, "recipe": cell.recipe, "seed": cell.seed}
+        backbone = self.config.backbones[cell.backbone]
+        if isinstance(backbone, Exit):
+            whole = describe_cell(self.study, backbone.of, cell.recipe, cell.seed).id
+            task |= {"cell": cell.id, "exit_of": whole}
+            [name] = self.add(f"cell/{cell.id}", cell.id, cell.name, task, {f"cell/{whole}"}, hours=0.0)
+            return name
         together = self.config.compute.of("cell").processes > 1
         before: set[str] = set()
         trained = 0  # stages

@@ -7,6 +7,7 @@ from typing import Any
 
 from limbeck.core.json_files import key_of
 from limbeck.core.text import plural
+from limbeck.study.config.schema import Exit
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import architecture_of
 from limbeck.study.plan.audit import audit_study
@@ -75,7 +76,9 @@ def preview(
         "totals": _totals(workload, left, rates),
         "first_stages": {**asdict(encoding := workload.first_stages()), "hours": rates.encoding(encoding)},
         "memory": {
-            name: workload.memory(name) for name in study.config.backbones if any(study.config.recipes.values())
+            name: workload.memory(name)
+            for name, backbone in study.config.backbones.items()
+            if any(study.config.recipes.values()) and not isinstance(backbone, Exit)
         },
         "rates": "stated" if rates.stated else "given",
         "shared": shared,

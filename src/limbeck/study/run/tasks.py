@@ -26,7 +26,7 @@ from limbeck.study.run.graph import Node
 from limbeck.study.run.leaks import search_leaks
 from limbeck.study.run.store import Store
 from limbeck.training import Stage, TrainingPlan, Validation, ValidationSettings, train
-from limbeck.training.summary import finished, save_untrained
+from limbeck.training.summary import EXITS, MODEL, finished, save_exit, save_untrained
 
 if TYPE_CHECKING:
     from limbeck.study.run.work import Workshop
@@ -82,7 +82,12 @@ def _cell(shop: "Workshop", node: Node, console: Console) -> list[Path]:
     folder = shop.store.cell(cell.id)
     write_json(folder / "cell.json", cell.description)
     set_state(shop.store, cell.id, status="running")
-    if node.resources.processes > 1:
+    if "exit_of" in node.task:
+        if finished(folder)[0] is None:
+            depth = shop.study.config.backbones[cell.backbone].layers
+            assert depth is not None  # of an exit
+            save_exit(shop.store.cell(node.task["exit_of"]), depth, folder)
+    elif node.resources.processes > 1:
         _start_together(shop, node)
     elif finished(folder)[0] is None and not shop.study.config.recipes[cell.recipe]:
         backbone = shop.study.config.backbones[cell.backbone]
@@ -95,8 +100,8 @@ def _cell(shop: "Workshop", node: Node, console: Console) -> list[Path]:
         prefixes = {count: shop.store.prefix(cell.prefix(count)) for count in range(1, most + 1)}
         train(training, folder, console, prefixes, halvings=node.halvings)
     set_state(shop.store, cell.id, status="trained")
-    model = sorted(path for path in (folder / "model").iterdir() if path.is_file())
-    return [folder / "summary.json", *model]
+    models = sorted(path for name in (MODEL, EXITS) for path in (folder / name).rglob("*") if path.is_file())
+    return [folder / "summary.json", *models]
 
 
 def _score(shop: "Workshop", node: Node, console: Console) -> list[Path]:
