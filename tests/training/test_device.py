@@ -92,4 +92,4 @@ def test_a_training_that_goes_on_without_what_was_compiled_says_so(plan: Plan, m
         product_rate=1e9, console=Console(file=said, width=200),
     )  # fmt: skip
     assert state.compiled is False
-    assert "compiled before: not byte-equal" in said.getvalue()
+    assert "layers were compiled before: not byte-equal" in said.getvalue()

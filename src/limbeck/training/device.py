@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.markup import escape
 
 from limbeck.core.devices import autocast
+from limbeck.core.progress import say
 from limbeck.kernels.layers import compile_layers
 from limbeck.lists import Sampler
 from limbeck.models.cost import training_flops
@@ -46,16 +46,17 @@ def choose_budgets(encoder: CrossEncoder, settings: Settings, state: State, halv
     state.token_budget = settings.token_budget or derived[0]
     state.graph_tokens = settings.max_tokens_without_grad_cache or derived[1]
     budgets = Budgets(max(1, state.token_budget >> halvings), state.graph_tokens >> halvings)
-    console.print(
-        f"  micro-batches of at most {budgets.micro_batch:,} tokens; the graphs of at most {budgets.graphs:,} are "
-        "kept at once",
-        highlight=False,
+    say(
+        console,
+        f"  micro-batches of at most {budgets.micro_batch:,} tokens; the graphs of at most {budgets.graphs:,} are kept "
+        "at once",
     )
     if all(before) and (state.token_budget, state.graph_tokens) != before:
-        console.print(
-            f"  [yellow]{before[0]:,} and {before[1]:,} before, when more memory was free: not byte-equal to an "
-            "uninterrupted training[/]",
-            highlight=False,
+        say(
+            console,
+            f"  {before[0]:,} and {before[1]:,} before, when more memory was free: not byte-equal to an uninterrupted "
+            "training",
+            "yellow",
         )
     return budgets
 
@@ -88,7 +89,7 @@ def choose_compiling(
             encoder, plan.settings, encoder.device, max(processes.gather(round(seconds)))
         )
         if against:
-            console.print(f"  layers not compiled: {against}", highlight=False)
+            say(console, f"  layers not compiled: {against}")
         state.compiled = against is None
     else:
         state.compiled = bool(before if asked is None else asked)
@@ -98,16 +99,14 @@ def choose_compiling(
             encoder, pairs, stage.lists, samplers[0](0), stage.objective.signals, budgets.micro_batch
         )
         failed = compile_and_try(encoder, prepared.inputs.micro_batches[0], plan.settings.precision)
-        said = (
-            f"[yellow]layers cannot be compiled here, and are not: {escape(failed)}[/]" if failed else "layers compiled"
-        )
-        console.print(f"  {said}", highlight=False)
+        if failed:
+            say(console, f"  layers cannot be compiled here, and are not: {failed}", "yellow")
+        else:
+            say(console, "  layers compiled")
         state.compiled = not failed
     if before not in (None, state.compiled):
-        console.print(
-            f"  [yellow]{'' if before else 'not '}compiled before: not byte-equal to an uninterrupted training[/]",
-            highlight=False,
-        )
+        earlier = "compiled" if before else "not compiled"
+        say(console, f"  layers were {earlier} before: not byte-equal to an uninterrupted training", "yellow")
 
 
 def reason_against_compiling(

@@ -15,7 +15,7 @@ from rich.console import Console
 from limbeck.core.devices import ahead, default_device, deterministic, fork_rng
 from limbeck.core.distributed import ALONE, Processes
 from limbeck.core.files import check_fence, temporary_folder, wrap_write_errors, write_json
-from limbeck.core.progress import StepProgress
+from limbeck.core.progress import StepProgress, say
 from limbeck.evaluation import measure_run, rerank
 from limbeck.models.cost import product_rate
 from limbeck.tokens.pairs import collection_pairs
@@ -86,9 +86,9 @@ def train(
                 shutil.rmtree(output / "checkpoints", ignore_errors=True)  # of a process killed at its very end
             return summary
         if gone:
-            console.print(gone, style="yellow", markup=False, highlight=False, soft_wrap=True)
+            say(console, gone, "yellow")
         for warning in dict.fromkeys(warning for stage in plan.stages for warning in stage.warnings):
-            console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+            say(console, f"warning: {warning}", "yellow")
         with fork_rng(default_device()), deterministic(plan.settings.deterministic):
             training = _Training(
                 plan=plan,
@@ -155,9 +155,9 @@ class _Training:
             console=self.console,
         )
         path = self.encoder.attention(self.precision.name)
-        self.console.print(f"  {path}, {self.precision.name}", highlight=False)
+        say(self.console, f"  {path}, {self.precision.name}")
         if self.precision.note:
-            self.console.print(f"  [yellow]{self.precision.note}[/]", highlight=False)
+            say(self.console, f"  {self.precision.note}", "yellow")
         if self.processes.is_first:
             log = TrainingLog(self.output / "log.jsonl", self.state.step, self.state.validation_due)
             self.sinks = (log, *self.sinks)
@@ -251,7 +251,7 @@ class _Training:
 
     def _say_heard(self) -> None:
         after = "" if self.processes.count == 1 else " behind this step"
-        self.console.print(f"  asked to stop: writes a checkpoint{after}, then ends", highlight=False)
+        say(self.console, f"  asked to stop: writes a checkpoint{after}, then ends")
 
     def _settle(self) -> None:
         """Look at the numbers of the last step taken, log them and show them."""
@@ -283,9 +283,7 @@ class _Training:
         self.state.validation_due = False
         measure = self.plan.validation.measure
         self._log(kind="validation", step=self.state.step, measure=measure, value=value, values=values, best=best)
-        self.console.print(
-            f"  step {self.state.step}: validation {measure} {value:.4f}{' (best)' if best else ''}", highlight=False
-        )
+        say(self.console, f"  step {self.state.step}: validation {measure} {value:.4f}{' (best)' if best else ''}")
 
     def _validation_values(self, validation: Validation) -> dict[str, float]:
         values = {}
@@ -339,17 +337,18 @@ class _Training:
         checkpoint, damaged = checkpoint_to_resume(self.output, self.prefixes, self.encoder.device)
         further = "from the one before it" if checkpoint else "anew, as there is none before it"
         for text in damaged:
-            self.console.print(f"[yellow]{text}; going on {further}[/]")
+            say(self.console, f"{text}; going on {further}", "yellow")
         if checkpoint is None:
             return
         self.state = State.of(checkpoint.state, len(self.plan.stages), self.output)
         self.student.restore(checkpoint.tensors)
-        self.console.print(f"  resumed at step {self.state.step} of {self.plan.steps}", highlight=False)
+        say(self.console, f"  resumed at step {self.state.step} of {self.plan.steps}")
         if self.state.processes != self.processes.count:
-            self.console.print(
-                f"  [yellow]by {self.processes.count} processes, {self.state.processes} before: not byte-equal to an "
-                "uninterrupted training (other sums, and other dropout where there is dropout)[/]",
-                highlight=False,
+            say(
+                self.console,
+                f"  by {self.processes.count} processes, {self.state.processes} before: not byte-equal to an "
+                "uninterrupted training (other sums, and other dropout where there is dropout)",
+                "yellow",
             )
 
     def _finish(self) -> dict[str, Any]:
