@@ -116,6 +116,16 @@ def test_scores_and_counts_are_those_of_the_pairs_in_their_order(
     assert work.tokens <= work.computed_tokens
 
 
+def test_packed_rows_are_computed_without_padding_and_counted_so(
+    model: Path, collection: Collection, lists: Lists
+) -> None:
+    packed = CrossEncoder.load(model, new_head=True, max_length=28, device="cpu", packed=True)
+    pairs = collection_pairs(packed, collection)
+    batch = batch_of(pairs, lists, "MSE")
+    inputs = read_step(packed, pairs, batch.query_rows, batch.passage_rows, token_budget=60)
+    assert inputs.computed_tokens == inputs.lengths.sum()
+
+
 def test_targets_stand_where_their_passages_stand(pairs: Pairs, lists: Lists, encoder: CrossEncoder) -> None:
     drawn = [(1, np.array([5, 0, 3])), (0, np.array([1])), (4, np.array([2, 4, 1, 0, 5]))]
     batch = assemble_batch(pairs, lists, drawn, frozenset({"labels", "teacher_order", "teacher_scores"}))

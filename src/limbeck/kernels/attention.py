@@ -107,20 +107,18 @@ def attend(
     `sliding_window` away from it.
     """
     if sequences is None:
-        return _attended(query, key, value, attention_mask, scaling, dropout, module.training).transpose(1, 2), None
+        return attended(query, key, value, attention_mask, scaling, dropout, module.training).transpose(1, 2), None
     firsts_only = sliding_window is None and query.shape[2] == sequences.count
     if takes_flash(query.device, query.dtype, query.shape[-1]):
         share = dropout if module.training else 0.0
         return flash(query, key, value, scaling, share, sequences, sliding_window, firsts_only), None
     mask = sequences.mask if sliding_window is None else _window(sequences, sliding_window)
     queries = query.squeeze(0).transpose(0, 1)[:, :, None] if firsts_only else sequences.padded(query)
-    context = _attended(
-        queries, sequences.padded(key), sequences.padded(value), mask, scaling, dropout, module.training
-    )
+    context = attended(queries, sequences.padded(key), sequences.padded(value), mask, scaling, dropout, module.training)
     return context.transpose(1, 2).flatten(0, 1)[None] if firsts_only else sequences.packed(context), None
 
 
-def _attended(
+def attended(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
