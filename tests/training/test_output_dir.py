@@ -65,15 +65,32 @@ def test_a_start_that_failed_before_its_first_step_does_not_claim_the_folder(
 
 def test_a_finished_model_that_is_gone_is_trained_again_to_the_same_bytes(short: Plan, tmp_path: Path) -> None:
     train(short(), tmp_path)
-    weights = tmp_path / "model" / "model.safetensors"
+    model = tmp_path / "model"
+    weights, tokenizer = model / "model.safetensors", model / "tokenizer.json"
     before = weights.read_bytes()
-    for remove in (weights.unlink, lambda: shutil.rmtree(tmp_path / "model")):
+    for name, remove in (
+        (weights.name, weights.unlink),
+        (weights.name, lambda: shutil.rmtree(model)),
+        (tokenizer.name, tokenizer.unlink),
+    ):
         remove()
         said = StringIO()
         train(short(), tmp_path, Console(file=said, width=400))
-        assert "model: its weights are gone since the training was finished; it is trained again" in said.getvalue()
+        assert f"model: {name} is gone since the training was finished; it is trained again" in said.getvalue()
         assert weights.read_bytes() == before
+        assert tokenizer.is_file()
         assert [record["step"] for record in read_log(tmp_path / "log.jsonl")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_is_no_model_where_the_model_is_to_be_is_refused_before_a_step(short: Plan, tmp_path: Path) -> None:
+    train(short(), tmp_path)
+    shutil.rmtree(tmp_path / "model")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "thesis.tex").touch()
+    before = files(tmp_path / "model"), (tmp_path / "log.jsonl").read_bytes()
+    with pytest.raises(UsageError, match="model: is not a model that could be replaced"):
+        train(short(), tmp_path)
+    assert (files(tmp_path / "model"), (tmp_path / "log.jsonl").read_bytes()) == before
 
 
 def test_a_finished_model_that_was_changed_is_an_error(short: Plan, tmp_path: Path) -> None:

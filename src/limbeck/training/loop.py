@@ -17,6 +17,7 @@ from limbeck.core.distributed import ALONE, Processes
 from limbeck.core.files import check_fence, temporary_folder, wrap_write_errors, write_json
 from limbeck.core.progress import StepProgress, say
 from limbeck.evaluation import measure_run, rerank
+from limbeck.models.checkpoint import expect_replaceable
 from limbeck.models.cost import product_rate
 from limbeck.tokens.pairs import collection_pairs
 from limbeck.training.checkpoint import (
@@ -70,7 +71,8 @@ def train(
             there is dropout, other elements are dropped.
 
     Raises:
-        UsageError: `output` belongs to another plan, or another process is training there.
+        UsageError: `output` belongs to another plan, or another process is training there; or `model/` holds something
+            else than a model.
         DataError: the model of a finished training has been changed since, or a file of `output` is damaged.
         TrainingStopped: numbers that cannot come to anything.
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after a checkpoint was written.
@@ -85,6 +87,7 @@ def train(
             if processes.is_first:
                 shutil.rmtree(output / "checkpoints", ignore_errors=True)  # of a process killed at its very end
             return summary
+        expect_replaceable(output / MODEL)
         if gone:
             say(console, gone, "yellow")
         for warning in dict.fromkeys(warning for stage in plan.stages for warning in stage.warnings):

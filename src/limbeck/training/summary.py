@@ -109,8 +109,10 @@ def finished(output: Path) -> tuple[dict[str, Any] | None, str | None]:
     expected = {output / MODEL: summary.weights_sha256}
     expected |= {output / EXITS / str(one.layers): one.weights_sha256 for one in summary.exits}
     for model, digest in expected.items():
-        if not any(model.glob("model*.safetensors")) or not (model / "config.json").is_file():
-            return None, f"{model}: its weights are gone since the training was finished; it is trained again"
+        weights = next((path.name for path in model.glob("model*.safetensors")), "model.safetensors")
+        gone = [name for name in (weights, "config.json", "tokenizer.json") if not (model / name).is_file()]
+        if gone:
+            return None, f"{model}: {gone[0]} is gone since the training was finished; it is trained again"
         found = weights_digest(model)
         if digest not in (None, found):
             raise DataError(
