@@ -351,6 +351,23 @@ def test_a_length_that_an_architecture_cannot_take_is_one_clear_error(bert: Path
         CrossEncoder.load(tmp_path / "model", device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("kept", "fault"),
+    [
+        (3, "limbeck.*a whole number, expected"),
+        ({"query_tokens": "many"}, r"limbeck\.query_tokens.*a string, expected"),
+        ({"query_tokens": 1e300}, r"limbeck\.query_tokens.*a number, expected"),
+        ({"calibration": [1]}, r"limbeck\.calibration.*an array, expected"),
+    ],
+)
+def test_damage_of_what_limbeck_keeps_in_the_configuration_is_named(
+    kept: object, fault: str, bert: Path, edit: Callable[..., None]
+) -> None:
+    edit(bert / "config.json", limbeck=kept)
+    with pytest.raises(DataError, match=rf"config\.json: .*{fault}"):
+        CrossEncoder.load(bert, device="cpu")
+
+
 def test_a_tokeniser_with_more_tokens_than_the_embedding_has_rows_is_refused(bert: Path) -> None:
     tokenizer = tf.AutoTokenizer.from_pretrained(bert)
     tokenizer.add_tokens(["[Q]", "[D]"])

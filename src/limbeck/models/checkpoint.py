@@ -15,6 +15,7 @@ from limbeck.models.adapters import Adapter, merge, read_adapter
 from limbeck.models.checkpoint_faults import (
     expect_one_score,
     expect_rows,
+    expect_saved,
     expect_weights,
     explained,
     first_line,
@@ -58,7 +59,8 @@ class Checkpoint:
     @property
     def saved(self) -> Mapping[str, Any]:
         """What limbeck keeps in config.json."""
-        return getattr(self.model.config, "limbeck", None) or {}
+        kept = getattr(self.model.config, "limbeck", None) or {}
+        return {name: value for name, value in kept.items() if value is not None}
 
 
 def read_checkpoint(
@@ -110,6 +112,7 @@ def read_checkpoint(
     if adapter is not None:
         merge(model, adapter, source)
     expect_rows(model, tokenizer, source)
+    expect_saved(model.config, source)
     pads = pads or bool(family_of(model).ignores_padding)
     if not pads:
         model.config.pad_token_id = -1  # no token is taken for padding

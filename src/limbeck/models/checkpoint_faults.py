@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
+from limbeck.core.json_files import Schema, fault_of
 from limbeck.models.sources import ModelSource
 
 _REMOTE_CLASSES = {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
@@ -21,6 +22,15 @@ def refuse_remote_code(config: dict[str, Any], source: ModelSource) -> None:
             "same type may compute something else. Choose another model; if transformers has this architecture built "
             "in, take auto_map out of a local copy's config.json and compare scores"
         )
+
+
+_SAVED: Schema = (None, {"query_tokens?": (None, int), "passage_tokens?": (None, int), "calibration?": (None, dict)})
+"""What limbeck keeps in config.json, under its own name."""
+
+
+def expect_saved(config: Any, source: ModelSource) -> None:
+    if fault := fault_of(getattr(config, "limbeck", None), _SAVED, "limbeck"):
+        raise DataError(f"{source.name}: config.json: {fault}")
 
 
 def expect_one_score(config: Any, source: ModelSource) -> None:

@@ -38,7 +38,7 @@ def lengths_of(
     model, special_tokens = found.model, found.template.special_tokens
     limit, saved = longest_input(model, found.tokenizer), found.saved
     if query_tokens is None:
-        query_tokens = int(saved.get("query_tokens", QUERY_TOKENS))
+        query_tokens = saved.get("query_tokens", QUERY_TOKENS)
     needed = None if passage_tokens is None else query_tokens + passage_tokens + special_tokens
     if passage_tokens is None:
         passage_tokens = saved.get("passage_tokens")

@@ -95,18 +95,27 @@ def read_text_settings(source: ModelSource) -> TextSettings:
     transformer: Mapping[str, Any] = next(
         (found for file in _TRANSFORMER_FILES if (found := read_mapping(source, file))), {}
     )
+    if fault := fault_of(transformer, _TRANSFORMER):
+        raise DataError(f"{source.name}: sentence-transformers' settings: {fault}")
     max_length = transformer.get("max_seq_length")
     if max_length is not None and (not isinstance(max_length, int) or max_length < 1):
         raise DataError(f"{source.name}: max_seq_length is {max_length!r}, expected a whole number ≥ 1")
     config = read_mapping(source, "config_sentence_transformers.json")
+    of_text = (transformer.get("modality_config") or {}).get("text") or {}
     return TextSettings(
         max_length,
         bool(transformer.get("do_lower_case", False)),
         _prompts(config),
         config.get("similarity_fn_name"),
         transformer.get("transformer_task"),
-        transformer.get("modality_config", {}).get("text", {}).get("method_output_name"),
+        of_text.get("method_output_name"),
     )
+
+
+_TRANSFORMER: Schema = {
+    "do_lower_case?": (None, bool), "transformer_task?": (None, str),
+    "modality_config?": (None, {"text?": (None, dict)}),
+}  # fmt: skip
 
 
 def read_mapping(source: ModelSource, file: str) -> dict[str, Any]:
