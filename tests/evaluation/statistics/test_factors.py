@@ -122,7 +122,7 @@ def test_effects_without_noise_are_found_as_they_are():
 
 def test_what_seeds_add_is_taken_off_and_shown_as_theirs():
     random = np.random.default_rng(0)
-    found = [analyse_factors(drawn(random, of_seeds=0.05), samples=10) for _ in range(200)]
+    found = [analyse_factors(drawn(random, of_seeds=0.05), samples=10) for _ in range(100)]
     mean = {
         name: np.mean([share.variance for one in found for share in one.shares if share.term == name])
         for name in ("seed", "seed × collection", "objective × collection")
@@ -136,7 +136,7 @@ def test_intervals_cover_what_other_collections_and_seeds_would_show():
     random = np.random.default_rng(1)
     truth = OBJECTIVE.std() / BACKBONE.std()
     ratio = span = effect = 0
-    for _ in range(150):
+    for _ in range(80):
         found = analyse_factors(drawn(random, collections=12), samples=200)
         [one] = found.ratios
         ratio += one.interval[0] <= truth <= one.interval[1]
@@ -144,7 +144,7 @@ def test_intervals_cover_what_other_collections_and_seeds_would_show():
         span += low <= 0.1 <= high
         low, high = next(e.recipes for e in found.effects if e.level == "o0")
         effect += low <= OBJECTIVE[0] <= high
-    assert min(ratio, span, effect) > 0.87 * 150
+    assert min(ratio, span, effect) > 0.87 * 80
 
 
 def test_a_term_without_effect_may_have_no_share():
