@@ -103,7 +103,7 @@ def cells(journey: Journey, folder: Path) -> None:
     from limbeck.study.demo import demo_study
     from limbeck.study.plan.plan import plan_study
 
-    path = demo_study("demo", folder)
+    path = demo_study()
     with journey.under_way():
         plan_study(load_study(path))
 
