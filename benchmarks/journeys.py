@@ -99,8 +99,7 @@ def step(journey: Journey, folder: Path) -> None:
 
 
 def cells(journey: Journey, folder: Path) -> None:
-    from limbeck.study.config.study import load_study
-    from limbeck.study.demo import demo_study
+    from limbeck.study.config.study import demo_study, load_study
     from limbeck.study.plan.plan import plan_study
 
     path = demo_study()

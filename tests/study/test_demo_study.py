@@ -1,7 +1,6 @@
 """The study that `limbeck demo` runs."""
 
-from limbeck.study.config.study import load_study
-from limbeck.study.demo import demo_study
+from limbeck.study.config.study import demo_study, load_study
 from limbeck.study.plan.plan import plan_study
 
 

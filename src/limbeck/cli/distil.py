@@ -24,8 +24,7 @@ def demo(
     """Distil and compare cross-encoders on the built-in collection: studies/demo.yaml, run and reported."""
     from limbeck.cli.study import run_and_report
     from limbeck.core.files import write_text
-    from limbeck.study.config.study import load_study
-    from limbeck.study.demo import demo_study
+    from limbeck.study.config.study import demo_study, load_study
 
     folder = output or Path("demo-out")
     if collection != "demo":

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,12 @@ def parse_study(text: str, path: Path, with_files: bool = True) -> Study:
     if problems or config is None or sources is None:
         raise StudyError(path, placed(path, document, problems))
     return Study(config, path, text, sources, tuple(f"{path.name}: {warning}" for warning in warnings))
+
+
+def demo_study() -> Path:
+    """The demo's study file: inside the installed package, or beside the sources of a checkout."""
+    packaged = Path(str(files("limbeck"))) / "studies" / "demo.yaml"
+    return packaged if packaged.is_file() else Path(__file__).parents[4] / "studies" / "demo.yaml"
 
 
 # Put where a section is missing or broken, so that the other sections can be checked further.
