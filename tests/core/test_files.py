@@ -16,6 +16,7 @@ from limbeck.core import files
 from limbeck.core.errors import MissingError
 from limbeck.core.files import (
     atomic_write,
+    check_output,
     remove_leftovers,
     replace_folder,
     temporary_folder,
@@ -115,6 +116,24 @@ def test_what_cannot_be_written_is_named_with_the_cause_and_the_remedy(
     process.start()
     process.join(20)
     assert process.exitcode == 0
+
+
+def test_a_place_where_nothing_can_be_written_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).name != "closed")  # to root nothing is closed
+    check_output(tmp_path / "new" / "file")
+    for folder in (tmp_path, tmp_path / "new", Path("/")):
+        check_output(folder, folder=True)
+    for place, is_folder in ((tmp_path / "closed", True), (tmp_path / "closed" / "new" / "file", False)):
+        with pytest.raises(MissingError, match=r"no permission to write in .*/closed$"):
+            check_output(place, is_folder)
+    long = tmp_path / ("x" * 300)
+    with pytest.raises(MissingError, match="cannot be written: File name too long"):
+        check_output(long)
+    with pytest.raises(MissingError, match="cannot be written: File name too long"):
+        write_text(long, "")
 
 
 def test_other_errors_pass_as_they_are() -> None:

@@ -37,7 +37,8 @@ def test_scores_are_equal_in_limbeck_transformers_and_sentence_transformers(mode
     batch = tokenizer(*map(list, zip(*PAIRS, strict=True)), truncation="only_second", padding=True, return_tensors="pt")
     with torch.inference_mode():
         np.testing.assert_allclose(plain(**batch).logits[:, 0].numpy(), scores, atol=1e-5)
-    peer = pytest.importorskip("sentence_transformers").CrossEncoder(str(tmp_path / "out"), device="cpu")
+    peer = pytest.importorskip("sentence_transformers", reason="pip install sentence-transformers")
+    peer = peer.CrossEncoder(str(tmp_path / "out"), device="cpu")
     np.testing.assert_allclose(peer.predict(PAIRS), scores, atol=1e-5)
 
 

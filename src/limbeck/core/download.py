@@ -88,7 +88,7 @@ def fetch_file(
                     f"{url}: sent other bytes than were published: {_kind(checksum)} {found}, expected "
                     f"{checksum.lower()}. Nothing of it was kept; if it stays so, the publisher has changed the file"
                 )
-            console.print(f"{target.name}: the parts are of different files; begun anew", highlight=False)
+            say(console, f"{target.name}: the parts are of different files; begun anew")
         with part.open("rb") as stream:
             os.fsync(stream.fileno())
         os.replace(part, target)

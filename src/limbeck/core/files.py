@@ -53,10 +53,10 @@ def atomic_write(path: Path) -> Iterator[BufferedIOBase]:
         MissingError: it cannot be written, as on a full disk; an older file of that name is as it was.
         UsageError: it is a device, or a pipe.
     """
-    _check_regular(path)
     aside = _beside(path)
     try:
         with wrap_write_errors(path):
+            _check_regular(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as stream:
                 if path.name.endswith(".gz"):
@@ -79,18 +79,23 @@ def check_output(path: Path, folder: bool = False) -> None:
 
     Raises:
         UsageError: its name is taken by something else, or one of the folders that it is to be in is a file.
-        MissingError: this user may not write there.
+        MissingError: this user may not write there, or no file can have this name.
     """
-    if folder and path.exists() and not path.is_dir():
+    whole = path.absolute()
+    try:
+        is_folder, is_taken = path.is_dir(), path.exists()
+        place = whole if folder and is_folder else next(each for each in whole.parents if each.exists())
+    except OSError as error:
+        raise MissingError(f"{path}: cannot be written: {error.strerror}") from None
+    if folder and is_taken and not is_folder:
         raise UsageError(f"{path}: is a file; expected the name of a folder to write")
-    if not folder and path.is_dir():
+    if not folder and is_folder:
         raise UsageError(f"{path}: is a folder; expected the name of a file to write")
     _check_regular(path)
-    place = next(each for each in path.absolute().parents if each.exists())
     if not place.is_dir():
         raise UsageError(f"{path}: cannot be written: {place} is a file; expected a folder")
-    if not os.access(path if folder and path.is_dir() else place, os.W_OK | os.X_OK):
-        raise MissingError(f"{path}: cannot be written: no leave to write in {place}")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise MissingError(f"{path}: cannot be written: no permission to write in {place}")
 
 
 def _check_regular(path: Path) -> None:
@@ -265,7 +270,7 @@ def wrap_write_errors(path: Path, remedy: str = "the same command goes on from i
         reason = getattr(error, "strerror", None) or error
         raise MissingError(
             f"{path}: cannot be written: {reason}. What was complete before is kept; "
-            f"given room and leave to write there, {remedy}"
+            f"given room and permission to write there, {remedy}"
         ) from error
 
 

@@ -39,7 +39,7 @@ Rate = Annotated[float, Gt(0), Lt(math.inf)]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 """Number format of a cross-encoder's matrix products; `auto`: the fastest that is safe on the device."""
 Correction = Literal["holm", "bh", "none"]
-"""Of p-values for their number: Holm's, Benjamini's and Hochberg's, or none."""
+"""How p-values are corrected for their number: Holm's way, Benjamini and Hochberg's, or not at all."""
 
 T = TypeVar("T")
 

@@ -61,7 +61,7 @@ def with_status(
             if console.is_terminal:
                 status.update(text(number, item))
             else:
-                console.print(text(number, item), highlight=False)
+                say(console, text(number, item))
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def with_total_progress(items: Iterable[Item], doing: str, noun: str, total: int
     for number, item in enumerate(items, 1):
         yield item
         if time.monotonic() - said >= QUIET_SECONDS:
-            console.print(f"{doing}: {number:,} of {total:,} {noun}", highlight=False, soft_wrap=True)
+            say(console, f"{doing}: {number:,} of {total:,} {noun}")
             said = time.monotonic()
 
 
@@ -152,5 +152,5 @@ class StepProgress:
         if self.console.is_terminal:
             self.bar.update(self.task, completed=self.done, description=text)
         elif now - self.said >= QUIET_SECONDS:
-            self.console.print(f"  step {self.done} of {self.steps}: {text}", highlight=False)
+            say(self.console, f"  step {self.done} of {self.steps}: {text}")
             self.said = now

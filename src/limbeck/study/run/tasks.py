@@ -12,6 +12,7 @@ from rich.console import Console
 from limbeck.core.errors import DataError
 from limbeck.core.files import write_json
 from limbeck.core.options import settings_of
+from limbeck.core.progress import say
 from limbeck.evaluation import rerank
 from limbeck.lists import Sampler
 from limbeck.models.cross_encoder import CrossEncoder
@@ -152,7 +153,7 @@ def _reranked(shop: "Workshop", node: Node, console: Console, shard: int, shards
     folder = shop.store.evaluation(node.cell, node.task["evaluation"])
     deeper = deeper_run(folder, ranking_key(study, name, _first_stage(shop, node)), evaluation.depth)
     if deeper and (cut := scored_before(collection, candidates, deeper[1])):
-        console.print(f"{node.label}: scores are those of the evaluation at depth {deeper[0]}", highlight=False)
+        say(console, f"{node.label}: scores are those of the evaluation at depth {deeper[0]}")
         return cut
     encoder = _loaded(shop, node.task["cell"])
     return rerank(encoder, collection, candidates, evaluation.depth, evaluation.precision, console=console)

@@ -13,6 +13,7 @@ from rich.console import Console
 from limbeck.core.errors import MissingError, UsageError
 from limbeck.core.files import write_text
 from limbeck.core.progress import say
+from limbeck.core.text import plural
 from limbeck.study.run.graph import Graph, Node
 from limbeck.study.run.states import NodeStates, State
 from limbeck.study.run.store import Store
@@ -92,8 +93,8 @@ class Slurm:
             jobs = " ".join(sorted({task.partition("_")[0] for task in self.jobs.values()}))
             say(
                 self.console,
-                f"slurm: {len(self.jobs)} tasks go on without this process; the same command comes back to "
-                f"them, and `scancel {jobs}` cancels them",
+                f"slurm: left running without this process: {plural(len(self.jobs), 'task')}; the same command comes "
+                f"back to them, and `scancel {jobs}` cancels them",
             )
 
     def _groups(self, nodes: Iterable[Node]) -> list[list[Node]]:
