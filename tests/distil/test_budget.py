@@ -58,7 +58,7 @@ def test_too_few_minutes_are_refused_with_as_many_as_would_do() -> None:
     enough = int(str(refused.value).split("--minutes ")[1].split()[0])
     assert divided(enough).pairs > 0
     with pytest.raises(UsageError):
-        divided(enough - 2)
+        divided(enough - 1)
 
 
 def test_a_ready_re_ranker_is_paid_for() -> None:

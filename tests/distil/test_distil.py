@@ -11,12 +11,15 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from limbeck.cli import app
-from limbeck.core.errors import UsageError
-from limbeck.distil import drive, rates
+from limbeck.collections import load_collection
+from limbeck.core.errors import DataError, UsageError
+from limbeck.distil import budget, drive, rates
 from limbeck.distil.config import DistilSettings
 from limbeck.distil.plan import run_file
 from limbeck.distil.recommend import FIRST_STAGE, STUDENT, TEACHER
 from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.runs import read_run
+from limbeck.runs.metadata import metadata_path
 from limbeck.study.config.study import load_study
 
 Distil = Callable[..., dict[str, Any]]
@@ -99,6 +102,38 @@ def test_without_judgments_agreement_is_told_and_nothing_is_recommended(
     assert (tmp_path / "out" / "model" / "config.json").is_file()
     train = load_study(tmp_path / "out" / "study.yaml").config.collections.train
     assert all("~sentences@" in name for name in train) == (kept == "documents")
+
+
+@pytest.mark.parametrize(("splits", "test"), [(["train", "test"], "/test@1/2"), (["train"], "@9-10/10")])
+def test_a_share_of_the_test_queries_is_planned_kept_and_studied(
+    workshop: Path, tmp_path: Path, distil: Distil, monkeypatch: pytest.MonkeyPatch, splits: list[str], test: str
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    docs = Path(shutil.copytree(workshop / "docs", tmp_path / "docs"))
+    for path in (docs / "qrels").iterdir():
+        if path.stem not in splits:
+            path.unlink()
+    monkeypatch.setattr(budget, "share_of_test", lambda *_: 2)
+    monkeypatch.setattr(drive, "run_study", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        distil(docs)
+    study = load_study(tmp_path / "out" / "study.yaml").config
+    assert study.collections.test[1] == f"{docs}{test}"
+    run = tmp_path / "out" / run_file("test", f"{docs}{test}", 10)
+    assert set(read_run(run)) == set(load_collection(f"{docs}{test}").query_ids)
+    assert metadata_path(run).is_file()
+
+
+def test_queries_that_share_no_word_with_the_documents_are_refused(
+    workshop: Path, tmp_path: Path, distil: Distil
+) -> None:
+    docs = Path(shutil.copytree(workshop / "docs", tmp_path / "docs"))
+    lines = [json.dumps({"_id": f"q{n}", "text": "zephyr"}) for n in range(80)]
+    (docs / "queries.jsonl").write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match=r"BM25 finds no document for any of 10 queries; expected queries that share"):
+        distil(docs)
 
 
 def test_candidates_of_other_queries_or_depth_are_never_taken_for_these() -> None:

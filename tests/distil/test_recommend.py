@@ -70,11 +70,15 @@ PLAIN = OnTest(value=0.3, difference=0.0)
         ([BM25, BEST], OnTest(value=0.4, difference=0.1), False, "Do not re-rank: on the 40 queries that choose"),
         (
             [BEST, BM25], OnTest(value=0.4, difference=0.1, interval=(0.05, 0.15), p=0.0004), True,
-            "Use student: +0.100 [+0.050, +0.150] nDCG@10 over BM25 on the test queries, p < .001.",
+            "Use student: +0.100 [+0.050, +0.150] nDCG@10 over BM25 on the test queries, p < 0.001.",
         ),
         (
             [BEST, BM25], OnTest(value=0.31, difference=0.01, interval=(-0.02, 0.04), p=0.52), True,
-            "is not shown on the test queries (+0.010 [-0.020, +0.040] nDCG@10, p = .520)",
+            "is not shown on the test queries (+0.010 [−0.020, +0.040] nDCG@10, p = 0.520)",
+        ),
+        (
+            [BEST, BM25], OnTest(value=0.31, difference=0.01), True,
+            "is not shown on the test queries (+0.010 nDCG@10).",
         ),
         (
             [BEST, BM25], OnTest(value=0.28, difference=-0.02, interval=(-0.05, 0.01), p=0.2), False,

@@ -56,19 +56,19 @@ def distil(
 def run_and_tell(collection: str, output: Path, settings: DistilSettings, as_json: bool) -> None:
     """Distil, and print what was found."""
     from limbeck.distil.drive import distil as work
+    from limbeck.report.formats import ABSENT, interval, p_value, signed
 
     facts = work(collection, output, settings, errors())
     if as_json:
         print_json(facts)
         return
-    shown = facts.get("systems", ())
     rows = [
         (
-            row["system"], f"{row['chosen_by']:.4f}", f"{row['value']:.4f}", f"{row['difference']:+.4f}",
-            f"[{row['interval'][0]:+.3f}, {row['interval'][1]:+.3f}]" if row["interval"] else "",
-            "" if row["p"] is None else f"{row['p']:.3g}", f"{row['milliseconds']:,.0f}",
+            row["system"], f"{row['chosen_by']:.4f}", f"{row['value']:.4f}", signed(row["difference"], 4),
+            interval(*row["interval"]) if row["interval"] else ABSENT, p_value(row["p"]),
+            f"{row['milliseconds']:,.0f}",
         )
-        for row in shown
+        for row in facts.get("systems", ())
     ]  # fmt: skip
     if rows:
         plan = facts["plan"]

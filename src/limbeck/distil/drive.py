@@ -46,9 +46,10 @@ def distil(collection: str, output: Path, settings: DistilSettings, console: Con
     Interrupted at any moment, the same call goes on.
 
     Returns:
-        what `distil.json` holds: `plan`; `systems`, the best first, with their means on the queries that choose, on the
-        test queries, and `milliseconds` of a query beyond the first stage; `calibration`; `commands`; `advice`, and how
-        to `use` what it recommends, and its `cost`. Without judgments `agreement` with the teacher instead of systems.
+        what `distil.json` holds: `plan`; `model`, its folder; `calibration`; `milliseconds` that each ranker adds to a
+        query; `commands`; `systems`, the best first, with their means on the queries that choose and on the test
+        queries, and their `milliseconds`; `advice`, and how to `use` what it recommends, and its `cost`. Without
+        judgments, `agreement` with the teacher stands in the place of `systems`, `use` and `cost`.
 
     Raises:
         UsageError: `output` holds another distillation; the minutes are too few.
@@ -187,8 +188,8 @@ def _costs(
     models = {STUDENT: str(output / "model")} | ({READY: plan.settings.reranker} if plan.settings.reranker else {})
     settings = LatencySettings(passages=(passages,), threads=(cores(),), form=("fp32",), seconds=3.0)
     measured, left_out = measure_latency(models, collection, first, settings)
-    for each in left_out:
-        raise DataError(f"{each.model}: its latency cannot be measured: {each.reason}")
+    if left_out:
+        raise DataError("; ".join(f"{each.model}: its latency cannot be measured: {each.reason}" for each in left_out))
     teacher = BiEncoder.load(plan.settings.teacher)
     seconds = []
     for query_id in list(first)[:20]:

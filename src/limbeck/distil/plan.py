@@ -13,7 +13,7 @@ from rich.console import Console
 from limbeck.collections import Collection, load_collection
 from limbeck.collections.beir import write_collection
 from limbeck.collections.inverse_cloze import SUFFIX
-from limbeck.core.errors import UsageError
+from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import write_json, write_text
 from limbeck.core.json_files import key_of, read_record
 from limbeck.core.text import plural
@@ -68,7 +68,13 @@ class Plan:
 
 
 def make_plan(collection: str, output: Path, settings: DistilSettings, console: Console) -> Plan:
-    """Look at the collection, measure the machine, divide the time; kept in `plan.json` and `study.yaml`."""
+    """Look at the collection, measure the machine, divide the time; kept in `plan.json` and `study.yaml`.
+
+    Raises:
+        UsageError: `output` holds another distillation; the minutes are too few.
+        DataError: the first stage finds nothing.
+        LimbeckError: what `roles_of` raises; a model cannot be had.
+    """
     kept = output / "plan.json"
     roles = roles_of(collection)
     if kept.exists():
@@ -95,7 +101,7 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
         if share > 1:
             test = _one_of(roles, share)
             runs["test"] = _part(runs["test"], load_collection(test))
-            write_run(runs["test"], output / run_file("test", test, settings.depth))
+            _keep(runs["test"], output / run_file("test", test, settings.depth), test, settings.depth)
     else:
         chosen = AGREEMENT
         _write_agreement(valid, runs["valid"], teacher, output / chosen, console)
@@ -187,10 +193,7 @@ def _training(roles: Roles, wanted: int) -> tuple[str, ...]:
 
 
 def _one_of(roles: Roles, share: int) -> str:
-    """The name of one of so many test queries."""
-    assert roles.test
-    if share == 1:
-        return roles.test
+    """The name of one of so many test queries, two or more."""
     if roles.test == f"{roles.place}/test":
         return f"{roles.test}@1/{share}"
     first = DEALT_TEST[1] + 1 - max(1, (DEALT_TEST[1] + 1 - DEALT_TEST[0]) // share)
@@ -210,7 +213,7 @@ def _retrieved(plan: Plan) -> list[tuple[str, str, int]]:
 
 
 def _candidates(names: Mapping[str, str], output: Path, depth: int, console: Console) -> dict[str, Run]:
-    """BM25's candidates of collections with the same documents, each kept as a run."""
+    """BM25's candidates of collections with the same documents, each kept as a run. DataError where there are none."""
     paths = {key: output / run_file(key, name, depth) for key, name in names.items()}
     if not all(path.exists() for path in paths.values()):
         loaded = {key: load_collection(name) for key, name in names.items()}
@@ -219,9 +222,19 @@ def _candidates(names: Mapping[str, str], output: Path, depth: int, console: Con
         first = next(iter(loaded.values()))
         found = BM25().retrieve(replace(first, queries=queries, query_ids=tuple(queries)), depth)
         for key, each in loaded.items():
-            write_run(_part(found, each), paths[key])
-            write_metadata(paths[key], "limbeck", names[key], {"method": "bm25", "depth": depth})
+            part = _part(found, each)
+            if not any(map(len, part.values())):
+                raise DataError(
+                    f"{names[key]}: BM25 finds no document for any of {plural(len(each.query_ids), 'query')}; expected "
+                    "queries that share words with the documents"
+                )
+            _keep(part, paths[key], names[key], depth)
     return {key: read_run(path) for key, path in paths.items()}
+
+
+def _keep(run: Run, path: Path, collection: str, depth: int) -> None:
+    write_run(run, path)
+    write_metadata(path, run.tag, collection, {"method": "bm25", "depth": depth})
 
 
 def _documents(runs: Mapping[str, Run], depth: int | None = None) -> frozenset[str]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,18 +30,17 @@ def embedding_rate(teacher: BiEncoder, collection: Collection, run: Run) -> floa
         docid for ranking in run.values() for docid in ranking.docids if docid in collection.documents
     )
     texts = [collection.documents[docid] for docid in islice(docids, MOST)]
-    return _rate(lambda count: teacher.encode(texts[:count]), len(texts))
+    return _rate(lambda count: len(teacher.encode(texts[:count])), len(texts))
 
 
 def scoring_rate(encoder: CrossEncoder, collection: Collection, run: Run, depth: int) -> float:
-    """Pairs that a cross-encoder scores in a second."""
+    """Pairs that a cross-encoder scores in a second, of whole queries with their first `depth` candidates."""
     queries = [query_id for query_id in collection.query_ids if query_id in run]
 
-    def score(pairs: int) -> None:
+    def score(pairs: int) -> int:
         some = {query_id: run[query_id] for query_id in queries[: max(1, pairs // depth)]}
-        rerank(encoder, collection, Run("rate", some), depth)
+        return sum(map(len, rerank(encoder, collection, Run("rate", some), depth).values()))
 
-    score(1)  # what is tokenised is kept
     return _rate(score, depth * len(queries))
 
 
@@ -69,18 +67,14 @@ def training_rate(backbone: Backbone, collection: Collection, run: Run) -> float
     return pairs / seconds
 
 
-def shortened(teacher: BiEncoder, tokens: int) -> BiEncoder:
-    """The teacher reading at most so many tokens of a text."""
-    return replace(teacher, max_length=min(tokens, teacher.max_length))
-
-
-def _rate(work: Callable[[int], object], most: int) -> float:
+def _rate(work: Callable[[int], int], most: int) -> float:
+    """How many a second: `work` does about as many as it is asked for, at most `most`, and returns how many it did."""
     count = min(FEWEST, most)
-    work(count)
+    work(count)  # what is tokenised, and what memory is had, is kept
     while True:
         began = time.perf_counter()
-        work(count)
+        done = work(count)
         seconds = time.perf_counter() - began
         if seconds >= SECONDS or count == most or count >= MOST:
-            return count / seconds
+            return done / seconds
         count = min(most, MOST, count * 4)

@@ -1,12 +1,13 @@
 """What is recommended: chosen on held-out training queries, measured on test queries, and said in words."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from limbeck.collections import Collection
-from limbeck.evaluation import measure_run
+from limbeck.evaluation import LEVEL, measure_run
 from limbeck.evaluation.run_comparison import compare_runs
+from limbeck.report.formats import p_is, signed
 from limbeck.runs import Fusion, Run
 
 MEASURE = "nDCG@10"
@@ -14,7 +15,6 @@ FIRST_STAGE = "BM25"
 STUDENT = "student"
 TEACHER = "teacher"
 READY = "ready re-ranker"
-LEVEL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +80,7 @@ def systems(collection: Collection, runs: Mapping[str, Run]) -> list[System]:
     for count in (2, 3):
         for parts in combinations(runs, count):
             tried = [System(parts=parts, weights=weights, chosen_by=0.0) for weights in weightings(count)]
-            measured = [
-                System(parts=parts, weights=each.weights, chosen_by=mean(collection, each.run(runs))) for each in tried
-            ]
+            measured = [replace(each, chosen_by=mean(collection, each.run(runs))) for each in tried]
             # Of weightings that are equally good, the most even one.
             found.append(max(measured, key=lambda each: (each.chosen_by, -max(each.weights))))
     return sorted(found, key=lambda each: -each.chosen_by)
@@ -104,15 +102,8 @@ class OnTest:
     p: float | None = None
 
     def __str__(self) -> str:
-        interval = f" [{self.interval[0]:+.3f}, {self.interval[1]:+.3f}]" if self.interval else ""
-        return f"{self.difference:+.3f}{interval}"
-
-    @property
-    def shown(self) -> str:
-        """The p-value in words."""
-        if self.p is None:
-            return ""
-        return "p < .001" if self.p < 0.001 else f"p = {self.p:.3f}".replace("0.", ".", 1)
+        bounds = f" [{signed(self.interval[0])}, {signed(self.interval[1])}]" if self.interval else ""
+        return f"{signed(self.difference)}{bounds} {MEASURE}"
 
 
 def on_test(collection: Collection, runs: Mapping[str, Run], found: Sequence[System]) -> dict[str, OnTest]:
@@ -147,15 +138,16 @@ def advise(found: Sequence[System], tested: Mapping[str, OnTest], queries: int) 
     if of_best.difference < 0:
         words = (
             f"Do not re-rank: {best.name} was best on the {queries} queries that choose, and lies below {FIRST_STAGE} "
-            f"on the test queries ({of_best} {MEASURE})."
+            f"on the test queries ({of_best})."
         )
         return Advice(use=False, system=FIRST_STAGE, words=words)
     if of_best.p is not None and of_best.p < LEVEL:
-        words = f"Use {best.name}: {of_best} {MEASURE} over {FIRST_STAGE} on the test queries, {of_best.shown}."
+        words = f"Use {best.name}: {of_best} over {FIRST_STAGE} on the test queries, {p_is(of_best.p)}."
     else:
+        p = "" if of_best.p is None else f", {p_is(of_best.p)}"
         words = (
             f"Use {best.name} where its cost does not matter: it was best on the {queries} queries that choose, but "
-            f"a gain over {FIRST_STAGE} is not shown on the test queries ({of_best} {MEASURE}, {of_best.shown})."
+            f"a gain over {FIRST_STAGE} is not shown on the test queries ({of_best}{p})."
         )
     top = max(tested, key=lambda name: tested[name].value)
     if tested[top].value > of_best.value:
@@ -185,4 +177,5 @@ def unjudged(agreed: Mapping[str, float], queries: int) -> Advice:
 
 
 def mean(collection: Collection, run: Run) -> float:
+    """nDCG@10 of a run, the mean over the judged queries."""
     return measure_run(collection, run, [MEASURE]).mean(MEASURE)

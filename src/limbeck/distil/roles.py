@@ -2,13 +2,11 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from limbeck.collections import Collection, load_collection
-from limbeck.collections.beir import is_collection_folder
 from limbeck.collections.inverse_cloze import SUFFIX
-from limbeck.collections.load import load_documents, without_suffixes
+from limbeck.collections.load import DEMO, is_local, load_documents, without_suffixes
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.text import plural
 
@@ -78,9 +76,8 @@ def roles_of(collection: str) -> Roles:
     """
     if without_suffixes(collection) != collection:
         raise UsageError(f"{collection}: distil deals the queries itself; expected {without_suffixes(collection)}")
-    folder = Path(os.path.expanduser(collection))
-    is_local = folder.is_dir() or is_collection_folder(folder.parent)
-    place = os.path.abspath(folder) if is_local and collection.split("/")[0] != "demo" else collection
+    is_folder = is_local(collection) and collection.split("/")[0] != DEMO
+    place = os.path.abspath(os.path.expanduser(collection)) if is_folder else collection
     splits = _splits(place)
     if splits:
         train, _ = splits

@@ -107,9 +107,9 @@ def _answers(
     """Of each system from its `estimates` less others; `tops`: which of these is less the highest mean."""
     known = [all(one.df > 0 for one in of_system) for of_system in estimates]
     p_values = [max(noninferiority(one, margin) for one in of_system) for of_system in estimates]
-    false_ones = len(estimates) - 1
-    corrected = iter(holm([p for p, is_known in zip(p_values, known, strict=True) if is_known], most_true=false_ones))
-    level = LEVEL / min(false_ones, sum(known)) if any(known) else LEVEL
+    most_true = len(estimates) - 1
+    corrected = iter(holm([p for p, is_known in zip(p_values, known, strict=True) if is_known], most_true=most_true))
+    level = LEVEL / min(most_true, sum(known)) if any(known) else LEVEL
     found: list[WithinMargin | None] = []
     for of_system, top, p, is_known in zip(estimates, tops, p_values, known, strict=True):
         if not is_known:

@@ -29,10 +29,10 @@ class Estimate:
     df: float
 
     def t(self, mean: float = 0.0) -> float:
-        """The t statistic against `mean`; ±inf without spread, 0 where nothing is known or nothing differs."""
-        distance = self.difference - mean
-        if distance == 0 or self.df == 0:
+        """The t statistic against `mean`; ±inf without spread, 0 where nothing is known or only rounding differs."""
+        if math.isclose(self.difference, mean) or self.df == 0:
             return 0.0
+        distance = self.difference - mean
         return distance / self.error if self.error else math.copysign(math.inf, distance)
 
     @property

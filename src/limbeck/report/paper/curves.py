@@ -1,7 +1,7 @@
 """Curves: means over the size of backbones, losses and validation over steps."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -75,14 +75,8 @@ def _draw_panel(axes: Axes, scores: Scores, column: Column, names: list[str]) ->
         if not there:
             continue
         colour, dashes, marker = _sign(place)
-        style: dict[str, Any] = {
-            "color": colour,
-            "linestyle": dashes,
-            "marker": marker,
-            "linewidth": 1.4,
-            "markersize": 3.6,
-        }
-        axes.plot([x for x, _, _ in there], [mean for _, mean, _ in there], **style)
+        xs, means = [x for x, _, _ in there], [mean for _, mean, _ in there]
+        axes.plot(xs, means, color=colour, linestyle=dashes, marker=marker, linewidth=1.4, markersize=3.6)
         for x, mean, half in there:
             if half is not None:
                 axes.plot([x, x], [mean - half, mean + half], color=colour, linewidth=0.9)
