@@ -122,6 +122,11 @@ def test_a_biencoder_teaches(runs: Path, as_json: AsJson, limbeck: Limbeck) -> N
     assert -20.01 <= facts["signals"]["teacher_scores"]["min"] < facts["signals"]["teacher_scores"]["max"] <= 20.01
     assert "teacher_scores" in limbeck(*words, "--output", "again.parquet").stdout
     assert read_lists(runs / "taught.parquet") == read_lists(runs / "again.parquet")
+    short = as_json(*words, "--max-length", 5, "--output", "short.parquet")
+    assert short["signals"] != facts["signals"]
+    assert (facts["metadata"].get("max_length"), short["metadata"]["max_length"]) == (None, "5")
+    told = limbeck(*words, "--max-length", 99, "--output", "long.parquet", code=2).stderr
+    assert "max_length is 99, expected 1 to 24 tokens" in told
 
 
 def test_train_rerank_evaluate_and_compare(runs: Path, limbeck: Limbeck, as_json: AsJson) -> None:

@@ -41,7 +41,7 @@ class BiEncoderTeacher:
 
         encoder = BiEncoder.load(place.names.model_name(self.model))
         encoder = replace(encoder, max_length=encoder.shortened(self.max_length))
-        details = {"teacher_version": encoder.version, "teacher_scale": repr(self.scale)}
+        details = {"teacher_version": encoder.version, "teacher_scale": repr(self.scale), **_stated(self.max_length)}
         scores = biencoder_scores(encoder, collection, candidates, self.scale, place.console)
         return Taught(encoder.name, scores, details)
 
@@ -84,7 +84,8 @@ class EnsembleTeacher:
             [place.names.model_name(model) for model in self.model], collection, run=candidates, folder=place.scores,
             combine=self.combine, precision=self.precision, max_length=self.max_length, console=place.console,
         )  # fmt: skip
-        return Taught(" + ".join(found.versions), found.scores, {**found.details, "combine": self.combine})
+        details = {**found.details, "combine": self.combine, **_stated(self.max_length)}
+        return Taught(" + ".join(found.versions), found.scores, details)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,11 @@ class PointwiseTeacher:
         if cuts.pairs:
             details["pairs_cut"] = str(cuts)
         return Taught(teacher.name, found, details)
+
+
+def _stated(max_length: int | None) -> dict[str, str]:
+    """A length that was asked for, for lists' metadata; the models' own are theirs to tell."""
+    return {} if max_length is None else {"max_length": str(max_length)}
 
 
 TEACHERS = {"biencoder": BiEncoderTeacher, "ensemble": EnsembleTeacher, "pointwise": PointwiseTeacher}
