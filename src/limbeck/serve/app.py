@@ -170,7 +170,7 @@ def _served(found: Scores, raw: bool) -> NDArray[np.float64]:
 def _expect_uncut(allowed: bool, found: Scores) -> None:
     if not allowed and found.cuts.pairs:
         raise UsageError(
-            f"{plural(found.cuts.pairs, 'pair')} longer than the model reads, and the request forbids truncation"
+            f"the request forbids truncation, but the model cannot read {plural(found.cuts.pairs, 'pair')} whole"
         )
 
 
