@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from transformers import BertConfig, BertModel
 
 from limbeck.collections import Collection
 from limbeck.collections.collection import merge
@@ -91,6 +92,32 @@ def test_what_is_no_model_where_the_model_is_to_be_is_refused_before_a_step(shor
     with pytest.raises(UsageError, match="model: is not a model that could be replaced"):
         train(short(), tmp_path)
     assert (files(tmp_path / "model"), (tmp_path / "log.jsonl").read_bytes()) == before
+
+
+def test_the_folder_of_an_exit_s_model_is_looked_after_as_the_model_s_is(
+    short: Plan, model: Path, tmp_path: Path
+) -> None:
+    deeper, output = tmp_path / "deeper", tmp_path / "out"
+    shutil.copytree(model, deeper)
+    BertModel(BertConfig.from_pretrained(model, num_hidden_layers=2)).save_pretrained(deeper)
+    plan = short(backbone=Backbone(model=str(deeper), exits=(1,), max_length=28))
+    left, place = output / "exits" / ".1.0123456789ab", output / "exits" / "1"
+    left.mkdir(parents=True)  # as of a process killed while it wrote the exit's model
+    train(plan, output)
+    assert not left.exists()
+    before = files(place)
+    (place / "model.safetensors").unlink()
+    said = StringIO()
+    train(plan, output, Console(file=said, width=400))
+    assert "1: model.safetensors is gone since the training was finished; it is trained again" in said.getvalue()
+    assert files(place) == before
+    shutil.rmtree(place)
+    place.mkdir()
+    (place / "thesis.tex").touch()
+    log = (output / "log.jsonl").read_bytes()
+    with pytest.raises(UsageError, match="1: is not a model that could be replaced"):
+        train(plan, output)
+    assert (output / "log.jsonl").read_bytes() == log
 
 
 def test_a_finished_model_that_was_changed_is_an_error(short: Plan, tmp_path: Path) -> None:

@@ -4,15 +4,17 @@ Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models" (arXiv 2106
 """
 
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from limbeck.core.errors import DataError, MissingError, UsageError
-from limbeck.models.sources import ModelSource
+from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
+from limbeck.models.sources import ModelSource, resolve
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _ROOT = "base_model.model."  # what peft puts before the names of a model's weights
@@ -70,6 +72,40 @@ def read_adapter(source: ModelSource) -> Adapter | None:
         raise DataError(f"{file}: cannot be read ({error})") from None
     named = {name.removeprefix(_ROOT).replace(".modules_to_save.", "."): tensor for name, tensor in tensors.items()}
     return Adapter(settings, named)
+
+
+def base_of(adapter: Adapter, source: ModelSource) -> ModelSource:
+    """The model that an adapter without weights beside it is for: where its files say, or beside the adapter."""
+    if not adapter.base:
+        raise MissingError(
+            f"{source.name}: an adapter without a model; expected base_model_name_or_path in adapter_config.json"
+        )
+    try:
+        return resolve(adapter.base)
+    except LimbeckError as error:
+        raise MissingError(f"{source.name}: an adapter of {adapter.base}, which cannot be had ({error})") from None
+
+
+@contextmanager
+def without_adapter(source: ModelSource, adapter: Adapter | None) -> Iterator[str]:
+    """What transformers is to load: where an adapter is beside the weights, a folder without it.
+
+    For with peft installed transformers would apply it too.
+    """
+    if adapter is None or source.file(CONFIG) is None:
+        yield source.path
+        return
+    folder = Path(source.path)
+    if source.kind == "hub":
+        from huggingface_hub import snapshot_download
+
+        away = source.options().get("local_files_only", False)
+        folder = Path(snapshot_download(source.path, revision=source.revision, local_files_only=away))
+    with tempfile.TemporaryDirectory(prefix="limbeck-") as aside:
+        for file in folder.iterdir():
+            if file.is_file() and not file.name.startswith("adapter_"):
+                (Path(aside) / file.name).symlink_to(file.resolve())
+        yield aside
 
 
 def merge(model: torch.nn.Module, adapter: Adapter, source: ModelSource) -> None:

@@ -1,8 +1,6 @@
 """A cross-encoder on disk: a plain transformers sequence-classification checkpoint with one raw logit."""
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import torch
 
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
 from limbeck.core.files import replace_folder, sync, temporary_folder, wrap_write_errors, write_json
-from limbeck.models.adapters import Adapter, merge, read_adapter
+from limbeck.models.adapters import base_of, merge, read_adapter, without_adapter
 from limbeck.models.checkpoint_faults import (
     expect_one_score,
     expect_rows,
@@ -24,7 +22,7 @@ from limbeck.models.checkpoint_faults import (
 from limbeck.models.families import FAMILIES, Family, family_of
 from limbeck.models.modular import ModularModel, read_head, read_modular_layout, transformer_module, write_modular
 from limbeck.models.sentence_transformers import read_mapping, read_text_settings
-from limbeck.models.sources import ModelSource, expect_lower_casing, resolve, silence_transformers
+from limbeck.models.sources import ModelSource, expect_lower_casing, silence_transformers
 from limbeck.tokens.template import UNCHANGED, PairTemplate, Wording, with_single_separator
 
 IDENTITY = "torch.nn.modules.linear.Identity"
@@ -85,8 +83,8 @@ def read_checkpoint(
     layout, adapter = read_modular_layout(source, new_head), read_adapter(source)
     base = source
     if adapter is not None and source.file("config.json") is None:
-        base = _base_of(adapter, source)
-    with silence_transformers(), torch.random.fork_rng(devices=[]), _without_adapter(base, adapter) as place:
+        base = base_of(adapter, source)
+    with silence_transformers(), torch.random.fork_rng(devices=[]), without_adapter(base, adapter) as place:
         # Not `torch.manual_seed`, which also seeds every accelerator; a head is drawn on the CPU.
         torch.default_generator.manual_seed(seed)
         try:
@@ -174,40 +172,6 @@ def expect_replaceable(path: Path) -> None:
     place = path.resolve()
     if place.exists() and not (place / "config.json").is_file() and (not place.is_dir() or any(place.iterdir())):
         raise UsageError(f"{path}: is not a model that could be replaced; expected a new or empty folder, or a model's")
-
-
-def _base_of(adapter: Adapter, source: ModelSource) -> ModelSource:
-    """The model that an adapter without weights beside it is for: where its files say, or beside the adapter."""
-    if not adapter.base:
-        raise MissingError(
-            f"{source.name}: an adapter without a model; expected base_model_name_or_path in adapter_config.json"
-        )
-    try:
-        return resolve(adapter.base)
-    except LimbeckError as error:
-        raise MissingError(f"{source.name}: an adapter of {adapter.base}, which cannot be had ({error})") from None
-
-
-@contextmanager
-def _without_adapter(source: ModelSource, adapter: Adapter | None) -> Iterator[str]:
-    """What transformers is to load: where an adapter is beside the weights, a folder without it.
-
-    For with peft installed transformers would apply it too.
-    """
-    if adapter is None or source.file("adapter_config.json") is None:
-        yield source.path
-        return
-    folder = Path(source.path)
-    if source.kind == "hub":
-        from huggingface_hub import snapshot_download
-
-        away = source.options().get("local_files_only", False)
-        folder = Path(snapshot_download(source.path, revision=source.revision, local_files_only=away))
-    with tempfile.TemporaryDirectory(prefix="limbeck-") as aside:
-        for file in folder.iterdir():
-            if file.is_file() and not file.name.startswith("adapter_"):
-                (Path(aside) / file.name).symlink_to(file.resolve())
-        yield aside
 
 
 def _read_config(

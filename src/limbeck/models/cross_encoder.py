@@ -37,7 +37,7 @@ from limbeck.models.cost import scoring_tokens, training_tokens
 from limbeck.models.exits import Exits, exit_model, without_exits
 from limbeck.models.families import family_of
 from limbeck.models.modular import ModularModel
-from limbeck.models.pair_input import first_position, ignores_padding, lengths_of, template_of
+from limbeck.models.pair_input import first_position, ignores_padding, lengths_of, score_by_ends, template_of
 from limbeck.models.sources import ModelSource, resolve
 from limbeck.tokens.batching import filled_batches, micro_batches, shares
 from limbeck.tokens.pairs import Pairs, Rows
@@ -223,7 +223,7 @@ class CrossEncoder:
 
     def forward(self, batch: dict[str, Any]) -> torch.Tensor:
         """Raw scores [pairs] of a micro-batch that was read."""
-        scores = _with_equal_ends(self.model, batch) if family_of(self.model).counts_ends else None
+        scores = score_by_ends(self.model, batch) if family_of(self.model).counts_ends else None
         if scores is None:
             scores = self.model(**batch).logits[:, 0]
         return _raw(scores)
@@ -401,16 +401,6 @@ def probabilities(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """The sigmoid of raw scores, in float64, so that high ones do not tie."""
     found: NDArray[np.float64] = expit(scores.astype(np.float64))
     return found
-
-
-def _with_equal_ends(model: Any, batch: dict[str, Any]) -> torch.Tensor | None:
-    """Scores [pairs] of rows with ends of sequences in unequal number, in groups of equal number; None for no such."""
-    counts = (batch["input_ids"] == model.config.eos_token_id).sum(1)
-    groups = [(counts == count).nonzero()[:, 0] for count in counts.unique()]
-    if len(groups) < 2:
-        return None
-    parts = [model(**{name: tensor[rows] for name, tensor in batch.items()}).logits[:, 0] for rows in groups]
-    return torch.cat(parts)[torch.cat(groups).argsort()]
 
 
 def _last_layer(model: Any) -> torch.nn.Linear | None:

@@ -19,6 +19,7 @@ from limbeck.kernels.layers import layers_of
 from limbeck.kernels.packed import Sequences
 from limbeck.models.checkpoint import keep_layers
 from limbeck.models.families import family_of
+from limbeck.models.modular import ModularModel
 from limbeck.models.sources import ModelSource, silence_transformers
 
 PREFIX = "exits.heads"
@@ -110,7 +111,7 @@ def _check(model: Any, depths: Sequence[int], source: ModelSource) -> None:
             f"{source.name}: exits {', '.join(map(str, depths))}; expected different numbers of layers, each from 1 to "
             f"{layers - 1}: it has {layers}, and the last one has a head anyway"
         )
-    if not family_of(model).ignores_padding or type(model).__name__ == "ModularModel":
+    if not family_of(model).ignores_padding or isinstance(model, ModularModel):
         raise UsageError(
             f"{source.name}: exits of a {model.config.model_type} are not supported; known are the heads of BERT, "
             "ELECTRA, RoBERTa, ModernBERT, MPNet, DistilBERT and DeBERTa-v3"

@@ -95,6 +95,16 @@ def _plain_words(found: Checkpoint) -> NDArray[np.int64]:
     return np.array([id for id in range(min(rows, 12 + len(marks))) if id not in marks][:12], np.int64)
 
 
+def score_by_ends(model: Any, batch: dict[str, Any]) -> torch.Tensor | None:
+    """Scores [pairs] of rows with ends of sequences in unequal number, in groups of equal number; None for no such."""
+    counts = (batch["input_ids"] == model.config.eos_token_id).sum(1)
+    groups = [(counts == count).nonzero()[:, 0] for count in counts.unique()]
+    if len(groups) < 2:
+        return None
+    parts = [model(**{name: tensor[rows] for name, tensor in batch.items()}).logits[:, 0] for rows in groups]
+    return torch.cat(parts)[torch.cat(groups).argsort()]
+
+
 def longest_input(model: Any, tokenizer: Any) -> int:
     """Tokens that a model has positions for; where it knows no limit, the tokeniser's."""
     positions = getattr(model.config, "max_position_embeddings", None)

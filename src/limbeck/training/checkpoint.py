@@ -27,7 +27,7 @@ from limbeck.core.files import (
 )
 from limbeck.core.json_files import read_json
 from limbeck.training.plan import TrainingPlan
-from limbeck.training.summary import MODEL, SUMMARY
+from limbeck.training.summary import SUMMARY, model_folders
 
 
 def check_output_dir(output: Path, plan: TrainingPlan) -> None:
@@ -57,7 +57,7 @@ def claim_output_dir(output: Path, plan: TrainingPlan) -> None:
 
 
 @contextmanager
-def hold_output_dir(output: Path) -> Iterator[None]:
+def hold_output_dir(output: Path, plan: TrainingPlan) -> Iterator[None]:
     """Let one training at a time write into a folder, without what a killed one left half written there.
 
     Raises:
@@ -67,8 +67,8 @@ def hold_output_dir(output: Path) -> Iterator[None]:
     with locked(lock, leased=True) as mine:
         if not mine:
             raise UsageError(f"{output}: {lock_holder(lock)}, is training there; wait for it, or give another --output")
-        for name in (MODEL, SUMMARY, PLAN):
-            remove_leftovers(output / name)
+        for place in (*model_folders(output, plan.backbone.exits), output / SUMMARY, output / PLAN):
+            remove_leftovers(place)
         yield
 
 

@@ -35,7 +35,7 @@ from limbeck.training.plan import TrainingPlan, Validation
 from limbeck.training.signals import SignalHandler, StepAbandoned
 from limbeck.training.state import State, Student, learning_rate, load_student, warmup_steps
 from limbeck.training.step import PreparedStep, backward, prepare_step
-from limbeck.training.summary import EXITS, MODEL, SUMMARY, ExitSummary, finished, summarise, weights_digest
+from limbeck.training.summary import SUMMARY, ExitSummary, finished, model_folders, summarise, weights_digest
 
 
 def train(
@@ -71,8 +71,8 @@ def train(
             there is dropout, other elements are dropped.
 
     Raises:
-        UsageError: `output` belongs to another plan, or another process is training there; or `model/` holds something
-            else than a model.
+        UsageError: `output` belongs to another plan, or another process is training there; or where the model, or that
+            of an exit, is to be, there is something else than a model.
         DataError: the model of a finished training has been changed since, or a file of `output` is damaged.
         TrainingStopped: numbers that cannot come to anything.
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after a checkpoint was written.
@@ -80,14 +80,15 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     if console is None or not processes.is_first:
         console = Console(quiet=True)
-    with hold_output_dir(output) if processes.is_first else nullcontext():
+    with hold_output_dir(output, plan) if processes.is_first else nullcontext():
         check_output_dir(output, plan)
         summary, gone = finished(output)
         if summary is not None:
             if processes.is_first:
                 shutil.rmtree(output / "checkpoints", ignore_errors=True)  # of a process killed at its very end
             return summary
-        expect_replaceable(output / MODEL)
+        for folder in model_folders(output, plan.backbone.exits):
+            expect_replaceable(folder)
         if gone:
             say(console, gone, "yellow")
         for warning in dict.fromkeys(warning for stage in plan.stages for warning in stage.warnings):
@@ -360,13 +361,14 @@ class _Training:
         seconds = round(time.monotonic() - self.started, 2)
         summary = summarise(self.plan, self.encoder, self.samplers, self.state, seconds)
         if self.processes.is_first:
-            self.encoder.save(self.output / MODEL, weights)
-            for depth in self.encoder.exits:
-                exit, folder = self.encoder.exit(depth, weights), self.output / EXITS / str(depth)
+            model, *folders = model_folders(self.output, self.encoder.exits)
+            self.encoder.save(model, weights)
+            for depth, folder in zip(self.encoder.exits, folders, strict=True):
+                exit = self.encoder.exit(depth, weights)
                 exit.save(folder)
                 known = ExitSummary(layers=depth, parameters=exit.parameters, weights_sha256=weights_digest(folder))
                 summary["exits"].append(asdict(known))
-            summary["weights_sha256"] = weights_digest(self.output / MODEL)
+            summary["weights_sha256"] = weights_digest(model)
             write_json(self.output / SUMMARY, summary)
             shutil.rmtree(self.output / "checkpoints", ignore_errors=True)
         return summary

@@ -108,7 +108,7 @@ class DivergenceMonitor:
         """Look at one step.
 
         Args:
-            spread: of the scores within a list; NaN where lists have one passage.
+            score_spread: of the scores within a list; NaN where lists have one passage.
             warm: whether the learning rate has risen; before, no loss need fall.
 
         Raises:

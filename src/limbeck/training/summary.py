@@ -19,6 +19,11 @@ from limbeck.training.state import State
 SUMMARY, MODEL, EXITS = "summary.json", "model", "exits"
 
 
+def model_folders(output: Path, exits: Sequence[int]) -> list[Path]:
+    """Where a training puts its model, and below `exits` those of its exits, by their number of layers."""
+    return [output / MODEL, *(output / EXITS / str(layers) for layers in exits)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StageSummary:
     """What one stage came to.
@@ -106,9 +111,8 @@ def finished(output: Path) -> tuple[dict[str, Any] | None, str | None]:
     if not (output / SUMMARY).exists():
         return None, None
     summary = read_summary(output)
-    expected = {output / MODEL: summary.weights_sha256}
-    expected |= {output / EXITS / str(one.layers): one.weights_sha256 for one in summary.exits}
-    for model, digest in expected.items():
+    digests = [summary.weights_sha256, *(one.weights_sha256 for one in summary.exits)]
+    for model, digest in zip(model_folders(output, [one.layers for one in summary.exits]), digests, strict=True):
         weights = next((path.name for path in model.glob("model*.safetensors")), "model.safetensors")
         gone = [name for name in (weights, "config.json", "tokenizer.json") if not (model / name).is_file()]
         if gone:
@@ -130,9 +134,7 @@ def save_exit(training: Path, layers: int, output: Path) -> None:
         shutil.copytree(training / EXITS / str(layers), aside, dirs_exist_ok=True)
         sync(aside)
         replace_folder(aside, output / MODEL)
-    own = replace(
-        summary, layers=layers, parameters=one.parameters, weights_sha256=one.weights_sha256, exits=()
-    )  # fmt: skip
+    own = replace(summary, layers=layers, parameters=one.parameters, weights_sha256=one.weights_sha256, exits=())
     write_json(output / SUMMARY, plain(own))
 
 
