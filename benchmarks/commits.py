@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/commits.py 1c838b3 HEAD --turns 3
 
 Each measurement is a process of its own, `contestants/limbeck_job.py` of that commit, on the same saved models and the
-same lists. Seconds of the CPU are what a busy machine disturbs least; they are taken in turns of their own, in which
-the clocks that the job reads are the process's. Both commits run in the environment of this Python.
+same lists; every other turn begins with the second commit. Seconds of the CPU are what a busy machine disturbs least;
+they are taken in turns of their own, in which the clocks that the job reads are the process's. Both commits run in the
+environment of this Python.
 """
 
 import argparse
@@ -53,7 +54,11 @@ def main() -> None:
             file = Path(folder) / "job.json"
             file.write_text(json.dumps(asdict(job) | {"rounds": options.rounds}))
             for clock in options.clocks:
-                turns = [(rate(before, file, clock), rate(after, file, clock)) for _ in range(options.turns)]
+                turns = []
+                for turn in range(options.turns):
+                    order = (before, after) if turn % 2 == 0 else (after, before)
+                    found = {place: rate(place, file, clock) for place in order}
+                    turns.append((found[before], found[after]))
                 ratios = [now / then for then, now in turns]
                 then, now = (statistics.median(column) for column in zip(*turns, strict=True))
                 print(

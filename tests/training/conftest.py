@@ -1,6 +1,7 @@
 """A tiny random BERT with dropout, a collection in memory, and lists of uneven length with every signal."""
 
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,15 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("models") / "bert")
+
+
+@pytest.fixture
+def deeper(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two layers, which can have an exit behind the first."""
+    folder = tmp_path_factory.mktemp("deeper") / "bert"
+    shutil.copytree(model, folder)
+    BertModel(BertConfig.from_pretrained(model, num_hidden_layers=2)).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

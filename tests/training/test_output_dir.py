@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from transformers import BertConfig, BertModel
 
 from limbeck.collections import Collection
 from limbeck.collections.collection import merge
@@ -95,11 +94,9 @@ def test_what_is_no_model_where_the_model_is_to_be_is_refused_before_a_step(shor
 
 
 def test_the_folder_of_an_exit_s_model_is_looked_after_as_the_model_s_is(
-    short: Plan, model: Path, tmp_path: Path
+    short: Plan, deeper: Path, tmp_path: Path
 ) -> None:
-    deeper, output = tmp_path / "deeper", tmp_path / "out"
-    shutil.copytree(model, deeper)
-    BertModel(BertConfig.from_pretrained(model, num_hidden_layers=2)).save_pretrained(deeper)
+    output = tmp_path / "out"
     plan = short(backbone=Backbone(model=str(deeper), exits=(1,), max_length=28))
     left, place = output / "exits" / ".1.0123456789ab", output / "exits" / "1"
     left.mkdir(parents=True)  # as of a process killed while it wrote the exit's model

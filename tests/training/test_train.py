@@ -132,6 +132,21 @@ def test_each_stage_has_its_own_schedule_and_its_own_sampler(plan: Plan, tmp_pat
         assert stage["tokens"] == sum(record["tokens"] for record in records)
 
 
+def test_the_loss_with_an_exit_is_that_of_the_model_and_of_the_exit_s_own_and_both_learn(
+    plan: Plan, lists: Lists, deeper: Path, tmp_path: Path
+) -> None:
+    first = {}
+    for name, changes in {"whole": {}, "shallow": {"layers": 1}, "both": {"exits": (1,)}}.items():
+        backbone = Backbone(model=str(deeper), max_length=28, dropout=0.0, **changes)
+        train(plan(backbone=backbone, stages=one_stage(lists), validation=None), tmp_path / name)
+        first[name] = read_log(tmp_path / name / "log.jsonl")[0]
+    for key in ("loss", "equal_loss"):
+        assert first["both"][key] == pytest.approx(first["whole"][key] + first["shallow"][key], rel=1e-5)
+    before = CrossEncoder.load(deeper, new_head=True, layers=1, seed=plan().seed, device="cpu").model.state_dict()
+    after = load_file(tmp_path / "both" / "exits" / "1" / "model.safetensors")
+    assert not any(torch.equal(after[name], before[name]) for name in ("classifier.weight", "bert.pooler.dense.weight"))
+
+
 def test_training_leaves_the_random_state_of_its_caller_alone(plan: Plan, tmp_path: Path) -> None:
     before = torch.get_rng_state()
     train(plan(), tmp_path)
