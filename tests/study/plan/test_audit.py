@@ -124,6 +124,15 @@ def test_what_is_made_of_a_file_and_what_is_made_here_differ_in_nothing_unknown(
     assert "unknown" not in pair.sentence
 
 
+def test_what_only_one_side_states_is_not_called_unknown_of_the_other(
+    tiny: dict[str, Any], study_file: Callable[..., Path]
+) -> None:
+    study = two_recipes(tiny)
+    study["lists"]["other"]["add_positives"] = False
+    [pair] = audit_study(load_study(study_file(study)))
+    assert "lists: add positives (not stated / False)" in pair.sentence
+
+
 def test_what_all_recipes_have_in_common_is_stated_too(tiny: dict[str, Any], study_file: Callable[..., Path]) -> None:
     facts = facts_of(load_study(study_file(two_recipes(tiny))))["bert-1"]["BCE"]
     assert facts["precision"] == "fp32"

@@ -100,12 +100,17 @@ def differences(a: Facts, b: Facts) -> tuple[FactorDifference, ...]:
     factors = [factor for factor in dict.fromkeys([*a, *b]) if factor != OBJECTIVE]
     found = [factor for factor in factors if _settled(a.get(factor)) != _settled(b.get(factor))]
     return tuple(
-        FactorDifference(factor, a.get(factor, UNKNOWN), b.get(factor, UNKNOWN))
+        FactorDifference(factor, _stated(a, factor), _stated(b, factor))
         for factor in found
         if factor.partition(": ")[0] == factor
         or factor.partition(": ")[0] not in found
         or _tells(a.get(factor), b.get(factor))
     )
+
+
+def _stated(facts: Facts, factor: str) -> str:
+    """How a factor stands. A detail that a description lacks has its default, or does not apply."""
+    return facts.get(factor, "not stated" if ": " in factor else UNKNOWN)
 
 
 def _tells(a: str | None, b: str | None) -> bool:
