@@ -98,6 +98,11 @@ def test_the_front_door_and_the_command_open_without_anything_heavy():
     assert not heavy & _loaded("import limbeck.cli.app")
 
 
+def test_the_state_of_a_study_is_shown_without_what_works_on_it():
+    found = _loaded("import limbeck.study.run.status, limbeck.cli.study_tables")
+    assert not {"torch", "transformers", "scipy.stats", "limbeck.report"} & found
+
+
 def test_training_opens_without_what_it_does_not_use():
     found = _loaded("from limbeck.training import train")
     for unused in (

@@ -43,6 +43,15 @@ def plural(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}"
 
 
+def enumerate_words(words: Sequence[str]) -> str:
+    """Words as a sentence lists them.
+
+    >>> enumerate_words(["a"]), enumerate_words(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
     """A plain table, every text escaped."""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)

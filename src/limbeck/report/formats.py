@@ -1,9 +1,9 @@
 """How a number reads in every report: the same digits in the terminal, Markdown, LaTeX and HTML."""
 
 import math
-from collections.abc import Sequence
 from datetime import datetime
 
+from limbeck.core.text import enumerate_words as enumerate_words
 from limbeck.core.text import plural as plural
 from limbeck.core.text import printable
 from limbeck.evaluation import LEVEL
@@ -115,11 +115,3 @@ def count(value: float | None) -> str:
     if value is None:
         return ABSENT
     return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value:,.0f}"
-
-
-def enumerate_words(words: Sequence[str]) -> str:
-    """
-    >>> enumerate_words(["a"]), enumerate_words(["a", "b", "c"])
-    ('a', 'a, b and c')
-    """
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limbeck.core.errors import UsageError, nearest
 from limbeck.core.files import write_json
 from limbeck.core.json_files import Schema, read_json
 from limbeck.study.config.schema import Resources
-from limbeck.study.config.study import Study, parse_study
 from limbeck.study.run.store import Store
+
+if TYPE_CHECKING:
+    from limbeck.study.config.study import Study
 
 GPU_KINDS = frozenset({"encode", "teach", "prefix", "cell", "score", "evaluate"})
 """Kinds that take a GPU where there is one and the study says nothing else."""
@@ -133,8 +135,10 @@ def read_graph(store: Store) -> Graph:
     return Graph(found["name"], found["study"], nodes)
 
 
-def read_study(graph: Graph, store: Store) -> Study:
+def read_study(graph: Graph, store: Store) -> "Study":
     """The study of an output folder as it was when its graph was made, whatever became of its file since."""
+    from limbeck.study.config.study import parse_study  # which imports torch; whoever looks at states needs none
+
     return parse_study(store.study.read_text(encoding="utf-8"), Path(graph.study))
 
 
