@@ -116,8 +116,9 @@ def test_of_equally_cheap_models_the_best_is_named_and_the_mean_says_over_how_ma
     assert "0.498 nDCG@10 over 2 collections at" in found.sentence
 
 
-def test_a_single_model_leaves_no_choice(make_results: Callable[..., Results]) -> None:
-    assert state_cheapest(typed(make_results(recipes=("BCE",)))) is None
+@pytest.mark.parametrize("recipes", [("BCE",), ("BCE", "InfoNCE")])
+def test_a_single_backbone_leaves_no_choice(make_results: Callable[..., Results], recipes: tuple[str, ...]) -> None:
+    assert state_cheapest(typed(make_results(backbones=("minilm-6",), recipes=recipes))) is None
 
 
 def test_every_report_has_the_sentence(make_results: Callable[..., Results]) -> None:

@@ -34,8 +34,8 @@ def state_cheapest(results: StudyResults) -> Cheapest | None:
     The answer is about these recipes where it can be, else about these models.
     """
     systems = {(cell.backbone, cell.recipe) for cell in results.cells if cell.state == "done"}
-    if len(systems) < 2:
-        return None
+    if len({backbone for backbone, _ in systems}) < 2:
+        return None  # whatever a backbone was trained with, it costs the same
     unmeasured = "" if results.latency else f" No latency was measured either: {BENCH}."
     if results.margin is None:
         return Cheapest(
