@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from limbeck.core.errors import UsageError
-from limbeck.tokens.template import PairTemplate
+from limbeck.tokens.pairs import PairTemplate
 
 Make = Callable[[str], PreTrainedTokenizerBase]
 SEPARATORS = {"roberta": 2, "mpnet": 2}  # special tokens between query and passage; elsewhere 1

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from limbeck.tokens.pairs import Cuts, Pairs
+from limbeck.tokens.pairs import Cuts, Pairs, PairTemplate
 from limbeck.tokens.store import TokenStore
-from limbeck.tokens.template import PairTemplate
 
 QUERIES = {"long": "a glass flask and the still", "short": "ether"}
 PASSAGES = {"empty": "", "long": "the alembic boils and the copper glows in a flask", "short": "worm drips"}

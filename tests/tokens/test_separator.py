@@ -6,7 +6,7 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.tokens.template import PairTemplate, with_single_separator
+from limbeck.tokens.pairs import PairTemplate, with_single_separator
 
 Make = Callable[[str], PreTrainedTokenizerBase]
 

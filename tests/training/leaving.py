@@ -9,7 +9,7 @@ import sys
 
 import torch
 
-from limbeck.core.distributed import Processes
+from limbeck.core.devices import Processes
 
 processes = Processes.joined()
 model = torch.nn.Linear(8, 8)

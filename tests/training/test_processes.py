@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from limbeck.core.distributed import Processes
+from limbeck.core.devices import Processes
 from limbeck.core.errors import UsageError
 from limbeck.tokens.batching import shares
 from limbeck.training import Backbone, TrainingPlan, train

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.distributed.tensor import DTensor
 
-from limbeck.core.distributed import ALONE, Processes
+from limbeck.core.devices import ALONE, Processes
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
 from limbeck.tokens.pairs import Pairs, collection_pairs

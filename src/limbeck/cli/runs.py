@@ -75,7 +75,7 @@ def rerank(
     On several devices: torchrun --nproc-per-node N -m limbeck rerank --candidates RUN … (torchrun takes --run for its
     own --run-path).
     """
-    from limbeck.core.distributed import Processes
+    from limbeck.core.devices import Processes
     from limbeck.evaluation import rerank as rerank_run
     from limbeck.models.cross_encoder import CrossEncoder
     from limbeck.runs import read_run, write_run

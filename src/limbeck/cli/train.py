@@ -67,7 +67,7 @@ def train(
     }
     recipe = recipe_of(config, given)
 
-    from limbeck.core.distributed import Processes
+    from limbeck.core.devices import Processes
     from limbeck.training import TrainingPlan
     from limbeck.training import train as run_training
     from limbeck.training.log import tracker

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -117,40 +116,3 @@ def with_total_progress(items: Iterable[Item], doing: str, noun: str, total: int
         if time.monotonic() - said >= QUIET_SECONDS:
             say(console, f"{doing}: {number:,} of {total:,} {noun}")
             said = time.monotonic()
-
-
-class StepProgress:
-    """Shows step, smoothed loss, pairs per second and the learning rate while a training runs."""
-
-    def __init__(self, console: "Console", steps: int, done: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.console, self.steps, self.done = console, steps, done
-        columns = (TextColumn("  train"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-        self.bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
-        self.task = self.bar.add_task("", total=steps, completed=done)
-        self.loss: float | None = None
-        self.pairs, self.since, self.said = 0, time.monotonic(), time.monotonic()
-
-    def __enter__(self) -> "StepProgress":
-        if self.console.is_terminal:
-            self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.bar.stop()
-
-    def advance(self, loss: float, pairs: int, rate: float) -> None:
-        """One step more."""
-        self.done += 1
-        self.loss = loss if self.loss is None else 0.9 * self.loss + 0.1 * loss
-        self.pairs += pairs
-        now = time.monotonic()
-        text = f"loss {self.loss:.4f}, {self.pairs / (now - self.since):.0f} pairs/s, learning rate {rate:.1e}"
-        if self.console.is_terminal:
-            self.bar.update(self.task, completed=self.done, description=text)
-        elif now - self.said >= QUIET_SECONDS:
-            say(self.console, f"  step {self.done} of {self.steps}: {text}")
-            self.said = now

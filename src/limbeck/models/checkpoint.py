@@ -23,7 +23,8 @@ from limbeck.models.families import FAMILIES, Family, family_of
 from limbeck.models.modular import ModularModel, read_head, read_modular_layout, transformer_module, write_modular
 from limbeck.models.sentence_transformers import read_mapping, read_text_settings
 from limbeck.models.sources import ModelSource, expect_lower_casing, silence_transformers
-from limbeck.tokens.template import UNCHANGED, PairTemplate, Wording, with_single_separator
+from limbeck.tokens.pairs import PairTemplate, with_single_separator
+from limbeck.tokens.store import UNCHANGED, Wording
 
 IDENTITY = "torch.nn.modules.linear.Identity"
 SIGMOID = "torch.nn.modules.activation.Sigmoid"

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from limbeck.core.devices import (
+    ALONE,
     Precision,
+    Processes,
     ahead,
     autocast,
     choose_precision,
@@ -20,7 +22,6 @@ from limbeck.core.devices import (
     keep_freed_memory,
     to_device,
 )
-from limbeck.core.distributed import ALONE, Processes
 from limbeck.core.errors import UsageError
 from limbeck.kernels.attention import attention_path, has_flash, use_our_attention
 from limbeck.kernels.layers import (
@@ -40,9 +41,8 @@ from limbeck.models.modular import ModularModel
 from limbeck.models.pair_input import first_position, ignores_padding, lengths_of, score_by_ends, template_of
 from limbeck.models.sources import ModelSource, resolve
 from limbeck.tokens.batching import filled_batches, micro_batches, shares
-from limbeck.tokens.pairs import Pairs, Rows
-from limbeck.tokens.store import TokenStore
-from limbeck.tokens.template import UNCHANGED, PairTemplate, Wording
+from limbeck.tokens.pairs import Pairs, PairTemplate, Rows
+from limbeck.tokens.store import UNCHANGED, TokenStore, Wording
 
 
 @dataclass

@@ -12,9 +12,8 @@ from limbeck.core.errors import UsageError
 from limbeck.models.checkpoint import Checkpoint
 from limbeck.models.families import family_of
 from limbeck.models.sources import ModelSource
-from limbeck.tokens.pairs import Pairs
+from limbeck.tokens.pairs import Pairs, PairTemplate
 from limbeck.tokens.store import TokenStore
-from limbeck.tokens.template import PairTemplate
 
 LONGEST = 512  # default maximum pair length where the backbone allows more (ModernBERT: 8,192)
 QUERY_TOKENS = 64  # default maximum query length

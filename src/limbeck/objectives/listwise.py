@@ -5,8 +5,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from limbeck.objectives import masked
-from limbeck.objectives.objective import Single, check_number
+from limbeck.objectives.objective import (
+    Single,
+    check_number,
+    masked_log_softmax,
+    masked_logsumexp,
+    masked_mean,
+    preferences,
+    present,
+    ranks,
+    soft_ranks,
+)
 
 __all__ = ["ADRMSE", "KL", "InfoNCE", "ListMLE", "ListNet"]
 
@@ -42,7 +51,7 @@ class InfoNCE(Single):
         positive = mask & (targets > 0)
         negative = mask & ~positive
         logits = scores / self.temperature
-        loss = masked.logsumexp(logits, mask) - masked.logsumexp(logits, positive)
+        loss = masked_logsumexp(logits, mask) - masked_logsumexp(logits, positive)
         return loss, positive.any(-1) & negative.any(-1)
 
 
@@ -73,9 +82,9 @@ class ListNet(Single):
         check_number(self, "temperature")
 
     def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        teacher = masked.log_softmax(targets / self.temperature, mask)
-        student = masked.log_softmax(scores / self.temperature, mask)
-        return -masked.present(teacher.exp() * student, mask).sum(-1), mask.sum(-1) > 1
+        teacher = masked_log_softmax(targets / self.temperature, mask)
+        student = masked_log_softmax(scores / self.temperature, mask)
+        return -present(teacher.exp() * student, mask).sum(-1), mask.sum(-1) > 1
 
 
 @dataclass(frozen=True)
@@ -106,9 +115,9 @@ class KL(Single):
         check_number(self, "temperature")
 
     def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        teacher = masked.log_softmax(targets / self.temperature, mask)
-        student = masked.log_softmax(scores / self.temperature, mask)
-        return masked.present(teacher.exp() * (teacher - student), mask).sum(-1), mask.sum(-1) > 1
+        teacher = masked_log_softmax(targets / self.temperature, mask)
+        student = masked_log_softmax(scores / self.temperature, mask)
+        return present(teacher.exp() * (teacher - student), mask).sum(-1), mask.sum(-1) > 1
 
 
 @dataclass(frozen=True)
@@ -137,10 +146,10 @@ class ListMLE(Single):
     signal = "teacher_order"
 
     def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        below = masked.preferences(targets, mask)
+        below = preferences(targets, mask)
         itself = torch.eye(mask.shape[-1], dtype=torch.bool, device=mask.device)
         rivals = scores.unsqueeze(-2).expand(below.shape)
-        return masked.mean(masked.logsumexp(rivals, below | itself) - scores, mask), below.any((-2, -1))
+        return masked_mean(masked_logsumexp(rivals, below | itself) - scores, mask), below.any((-2, -1))
 
 
 @dataclass(frozen=True)
@@ -169,6 +178,6 @@ class ADRMSE(Single):
         check_number(self, "temperature")
 
     def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        wanted = masked.ranks(targets, mask).to(scores.dtype)
-        distance = (masked.soft_ranks(scores, mask, self.temperature) - wanted).square()
-        return masked.mean(distance / torch.log2(wanted + 1), mask), masked.preferences(targets, mask).any((-2, -1))
+        wanted = ranks(targets, mask).to(scores.dtype)
+        distance = (soft_ranks(scores, mask, self.temperature) - wanted).square()
+        return masked_mean(distance / torch.log2(wanted + 1), mask), preferences(targets, mask).any((-2, -1))

@@ -7,8 +7,17 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from limbeck.core.errors import UsageError
-from limbeck.objectives import masked
-from limbeck.objectives.objective import Single, check_number
+from limbeck.objectives.objective import (
+    Single,
+    check_number,
+    differences,
+    masked_mean,
+    passage_pairs,
+    preferences,
+    present,
+    ranks,
+    soft_ranks,
+)
 
 __all__ = ["ApproxNDCG", "LambdaRank", "NDCGLoss2pp"]
 
@@ -40,8 +49,8 @@ class ApproxNDCG(Single):
 
     def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         gains = normalised_gains(targets.clamp(min=0), mask)
-        discounted = gains * discount(masked.soft_ranks(scores, mask, self.temperature))
-        return 1 - masked.present(discounted, mask).sum(-1), masked.preferences(gains, mask).any((-2, -1))
+        discounted = gains * discount(soft_ranks(scores, mask, self.temperature))
+        return 1 - present(discounted, mask).sum(-1), preferences(gains, mask).any((-2, -1))
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ def check_signal(objective: Single) -> None:
 
 def relevance(signal: str, targets: Tensor, mask: Tensor) -> Tensor:
     """The graded relevance ≥ 0 that gains are made from, [lists, passages]: the label, or 1 / the teacher's rank."""
-    return targets.clamp(min=0) if signal == "labels" else 1 / masked.ranks(targets, mask).to(targets.dtype)
+    return targets.clamp(min=0) if signal == "labels" else 1 / ranks(targets, mask).to(targets.dtype)
 
 
 def discount(ranks: Tensor) -> Tensor:
@@ -129,7 +138,7 @@ def discount(ranks: Tensor) -> Tensor:
 
 def normalised_gains(grades: Tensor, mask: Tensor) -> Tensor:
     """(2^grade − 1) / maxDCG, [lists, passages]; all 0 where no grade is above 0."""
-    gains = masked.present(torch.exp2(grades) - 1, mask)
+    gains = present(torch.exp2(grades) - 1, mask)
     positions = torch.arange(1, gains.shape[-1] + 1, device=gains.device, dtype=gains.dtype)
     ideal = (gains.sort(-1, descending=True).values * discount(positions)).sum(-1, keepdim=True)
     return gains / torch.where(ideal > 0, ideal, torch.ones_like(ideal))
@@ -143,16 +152,16 @@ def current_ranks(scores: Tensor, grades: Tensor, mask: Tensor) -> Tensor:
     level = scores.unsqueeze(-2) == scores.unsqueeze(-1)
     before = (scores.unsqueeze(-2) > scores.unsqueeze(-1)) | (level & (grades.unsqueeze(-2) < grades.unsqueeze(-1)))
     alike = level & (grades.unsqueeze(-2) == grades.unsqueeze(-1))
-    both = masked.pairs(mask)
+    both = passage_pairs(mask)
     return 1 + (before & both).sum(-1) + (alike & both).sum(-1) / 2
 
 
 def weighted_pairs(scores: Tensor, grades: Tensor, mask: Tensor, mu: float) -> tuple[Tensor, Tensor]:
     """Mean of (ρ + μ δ)·|ΔG|·softplus(−Δs) over the untied pairs, and whether there is one; both [lists]."""
-    preferred = masked.preferences(grades, mask)
+    preferred = preferences(grades, mask)
     ranks = current_ranks(scores.detach(), grades, mask).to(scores.dtype)
     # Two passages that form a pair are at least one rank apart; the clamp is for the rest, whose D(0) is 0.
-    distance = masked.differences(ranks).abs().clamp(min=1)
-    weights = masked.differences(discount(ranks)).abs() + mu * (discount(distance) - discount(distance + 1))
-    weights = weights * masked.differences(normalised_gains(grades, mask)).abs()
-    return masked.mean(weights * softplus(-masked.differences(scores)), preferred), preferred.any((-2, -1))
+    distance = differences(ranks).abs().clamp(min=1)
+    weights = differences(discount(ranks)).abs() + mu * (discount(distance) - discount(distance + 1))
+    weights = weights * differences(normalised_gains(grades, mask)).abs()
+    return masked_mean(weights * softplus(-differences(scores)), preferred), preferred.any((-2, -1))

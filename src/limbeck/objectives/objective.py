@@ -1,4 +1,4 @@
-"""What an objective is: a frozen dataclass from (scores, targets, mask) to one loss."""
+"""What an objective is, a frozen dataclass from (scores, targets, mask) to one loss; and arithmetic on masked lists."""
 
 import math
 from abc import ABC, abstractmethod
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from limbeck.core.errors import UsageError
-from limbeck.objectives import masked
 
 SIGNALS = ("labels", "teacher_scores", "teacher_order")
 """What a list may carry: labels ≥ 0, a teacher's scores, a teacher's order (higher is better)."""
@@ -71,8 +70,8 @@ class Single(Objective):
             )
         dtype = torch.promote_types(scores.dtype, torch.float32)
         mask = mask.bool()
-        scores, own = masked.present(scores.to(dtype), mask), masked.present(own.to(dtype), mask)
-        return masked.mean_over_usable(*self.per_list(scores, own, mask))
+        scores, own = present(scores.to(dtype), mask), present(own.to(dtype), mask)
+        return mean_over_usable(*self.per_list(scores, own, mask))
 
     def _own(self, targets: Targets) -> Tensor:
         if isinstance(targets, Tensor):
@@ -94,3 +93,64 @@ def check_number(objective: Single, parameter: str, *, zero: bool = False) -> No
         expected = "0 or a finite number above it" if zero else "a finite number above 0"
         raise UsageError(f"{objective.name}: {parameter} is {value!r}; expected {expected}")
     object.__setattr__(objective, parameter, number)
+
+
+# Arithmetic on ragged lists: every tensor is [lists, passages] with a mask that says where a passage exists. Everything
+# is finite wherever its inputs under the mask are, in rows without passages too: a row that is dropped later with
+# `torch.where` would otherwise still send NaN into the gradient.
+
+
+def present(values: Tensor, mask: Tensor) -> Tensor:
+    """`values` with 0 where no passage exists, so that NaN or inf in the padding reach neither value nor gradient."""
+    return torch.where(mask, values, torch.zeros_like(values))
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the values under the mask over all but the first dimension, [lists]; 0 where there are none."""
+    over = tuple(range(1, values.dim()))
+    return present(values, mask).sum(over) / mask.sum(over).clamp(min=1)
+
+
+def masked_logsumexp(values: Tensor, mask: Tensor) -> Tensor:
+    """log Σ exp over the last dimension under the mask; a row without passages gives a finite number to be dropped."""
+    kept = mask | ~mask.any(-1, keepdim=True)
+    return torch.where(kept, values, torch.full_like(values, -torch.inf)).logsumexp(-1)
+
+
+def masked_log_softmax(values: Tensor, mask: Tensor) -> Tensor:
+    """Log of the softmax over each list's passages, [lists, passages]; finite but meaningless outside the mask."""
+    return values - masked_logsumexp(values, mask).unsqueeze(-1)
+
+
+def passage_pairs(mask: Tensor) -> Tensor:
+    """[lists, passages, passages]: True where passages i and j both exist and differ."""
+    same = torch.eye(mask.shape[-1], dtype=torch.bool, device=mask.device)
+    return mask.unsqueeze(-1) & mask.unsqueeze(-2) & ~same
+
+
+def preferences(targets: Tensor, mask: Tensor) -> Tensor:
+    """[lists, passages, passages]: True where both passages exist and target i > target j. A tie is no preference."""
+    return passage_pairs(mask) & (targets.unsqueeze(-1) > targets.unsqueeze(-2))
+
+
+def differences(values: Tensor) -> Tensor:
+    """[lists, passages, passages]: value i − value j."""
+    return values.unsqueeze(-1) - values.unsqueeze(-2)
+
+
+def ranks(targets: Tensor, mask: Tensor) -> Tensor:
+    """Rank 1 for the highest target of each list, [lists, passages]; tied passages share their average rank."""
+    higher = (targets.unsqueeze(-2) > targets.unsqueeze(-1)) & passage_pairs(mask)
+    level = (targets.unsqueeze(-2) == targets.unsqueeze(-1)) & passage_pairs(mask)
+    return 1 + higher.sum(-1) + level.sum(-1) / 2
+
+
+def soft_ranks(scores: Tensor, mask: Tensor, temperature: float) -> Tensor:
+    """r_i = 1 + Σ_{j≠i} σ((s_j − s_i)/τ), [lists, passages]: differentiable, exact as τ → 0."""
+    beaten_by = torch.sigmoid(-differences(scores) / temperature)
+    return 1 + present(beaten_by, passage_pairs(mask)).sum(-1)
+
+
+def mean_over_usable(per_list: Tensor, usable: Tensor) -> Tensor:
+    """Mean of [lists] over the usable ones; 0 with zero gradient, still attached to the graph, where none is."""
+    return present(per_list, usable).sum() / usable.sum().clamp(min=1)

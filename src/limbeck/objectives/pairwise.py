@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from limbeck.objectives import masked
-from limbeck.objectives.objective import Single, check_number
+from limbeck.objectives.objective import Single, check_number, differences, masked_mean, preferences, present
 
 __all__ = ["DistillRankNET", "Hinge", "MarginMSE", "RankNet"]
 
@@ -37,8 +36,8 @@ class Hinge(Single):
         check_number(self, "margin")
 
     def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        contrasts = masked.preferences((targets > 0).to(scores.dtype), mask)
-        return masked.mean(relu(self.margin - masked.differences(scores)), contrasts), contrasts.any((-2, -1))
+        contrasts = preferences((targets > 0).to(scores.dtype), mask)
+        return masked_mean(relu(self.margin - differences(scores)), contrasts), contrasts.any((-2, -1))
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ class RankNet(Single):
     signal = "teacher_order"
 
     def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        preferred = masked.preferences(targets, mask)
-        return masked.mean(softplus(-masked.differences(scores)), preferred), preferred.any((-2, -1))
+        preferred = preferences(targets, mask)
+        return masked_mean(softplus(-differences(scores)), preferred), preferred.any((-2, -1))
 
 
 @dataclass(frozen=True)
@@ -113,6 +112,6 @@ class MarginMSE(Single):
 
     def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         gap = scores - targets
-        spread = masked.present(gap - masked.mean(gap, mask).unsqueeze(-1), mask).square().sum(-1)
+        spread = present(gap - masked_mean(gap, mask).unsqueeze(-1), mask).square().sum(-1)
         passages = mask.sum(-1)
         return 2 * spread / (passages - 1).clamp(min=1), passages > 1

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from limbeck.objectives import masked
-from limbeck.objectives.objective import Single
+from limbeck.objectives.objective import Single, masked_mean
 
 __all__ = ["BCE", "MSE"]
 
@@ -32,7 +31,7 @@ class BCE(Single):
     signal = "labels"
 
     def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        return masked.mean(softplus(scores) - targets.clamp(0, 1) * scores, mask), mask.any(-1)
+        return masked_mean(softplus(scores) - targets.clamp(0, 1) * scores, mask), mask.any(-1)
 
 
 @dataclass(frozen=True)
@@ -57,4 +56,4 @@ class MSE(Single):
     signal = "teacher_scores"
 
     def per_list(self, scores: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        return masked.mean((scores - targets).square(), mask), mask.any(-1)
+        return masked_mean((scores - targets).square(), mask), mask.any(-1)

@@ -1,9 +1,12 @@
-"""The token store: a text set tokenised once, memory-mapped, and found by id without a dictionary in memory."""
+"""The token store: a text set tokenised once, memory-mapped, and found by id without a dictionary in memory.
+
+And what a model has done to texts before they are tokenised.
+"""
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain, islice
 from pathlib import Path
@@ -210,3 +213,53 @@ def cache_folder() -> Path:
     """Where limbeck keeps what it can make again: $LIMBECK_CACHE, else the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("LIMBECK_CACHE") or Path(base) / "limbeck")
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What is done to a text before it is tokenised.
+
+    Attributes:
+        prompt: put before every query, as sentence-transformers does.
+        lower_case: whether texts are put in lower case.
+    """
+
+    prompt: str = ""
+    lower_case: bool = False
+
+    def query(self, text: str) -> str:
+        """A query as it is tokenised."""
+        return self.passage(self.prompt + text)
+
+    def passage(self, text: str) -> str:
+        """A passage as it is tokenised."""
+        return text.lower() if self.lower_case else text
+
+
+UNCHANGED = Wording()
+
+
+class Reworded(Mapping[str, str]):
+    """Texts by id, changed when they are asked for."""
+
+    def __init__(self, texts: Mapping[str, str], change: Callable[[str], str]) -> None:
+        self._texts, self._change = texts, change
+
+    def __getitem__(self, text_id: str) -> str:
+        return self._change(self._texts[text_id])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def items(self) -> ItemsView[str, str]:
+        """In the texts' own order, read once."""
+        return _Items(self)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
+class _Items(ItemsView[str, str]):
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        texts: Reworded = self._mapping  # type: ignore[attr-defined]
+        return ((text_id, texts._change(text)) for text_id, text in texts._texts.items())

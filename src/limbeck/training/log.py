@@ -1,17 +1,23 @@
-"""Where the numbers of a training go: JSON lines beside the model, and the experiment trackers that are asked for."""
+"""Where the numbers of a training go: JSON lines beside the model, the terminal, and trackers."""
 
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from limbeck.core.errors import MissingError
 from limbeck.core.files import atomic_write, wrap_write_errors
 from limbeck.core.json_files import Schema, read_json_lines
+from limbeck.core.progress import QUIET_SECONDS, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 TIME_FIELDS = ("seconds", "pairs_per_second", "tokens_per_second", "flops_utilisation")
 """Fields of a record that differ between two equal trainings."""
@@ -151,6 +157,43 @@ class _Run:
     def close(self) -> None:
         with redirect_stdout(sys.stderr):
             self._module.finish()  # not the run's, which trackio would finish once more at exit, and say so
+
+
+class StepProgress:
+    """Shows step, smoothed loss, pairs per second and the learning rate while a training runs."""
+
+    def __init__(self, console: "Console", steps: int, done: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.console, self.steps, self.done = console, steps, done
+        columns = (TextColumn("  train"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+        self.bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self.task = self.bar.add_task("", total=steps, completed=done)
+        self.loss: float | None = None
+        self.pairs, self.since, self.said = 0, time.monotonic(), time.monotonic()
+
+    def __enter__(self) -> "StepProgress":
+        if self.console.is_terminal:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def advance(self, loss: float, pairs: int, rate: float) -> None:
+        """One step more."""
+        self.done += 1
+        self.loss = loss if self.loss is None else 0.9 * self.loss + 0.1 * loss
+        self.pairs += pairs
+        now = time.monotonic()
+        text = f"loss {self.loss:.4f}, {self.pairs / (now - self.since):.0f} pairs/s, learning rate {rate:.1e}"
+        if self.console.is_terminal:
+            self.bar.update(self.task, completed=self.done, description=text)
+        elif now - self.said >= QUIET_SECONDS:
+            say(self.console, f"  step {self.done} of {self.steps}: {text}")
+            self.said = now
 
 
 def scalars(record: Mapping[str, Any]) -> dict[str, float]:

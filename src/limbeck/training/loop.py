@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from limbeck.core.devices import ahead, default_device, deterministic, fork_rng
-from limbeck.core.distributed import ALONE, Processes
+from limbeck.core.devices import ALONE, Processes, ahead, default_device, deterministic, fork_rng
 from limbeck.core.files import check_fence, temporary_folder, wrap_write_errors, write_json
-from limbeck.core.progress import StepProgress, say
+from limbeck.core.progress import say
 from limbeck.evaluation import measure_run, rerank
 from limbeck.models.checkpoint import expect_replaceable
 from limbeck.models.cost import product_rate
@@ -29,12 +28,11 @@ from limbeck.training.checkpoint import (
     save_checkpoint,
 )
 from limbeck.training.device import choose_budgets, choose_compiling
-from limbeck.training.log import LogSink, TrainingLog
+from limbeck.training.log import LogSink, StepProgress, TrainingLog
 from limbeck.training.metrics import AsyncScalars, DivergenceMonitor, StepMetrics, score_spread
 from limbeck.training.plan import TrainingPlan, Validation
-from limbeck.training.signals import SignalHandler, StepAbandoned
 from limbeck.training.state import State, Student, learning_rate, load_student, warmup_steps
-from limbeck.training.step import PreparedStep, backward, prepare_step
+from limbeck.training.step import PreparedStep, SignalHandler, StepAbandoned, backward, prepare_step
 from limbeck.training.summary import SUMMARY, ExitSummary, finished, model_folders, summarise, weights_digest
 
 

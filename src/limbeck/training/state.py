@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from limbeck.core.distributed import Processes
+from limbeck.core.devices import Processes
 from limbeck.core.errors import DataError
 from limbeck.core.json_files import Schema, fault_of
 from limbeck.models.cross_encoder import CrossEncoder

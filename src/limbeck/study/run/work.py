@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from limbeck.core.distributed import Processes, started_together
+from limbeck.core.devices import Processes, started_together
 from limbeck.core.errors import LimbeckError
 from limbeck.core.lease import Attempt, Lease, LeaseLost, last_attempt, take
 from limbeck.core.progress import say
