@@ -35,7 +35,7 @@ assert spec.loader is not None
 conftest = module_from_spec(spec)
 spec.loader.exec_module(conftest)
 
-LIMIT = 300.0 # seconds that one process may take
+LIMIT = 300.0  # seconds that one process may take
 CPU = torch.device("cpu")
 WRITTEN = ("checkpoints/.step-*", "checkpoints/.step-*/*", ".model.*", "summary.json")
 PAGE = 4096  # bytes; what a file system in memory counts in
