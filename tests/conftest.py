@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 gc.disable()  # until all is imported
 pytest_plugins = ("tiny_models",)
-settings.register_profile("limbeck", deadline=None)  # a slow or busy machine is no failure
+settings.register_profile(  # a slow or busy machine is no failure
+    "limbeck", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("limbeck")
 ROOT = Path(__file__).resolve().parent.parent
 SLOW = (

@@ -102,17 +102,20 @@ def family(suite: Suite, name: str, shape: str, count: int, **changes: Any) -> d
     """Scores and gradients of every path beside those of plain transformers."""
     folder, pairs = make_model(suite, name, shape, **changes), pairs_of(count, 30 if shape == "small" else 60)
     exact = torch.float64 if shape == "small" else torch.float32
-    expected = plain_transformers(folder, pairs, exact, "fp32")
-    yard = off(plain_transformers(folder, pairs, torch.float32, "bf16"), expected)
+    reader = loaded(folder, device="cpu")
+    source, query_rows, passage_rows = reader.stored(pairs)
+    batch = {key: tensor.to(DEVICE) for key, tensor in source.batch(query_rows, passage_rows).items()}
+    expected = plain_transformers(folder, batch, exact, "fp32")
+    yard = off(plain_transformers(folder, batch, torch.float32, "bf16"), expected)
     found: dict[str, Any] = {"spread": float(expected[0].std()), "transformers bf16": yard}
     wrong = []
-    for precision in ("fp32", "bf16"):
-        # fp32: its own rounding. Few pairs spread too little to tell more.
-        times = 4 if suite.tiny else 1.5
-        limits = (1e-4, 2e-4) if precision == "fp32" else (times * yard[0] + 2e-3, times * yard[1] + 5e-3)
-        for packed in (True, False) if name in PACKED else (False,):
+    times = 4 if suite.tiny else 1.5  # few pairs spread too little to tell more
+    for packed in (True, False) if name in PACKED else (False,):
+        encoder = loaded(folder, dropout=0.0, packed=packed)
+        for precision in ("fp32", "bf16"):
+            # fp32: its own rounding.
+            limits = (1e-4, 2e-4) if precision == "fp32" else (times * yard[0] + 2e-3, times * yard[1] + 5e-3)
             label = f"{precision} {'packed' if packed else 'padded'}"
-            encoder = loaded(folder, dropout=0.0, packed=packed)
             found[label] = off(scores_and_gradients(encoder, pairs, precision), expected)
             found[f"{label} path"] = encoder.attention(precision)
             wrong += [
@@ -124,9 +127,9 @@ def family(suite: Suite, name: str, shape: str, count: int, **changes: Any) -> d
     return found
 
 
-def loaded(folder: Path, **options: Any) -> CrossEncoder:
-    """The encoder of a folder on this device."""
-    return CrossEncoder.load(folder, device=DEVICE, max_length=512 if "base" in folder.name else 256, **options)
+def loaded(folder: Path, device: str = DEVICE, **options: Any) -> CrossEncoder:
+    """The encoder of a folder, on this device unless another is named."""
+    return CrossEncoder.load(folder, device=device, max_length=512 if "base" in folder.name else 256, **options)
 
 
 def loss_weights(count: int) -> torch.Tensor:
@@ -135,13 +138,10 @@ def loss_weights(count: int) -> torch.Tensor:
 
 
 def plain_transformers(
-    folder: Path, pairs: list[Text], dtype: torch.dtype, precision: str
+    folder: Path, batch: dict[str, torch.Tensor], dtype: torch.dtype, precision: str
 ) -> tuple[torch.Tensor, Gradients]:
-    """Scores and gradients of transformers alone."""
+    """Scores and gradients of transformers alone, of padded pairs."""
     model = tf.AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype).to(DEVICE).eval()
-    reader = CrossEncoder.load(folder, device="cpu", max_length=512 if "base" in folder.name else 256)
-    source, query_rows, passage_rows = reader.stored(pairs)
-    batch = {name: tensor.to(DEVICE) for name, tensor in source.batch(query_rows, passage_rows).items()}
     with autocast(torch.device(DEVICE), precision):
         scores = model(**batch).logits[:, 0].to(torch.promote_types(dtype, torch.float32))
     (scores * loss_weights(len(scores)).to(scores)).mean().backward()
@@ -462,7 +462,7 @@ def own_tests() -> dict[str, Any]:
     need_package("pytest")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *OWN_TESTS],
-        capture_output=True, text=True, timeout=150, cwd=ROOT, check=False,
+        capture_output=True, text=True, timeout=300, cwd=ROOT, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-800:]
     return {"pytest": done.stdout.strip().splitlines()[-1]}

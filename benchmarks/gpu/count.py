@@ -16,6 +16,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -111,6 +112,20 @@ def one_qkv(model: Any) -> Any:
         torch.cat = before
 
 
+@contextlib.contextmanager
+def as_on_cuda() -> Any:
+    """Let attention be flash attention, and dropout CUDA's: one launch, where a CPU takes three."""
+
+    def dropout(values: torch.Tensor, share: float, training: bool, _: bool) -> torch.Tensor:
+        return torch.native_dropout(values, share, training)[0]
+
+    with (
+        mock.patch.object(attention, "takes_flash", lambda *_: True),
+        mock.patch.object(torch.nn.functional, "dropout", dropout),
+    ):
+        yield
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -118,9 +133,6 @@ def main() -> None:
     parser.add_argument("--lists", type=int, default=32)
     parser.add_argument("--passages", type=int, default=8)
     options = parser.parse_args()
-    attention.takes_flash = lambda *_: True
-    # CUDA's: one launch, where a CPU takes three.
-    torch.nn.functional.dropout = lambda values, share, training, _: torch.native_dropout(values, share, training)[0]
     random = np.random.default_rng(1)
     lengths = np.clip(random.lognormal(np.log(62) - 0.45**2 / 2, 0.45, options.lists * options.passages), 12, 256)
     lengths = lengths.astype(np.int64)
@@ -128,7 +140,8 @@ def main() -> None:
     print(f"{'':18}{'':18}{'launches':>9}{'GB':>8}{'of products':>13}{'casts':>7}{'GB':>7}{'cat':>5}{'GB':>7}")
     for name in options.models or MODELS:
         for way in WAYS:
-            count, weights = counted(name, way, lengths)
+            with as_on_cuda():
+                count, weights = counted(name, way, lengths)
             launches, moved = sum(count.launches.values()), sum(count.bytes.values())
             if way != "autocast":
                 # torch._foreach_copy_ of the masters, and _foreach_add_ of the gradients: a few launches for all.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -43,13 +44,16 @@ def test_every_part_of_the_suite_runs_or_says_what_it_wants(script: str, part: s
     assert all(reason.startswith("wants ") and len(reason.splitlines()) == 1 for reason in found["skipped"].values())
 
 
-def test_launches_and_bytes_are_counted_without_a_gpu() -> None:
+def test_launches_and_bytes_are_counted_without_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The ground on which weights in bf16 beside fp32 masters were left out: they spare launches, and no bytes."""
-    done = subprocess.run(
-        [sys.executable, SUITE / "count.py", "minilm-l6"], capture_output=True, text=True, check=False
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    rows = {line[18:36].strip(): line[36:].split() for line in done.stdout.splitlines() if line.startswith("minilm-l6")}
+    monkeypatch.setattr(sys, "argv", ["count.py", "minilm-l6"])
+    monkeypatch.syspath_prepend(SUITE)
+    runpy.run_path(str(SUITE / "count.py"), run_name="__main__")
+    del sys.modules["suite"]
+    said = capsys.readouterr().out
+    rows = {line[18:36].strip(): line[36:].split() for line in said.splitlines() if line.startswith("minilm-l6")}
     launches = {way: int(row[0].replace(",", "")) for way, row in rows.items()}
     moved = {way: float(row[1]) for way, row in rows.items()}
     assert launches["one qkv"] < launches["working weights"] < launches["autocast"] < 450

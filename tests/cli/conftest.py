@@ -111,7 +111,7 @@ def make_cross_encoder(here: Path) -> Callable[[str, int], str]:
 Limbeck = Callable[..., Result]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def limbeck() -> Limbeck:
     """Run the command; fails on another exit code than expected (None: any), and on anything like a traceback."""
 

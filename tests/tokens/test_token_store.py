@@ -70,7 +70,7 @@ def in_processes(*targets: Callable[[], object]) -> list[int | None]:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(20)
+        process.join(300)
     return [process.exitcode for process in processes]
 
 
@@ -213,7 +213,7 @@ def test_processes_that_ask_for_one_store_at_the_same_time_make_it_once(tmp_path
             time.sleep(0.3)  # the others ask meanwhile
 
     def build() -> None:
-        barrier.wait(120)
+        barrier.wait(300)
         assert_complete(cached(tmp_path / "tokens", wait=slowly))
 
     assert in_processes(build, build, build) == [0, 0, 0]
@@ -249,7 +249,7 @@ def test_a_process_that_waited_for_one_that_was_killed_makes_the_store(tmp_path:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def build() -> None:
-        begun.wait(120)
+        begun.wait(300)
         assert_complete(cached(tmp_path))
 
     assert in_processes(lambda: cached(tmp_path, wait=die), build) == [-signal.SIGKILL, 0]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError, UsageError
@@ -91,6 +90,8 @@ def report_teachers(
 
 def tau(first: np.ndarray, second: np.ndarray) -> float:
     """Kendall τ-b of two signals [passages]; 0 where one of them ties throughout."""
+    from scipy.stats import kendalltau
+
     found = float(kendalltau(first, second).statistic)
     return 0.0 if np.isnan(found) else found
 

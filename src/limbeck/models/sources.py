@@ -38,7 +38,8 @@ def expect_lower_casing(name: str, tokenizer: Any) -> None:
     Raises:
         DataError: with what to write into its configuration.
     """
-    words = [token for token in tokenizer.get_vocab() if token not in tokenizer.all_special_tokens]
+    special = set(tokenizer.all_special_tokens)  # each look at which puts it together anew
+    words = [token for token in tokenizer.get_vocab() if token not in special]
     if any(letter in ascii_uppercase for word in words if not word.startswith("[") for letter in word):
         return
     probe = next((word for word in sorted(words) if len(word) > 2 and set(word) <= set(ascii_lowercase)), None)

@@ -13,6 +13,7 @@ from limbeck.report import to_html
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+HANG = 300_000  # milliseconds after which what is waited for does not come
 DRAWN = "() => [...document.querySelectorAll('figure[data-chart]')].every(one => one.dataset.state === 'drawn')"
 
 
@@ -25,7 +26,7 @@ def browser() -> Iterator["Browser"]:
         pytest.skip("no Chromium is installed")
     with sync_api.sync_playwright() as driver:
         # Without a sandbox, as root in a container; pages are those that these tests write.
-        started = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        started = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"], timeout=HANG)
         yield started
         started.close()
 
@@ -36,6 +37,7 @@ def open_page(browser: "Browser", tmp_path: Path) -> Iterator[Callable[..., "Pag
     said: list[str] = []
     asked: list[str] = []
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(HANG)
 
     def show(results: dict[str, Any], queries: dict[str, Any] | None = None, **media: Any) -> "Page":
         path = tmp_path / "report.html"

@@ -133,7 +133,7 @@ def test_an_llm_gives_no_scores_to_learn_from(tiny, llm, study_file):
 
 def test_a_judge_gives_the_labels_that_a_student_learns_from(tiny, llm, study_file, tmp_path, server):
     server.reply = lambda body, n: f"##final score: {n % 4}"
-    judge = {"judge": llm["llm"], "endpoint": llm["endpoint"], "retries": 0, "timeout": 30, "budget_money": 1}
+    judge = {"judge": llm["llm"], "endpoint": llm["endpoint"], "retries": 0, "timeout": 300, "budget_money": 1}
     study = taught_by(tiny, judge | {"price_in": 0.1, "price_out": 0.1}, "BCE")
     study["lists"]["taught"].pop("labels", None)
     assert run_study(load_study(study_file(study)), tmp_path / "out")["done"] == 1

@@ -63,7 +63,7 @@ def endpoint(server: Any) -> Callable[..., Endpoint]:
     parameters = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 100, "seed": 1}
 
     def make(**options: Any) -> Endpoint:
-        settings = {"key_variable": "LIMBECK_TEST_KEY", "back_off": 0.01, "timeout": 5.0, "retries": 2} | options
+        settings = {"key_variable": "LIMBECK_TEST_KEY", "back_off": 0.01, "timeout": 300.0, "retries": 2} | options
         return Endpoint(Address(server.url), "test-model", settings.pop("parameters", parameters), **settings)
 
     return make

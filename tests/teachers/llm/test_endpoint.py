@@ -73,7 +73,7 @@ def test_what_may_pass_is_tried_again(server, endpoint, status, body):
 
 
 def test_a_timeout_is_tried_again_and_what_it_may_have_cost_is_said(server, endpoint):
-    server.reply = lambda body, n: server.fault(pause=60)
+    server.reply = lambda body, n: server.fault(pause=600)
     with pytest.raises(CallFailed, match=r"ReadTimeout.*given up after try 2") as failure:
         endpoint(timeout=0.4, retries=1).answer(call())
     assert failure.value.lost_tries == 2

@@ -283,7 +283,7 @@ def test_a_model_that_obeys_an_injected_passage_gives_no_order(make_job, server,
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_and_started_again_it_goes_on_and_pays_for_nothing_twice(make_job, server, tmp_path):
     settings = Listwise(ZEPHYR.template, window=4, step=2, passes=6)
-    server.reply = lambda body, n: server.by_number(body, n) if n < 7 else server.fault(pause=60)
+    server.reply = lambda body, n: server.by_number(body, n) if n < 7 else server.fault(pause=600)
     child = os.fork()
     if not child:
         make_job().rank(settings)

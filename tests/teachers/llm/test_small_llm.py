@@ -38,7 +38,7 @@ def behind(small, server):
 def test_what_a_small_llm_answers_is_an_order_or_excluded_and_kept_as_it_was(behind, server, make_job, tmp_path):
     parameters = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 24, "seed": 1}
     behind(parameters)
-    job = make_job(parameters=parameters, timeout=120.0)
+    job = make_job(parameters=parameters, timeout=300.0)
     outcome = job.rank(Listwise(read_template("rank_gpt"), window=3, step=2, attempts=2))
     assert set(outcome.orders) | set(outcome.excluded) == {"q1", "q2"}
     calls = [record for record in read_journal(tmp_path / "calls.jsonl") if record["kind"] == "call"]
@@ -58,7 +58,7 @@ def test_what_a_small_llm_writes_is_a_query_or_excluded(behind, make_job, collec
         "Copper stills are cleaned with vinegar and salt after each run, then rinsed with water."
     )
     settings = QueryWriting(read_template("doc2query"), attempts=2)
-    outcome = write_queries(make_job(parameters=parameters, timeout=120.0).session, collection, ["d0", "d1"], settings)
+    outcome = write_queries(make_job(parameters=parameters, timeout=300.0).session, collection, ["d0", "d1"], settings)
     assert set(outcome.queries) | set(outcome.excluded) == {"d0", "d1"}
     answers = {}
     for record in read_journal(tmp_path / "calls.jsonl"):

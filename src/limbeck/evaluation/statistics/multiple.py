@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from limbeck.core.errors import DataError
 from limbeck.core.options import Correction
@@ -118,6 +118,8 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     >>> [round(p, 3) for p in benjamini_hochberg([0.01, 0.04, 0.03])]
     [0.03, 0.04, 0.04]
     """
+    from scipy import stats
+
     _check(p_values)
     return [float(p) for p in stats.false_discovery_control(list(p_values))] if p_values else []
 

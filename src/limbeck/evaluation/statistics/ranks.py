@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import friedmanchisquare, rankdata, studentized_range
 
 from limbeck.core.errors import DataError
 from limbeck.evaluation.statistics.multiple import LEVEL
@@ -36,6 +35,8 @@ def mean_ranks(values: ArrayLike, level: float = LEVEL) -> Ranks:
 
     Source: Demšar 2006, Statistical Comparisons of Classifiers over Multiple Data Sets (JMLR 7), section 3.2.2.
     """
+    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
     table = finite(values, (2,))
     collections, systems = table.shape
     if collections < 2 or systems < 3:

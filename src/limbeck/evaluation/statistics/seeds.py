@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from limbeck.evaluation.statistics.student import Estimates, Part, mean_differences, query_parts, sum_of
 from limbeck.evaluation.statistics.trainings import Floats, Integers, Layout, Moments
@@ -184,7 +184,7 @@ class _Seeds:
         variances = np.maximum(squares / df, 1e-9 * pooled[..., None] + 1e-300)
         statistic = df.sum() * np.log(np.maximum(pooled, 1e-300)) - (df * np.log(variances)).sum(-1)
         correction = 1 + ((1 / df).sum() - 1 / df.sum()) / (3 * (len(df) - 1))
-        return np.asarray(stats.chi2.sf(statistic / correction, len(df) - 1))
+        return np.asarray(special.chdtrc(len(df) - 1, statistic / correction))
 
     def _shrunk(self) -> tuple[Floats, Floats]:
         """[..., recipes]: variances of a recipe's seeds, shrunk towards the pooled one, and degrees of freedom.
