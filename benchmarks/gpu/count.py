@@ -120,7 +120,7 @@ def as_on_cuda() -> Any:
         return torch.native_dropout(values, share, training)[0]
 
     with (
-        mock.patch.object(attention, "takes_flash", lambda *_: True),
+        mock.patch.object(attention, "takes_flash", return_value=True),
         mock.patch.object(torch.nn.functional, "dropout", dropout),
     ):
         yield
