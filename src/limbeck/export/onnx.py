@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import kendalltau
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError, MissingError
@@ -53,6 +52,8 @@ class Drift:
 
 def drift(own: Run, other: Run, collection: Collection) -> Drift:
     """Compare the model's own run with that of another form of it on the same candidates."""
+    from scipy.stats import kendalltau
+
     differences, spreads, taus = [], [], []
     for query_id, ranking in own.items():
         scores = dict(zip(ranking.docids, ranking.scores, strict=True))

@@ -199,12 +199,13 @@ def main() -> None:
 def _measure(job: dict[str, Any]) -> dict[str, Any]:
     import torch
 
-    from limbeck.export.onnx import onnx_encoder
     from limbeck.models.cross_encoder import CrossEncoder
 
     name, _, graph = job["model"].partition("\n")
     encoder = CrossEncoder.load(name, device="cpu" if graph else None)
     if graph:
+        from limbeck.export.onnx import onnx_encoder
+
         encoder = onnx_encoder(encoder, Path(graph))
     precision = job["form"] if job["form"] in ("bf16", "fp16") else "fp32"
     queries = json.loads(Path(job["queries"]).read_text(encoding="utf-8"))

@@ -10,7 +10,11 @@ from scipy import stats
 
 from limbeck.evaluation import Training, Trainings, compare_all, over_queries_and_seeds
 
-RANDOM = np.random.default_rng(5)
+
+@pytest.fixture
+def random():
+    """Draws of the test alone, whatever ran before it."""
+    return np.random.default_rng(5)
 
 
 def rankers(values, *, prefixes=False, backbone="", untrained=()):
@@ -41,32 +45,32 @@ def constant(means, queries=30):
     return np.repeat(np.asarray(means)[:, None], queries, axis=1)
 
 
-def test_where_only_seeds_vary_two_recipes_are_compared_by_students_two_sample_test():
-    a, b = RANDOM.normal(0, 1, 4), RANDOM.normal(0, 1, 3)
+def test_where_only_seeds_vary_two_recipes_are_compared_by_students_two_sample_test(random):
+    a, b = random.normal(0, 1, 4), random.normal(0, 1, 3)
     found, expected = between(rankers({"a": constant(a), "b": constant(b)}), "a", "b"), stats.ttest_ind(a, b)
     assert (found.p, found.df) == (pytest.approx(expected.pvalue), 5)
     assert found.interval() == pytest.approx(tuple(expected.confidence_interval()))
 
 
-def test_seeds_of_all_recipes_tell_how_far_seeds_vary():
+def test_seeds_of_all_recipes_tell_how_far_seeds_vary(random):
     """The contrast of two groups with the variance within all groups of an analysis of variance."""
-    groups = {name: RANDOM.normal(0, 1, 3) for name in "abcd"}
+    groups = {name: random.normal(0, 1, 3) for name in "abcd"}
     found = between(rankers({name: constant(one) for name, one in groups.items()}), "a", "b")
     within = sum(((one - one.mean()) ** 2).sum() for one in groups.values()) / 8
     t = (groups["a"].mean() - groups["b"].mean()) / np.sqrt(within * 2 / 3)
     assert (found.t(), found.df) == (pytest.approx(t), pytest.approx(8))
 
 
-def test_where_seeds_share_a_prefix_they_are_pairs():
-    prefix, a, b = RANDOM.normal(0, 5, 4), RANDOM.normal(0, 1, 4), RANDOM.normal(0, 1, 4)
+def test_where_seeds_share_a_prefix_they_are_pairs(random):
+    prefix, a, b = random.normal(0, 5, 4), random.normal(0, 1, 4), random.normal(0, 1, 4)
     values = {"a": constant(prefix + a), "b": constant(prefix + b)}
     found, expected = between(rankers(values, prefixes=True), "a", "b"), stats.ttest_rel(prefix + a, prefix + b)
     assert (found.p, found.df) == (pytest.approx(expected.pvalue), 3)
     assert between(rankers(values), "a", "b").error > 3 * found.error
 
 
-def test_prefixes_are_the_blocks_of_a_two_way_analysis_of_variance():
-    table = RANDOM.normal(0, 3, (1, 3)) + RANDOM.normal(0, 1, (4, 3))  # [recipes, prefixes]
+def test_prefixes_are_the_blocks_of_a_two_way_analysis_of_variance(random):
+    table = random.normal(0, 3, (1, 3)) + random.normal(0, 1, (4, 3))  # [recipes, prefixes]
     found = between(
         rankers({name: constant(row) for name, row in zip("abcd", table, strict=True)}, prefixes=True), "a", "b"
     )
@@ -75,9 +79,9 @@ def test_prefixes_are_the_blocks_of_a_two_way_analysis_of_variance():
     assert found.df == 6
 
 
-def test_the_first_stage_is_compared_with_what_prefixes_vary_by_too():
+def test_the_first_stage_is_compared_with_what_prefixes_vary_by_too(random):
     """Of a complete layout a's variance is (MS of prefixes + (recipes − 1) × MS rest) / (recipes × seeds)."""
-    table = RANDOM.normal(0, 3, (4, 3)) + RANDOM.normal(0, 5, (1, 3))
+    table = random.normal(0, 3, (4, 3)) + random.normal(0, 5, (1, 3))
     some = rankers({name: constant(row) for name, row in zip("abcd", table, strict=True)}, prefixes=True)
     some += rankers({"first": np.zeros((1, 30))}, untrained=("first",))
     found = between(some, "a", "first")
@@ -103,9 +107,9 @@ def test_unequal_prefixes_have_the_estimates_of_hendersons_third_method():
     assert found.error**2 == pytest.approx(w @ (own * np.eye(8) + shared * prefixes @ prefixes.T) @ w)
 
 
-def test_seeds_and_queries_are_the_two_factors_of_an_analysis_of_variance():
+def test_seeds_and_queries_are_the_two_factors_of_an_analysis_of_variance(random):
     """Of a two-way layout with random effects, the mean's variance is (MS queries + MS seeds − MS rest) / cells."""
-    values = RANDOM.normal(0, 0.3, (1, 40)) + RANDOM.normal(0, 0.2, (3, 1)) + RANDOM.normal(0, 0.1, (3, 40))
+    values = random.normal(0, 0.3, (1, 40)) + random.normal(0, 0.2, (3, 1)) + random.normal(0, 0.1, (3, 40))
     of_queries = 3 * values.mean(0).var(ddof=1)
     of_seeds = 40 * values.mean(1).var(ddof=1)
     total = ((values - values.mean()) ** 2).sum()
@@ -116,8 +120,8 @@ def test_seeds_and_queries_are_the_two_factors_of_an_analysis_of_variance():
     assert 2 < found.df < 39
 
 
-def test_backbones_add_their_own_seed_variances_whatever_their_seeds_are_called():
-    seeds = {(b, r): RANDOM.normal(0, scale, 3) for b, scale in (("x", 1), ("y", 4)) for r in "ab"}
+def test_backbones_add_their_own_seed_variances_whatever_their_seeds_are_called(random):
+    seeds = {(b, r): random.normal(0, scale, 3) for b, scale in (("x", 1), ("y", 4)) for r in "ab"}
     some = [one for b in "xy" for one in rankers({r: constant(seeds[b, r]) for r in "ab"}, backbone=b)]
     found = between(some, "a", "b", ("x", "y"))
     variances = [np.mean([seeds[b, r].var(ddof=1) for r in "ab"]) * 2 / 3 for b in "xy"]
@@ -125,26 +129,26 @@ def test_backbones_add_their_own_seed_variances_whatever_their_seeds_are_called(
     assert found.df == pytest.approx(sum(variances) ** 2 / sum(v**2 / 4 for v in variances))
 
 
-def test_a_recipe_with_one_seed_borrows_what_the_others_tell():
-    values = {"a": constant(RANDOM.normal(0, 1, 5)), "b": constant([0.3])}
+def test_a_recipe_with_one_seed_borrows_what_the_others_tell(random):
+    values = {"a": constant(random.normal(0, 1, 5)), "b": constant([0.3])}
     found, several = between(rankers(values), "a", "b"), values["a"][:, 0]
     assert found.error**2 == pytest.approx(several.var(ddof=1) * (1 / 5 + 1))
     given_run = between(rankers(values, untrained=("b",)), "a", "b")
     assert given_run.error**2 == pytest.approx(several.var(ddof=1) / 5)
 
 
-def test_nothing_is_known_of_recipes_that_have_one_seed_each():
-    values = {name: RANDOM.normal(0, 1, (1, 30)) for name in "abc"}
+def test_nothing_is_known_of_recipes_that_have_one_seed_each(random):
+    values = {name: random.normal(0, 1, (1, 30)) for name in "abc"}
     assert between(rankers(values), "a", "b").df == 0
-    some = rankers({name: RANDOM.normal(0, 1, (2, 30)) for name in "ab"}, backbone="x") + rankers(values, backbone="y")
+    some = rankers({name: random.normal(0, 1, (2, 30)) for name in "ab"}, backbone="x") + rankers(values, backbone="y")
     assert between(some, "a", "b", ("x",)).df > 0
     assert between(some, "a", "b", ("x", "y")).df == 0
 
 
-def test_seeds_that_vary_eight_times_as_much_are_noticed_and_do_not_make_the_others_look_uncertain():
+def test_seeds_that_vary_eight_times_as_much_are_noticed_and_do_not_make_the_others_look_uncertain(random):
     data = Trainings.align(
-        rankers({"calm": constant(RANDOM.normal(0, 0.1, 8)), "calm too": constant(RANDOM.normal(0, 0.1, 8)),
-                 "wild": constant(RANDOM.normal(0, 3, 8)), "wild too": constant(RANDOM.normal(0, 3, 8))})
+        rankers({"calm": constant(random.normal(0, 0.1, 8)), "calm too": constant(random.normal(0, 0.1, 8)),
+                 "wild": constant(random.normal(0, 3, 8)), "wild too": constant(random.normal(0, 3, 8))})
     )  # fmt: skip
     couples = [([(a, "")], [(b, "")]) for a, b in (("calm", "calm too"), ("wild", "wild too"))]
     calm, wild = compare_all(data, couples, samples=10)
