@@ -32,7 +32,7 @@ from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.options import Count, Doc, Options, with_options
 from limbeck.core.text import plural
 from limbeck.teachers.kinds import AsGiven, Taught, Teacher, Workplace, teacher_kinds
-from limbeck.teachers.llm.settings import Attempts, LLMSettings
+from limbeck.teachers.kinds.llm import Attempts, LLMSettings
 
 if TYPE_CHECKING:
     from limbeck.lists import Lists
@@ -211,6 +211,7 @@ def queries(
     from limbeck.teachers.llm import (
         QueryWriting,
         described,
+        open_session,
         read_template,
         sample_documents,
         session_facts,
@@ -226,7 +227,7 @@ def queries(
     warn(data.warnings)
     docids = sample_documents(data, asked.documents)
     kept = sent.kept(output)
-    with settings.session(kept, errors(), lambda text: warn([text])) as session:
+    with open_session(settings, kept, errors(), lambda text: warn([text])) as session:
         outcome = write_queries(session, data, docids, how)
         made = described(session, outcome, how.describe(), "documents")
         facts = session_facts(session, outcome)
@@ -255,10 +256,10 @@ def queries(
 
 def expect_some(outcome: "Outcome", some: bool, calls: Path, units: str = "queries") -> None:
     """Say why, where not a single unit was done."""
-    from limbeck.teachers.llm import BudgetSpent
-
     if some:
         return
+    from limbeck.teachers.llm import BudgetSpent
+
     if outcome.stopped:
         kind = UsageError if isinstance(outcome.stopped, BudgetSpent) else MissingError
         raise kind(f"none of the {units} was done: {outcome.stopped}; answers so far are kept in {calls}")

@@ -4,8 +4,8 @@ import pytest
 
 from limbeck.core.errors import UsageError
 from limbeck.teachers.journal import read_journal
-from limbeck.teachers.llm import Listwise, Service, read_template
-from limbeck.teachers.llm.address import Key, check_parameters
+from limbeck.teachers.llm import Listwise, LLMSettings, read_template
+from limbeck.teachers.llm.endpoint import Key, check_parameters
 
 SECRET = 'sk-0/very+"secret'
 
@@ -31,14 +31,14 @@ def test_a_word_that_a_server_of_ones_own_takes_for_a_key_changes_no_answer(monk
 @pytest.mark.parametrize("name", ["sk-very-secret", "verySecret0", ""])
 def test_a_key_in_place_of_its_variables_name_is_refused_unseen(name):
     with pytest.raises(UsageError, match="expected the name of an environment variable") as error:
-        Service("m", "http://127.0.0.1:9/v1", {}, key_variable=name)
+        LLMSettings(model="m", endpoint="http://127.0.0.1:9/v1", key_variable=name)
     assert not name or name not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["api_key", "apiKey", "Authorization", "extra_headers", "token"])
 def test_a_parameter_that_may_be_a_key_is_refused_unseen(name):
     with pytest.raises(UsageError, match=f"parameter {name}: is recorded with every call") as error:
-        Service("m", "http://127.0.0.1:9/v1", {name: "sk-hidden"})
+        LLMSettings(model="m", endpoint="http://127.0.0.1:9/v1", parameters={name: "sk-hidden"})
     assert "sk-hidden" not in str(error.value)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from limbeck.teachers.llm.parsing import DEFECTS, parse_grade, parse_order
+from limbeck.teachers.llm.engine import DEFECTS, parse_grade, parse_order
 
 
 @pytest.mark.parametrize(

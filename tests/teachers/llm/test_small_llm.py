@@ -6,7 +6,7 @@ import pytest
 
 from limbeck.teachers.journal import read_journal
 from limbeck.teachers.llm import Call, InProcess, LanguageModel, Listwise, QueryWriting, read_template, write_queries
-from limbeck.teachers.llm.parsing import parse_order, parse_query
+from limbeck.teachers.llm.engine import parse_order, parse_query
 
 pytestmark = pytest.mark.slow
 

@@ -1,18 +1,122 @@
-"""The kinds `llm` and `judge`: what an LLM answers when it is asked for an order of passages, or for their grades."""
+"""The kinds `llm` and `judge`: an LLM that is asked to order passages, or to grade them, as a user sets it."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
-from limbeck.core.options import Count, Doc
+from limbeck.core.options import Amount, Count, Doc, check_settings
 from limbeck.teachers.kinds import Gives, Keeps, Names, Taught, Workplace
-from limbeck.teachers.llm.settings import AnswerTokens, Attempts, LLMSettings, PassageWords
 
 if TYPE_CHECKING:
     from limbeck.collections import Collection
     from limbeck.runs import Run
-    from limbeck.teachers.llm.rerank import Judging, Listwise
+    from limbeck.teachers.llm.client import Cap
+    from limbeck.teachers.llm.rerank import Judging, Listwise, Reranker
+    from limbeck.teachers.llm.session import Outcome
+
+AnswerTokens = Annotated[Count, Doc("Maximum number of tokens of an answer.")]
+PassageWords = Annotated[Count, Doc("Maximum number of words of a passage.")]
+Attempts = Annotated[Count, Doc("Maximum number of attempts until an answer is complete.")]
+Answered = TypeVar("Answered", bound="Outcome")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LLMSettings:
+    """An LLM at an endpoint, or in this process; how it samples, and what its answers may cost.
+
+    `parameters` are further ones to send, as JSON holds them; None leaves one out.
+
+    UsageError for what cannot be, and for what may be a key where it would be recorded; nothing is asked.
+    """
+
+    model: Annotated[
+        str, Doc("Name at the endpoint; without one: folder, Hub id, package:NAME/PATH or a GGUF file.")
+    ]  # fmt: skip
+    endpoint: Annotated[
+        str | None,
+        Doc(
+            "OpenAI-compatible address, such as http://127.0.0.1:8000/v1: queries and passages are sent there. "
+            "Without it the model runs in this process."
+        ),
+    ] = None
+    temperature: Annotated[Amount, Doc("Sampling temperature (0 = greedy).")] = 0.0
+    top_p: Annotated[float, Ge(0), Le(1), Doc("Nucleus sampling: smallest set of tokens with this probability.")] = 1.0
+    max_tokens: AnswerTokens = 64
+    seed: Annotated[int, Doc("Seed of sampling and of shuffles.")] = 1
+    parameters: dict[str, Any] = field(default_factory=dict)
+    revision: Annotated[str, Doc("Your name for the version behind the endpoint; part of what is recorded.")] = ""
+    key_variable: Annotated[str, Doc("Environment variable with the endpoint's key.")] = "LIMBECK_API_KEY"
+    concurrency: Annotated[Count, Doc("Concurrent requests to an endpoint.")] = 4
+    timeout: Annotated[
+        float,
+        Ge(0.1),
+        Doc("Seconds without a byte before a request is retried; a whole answer may take five times as long."),
+    ] = 120.0
+    retries: Annotated[int, Ge(0), Doc("Maximum number of retries of a request, with exponential back-off.")] = 5
+    budget_tokens: Annotated[Count | None, Doc("Maximum number of tokens of all kept calls together.")] = None
+    budget_money: Annotated[Amount | None, Doc("Maximum cost of all kept calls together; needs prices.")] = None
+    price_in: Annotated[Amount, Doc("Price per 1M input tokens.")] = 0.0
+    price_out: Annotated[Amount, Doc("Price per 1M output tokens.")] = 0.0
+    precision: Annotated[Literal["fp32", "bf16"], Doc("Number format of matrix products, in process.")] = "fp32"
+
+    def __post_init__(self) -> None:
+        from limbeck.teachers.llm.endpoint import Key, check_parameters
+        from limbeck.teachers.llm.transport import Address
+
+        check_settings(self)
+        check_parameters(self.parameters)
+        if self.endpoint is not None:
+            _ = Address(self.endpoint), Key(self.key_variable)
+        _ = self.cap
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The model, if it is loaded in this process from a checkpoint."""
+        return (self.model,) if self.endpoint is None and not self.model.endswith(".gguf") else ()
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """Every sampling parameter."""
+        own = {name: getattr(self, name) for name in ("temperature", "top_p", "max_tokens", "seed")}
+        return own | self.parameters
+
+    @property
+    def cap(self) -> "Cap":
+        """The most that all kept calls may cost together. UsageError for money without prices."""
+        from limbeck.teachers.llm.client import Cap, Prices
+
+        return Cap(self.budget_tokens, self.budget_money, Prices(self.price_in, self.price_out))
+
+    def work(
+        self,
+        collection: "Collection",
+        candidates: "Run",
+        place: Workplace,
+        settings: Mapping[str, Any],
+        ask: "Callable[[Reranker], Answered]",
+    ) -> "tuple[Answered, dict[str, str], str]":
+        """Put a run's candidates before the LLM.
+
+        Args:
+            settings: what the lists' metadata is to tell of how it was asked.
+            ask: what is to be done with the re-ranker.
+
+        Returns what came of it, the lists' metadata, and a sentence about the calls. Raises what `ask` raises.
+        """
+        from limbeck.teachers.llm.rerank import Reranker
+        from limbeck.teachers.llm.session import described, open_session, session_facts
+
+        name = place.names.model_name(self.model) if self.models else self.model
+        with open_session(self, place.calls, place.console, place.warn, name) as session:
+            outcome = ask(Reranker(session, collection, candidates))
+            return outcome, described(session, outcome, settings), session_facts(session, outcome)
+
+    def described(self, weights: Callable[[str], str], settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What decides its answers. Where an endpoint is says nothing of what answers there: its revision does."""
+        llm = weights(self.model) if self.models else self.model
+        return {"llm": llm, "revision": self.revision, "parameters": self.sampling, "settings": dict(settings)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from limbeck.teachers.llm.address import Address
+    from limbeck.teachers.kinds.llm import LLMSettings
+    from limbeck.teachers.kinds.llm import LLMSettings as Service
     from limbeck.teachers.llm.cache import CallStore
     from limbeck.teachers.llm.client import Budget, BudgetSpent, Cap, LLMClient, Prices
     from limbeck.teachers.llm.endpoint import Endpoint
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from limbeck.teachers.llm.prompts import Template, known_templates, read_template
     from limbeck.teachers.llm.query_generation import Queries, QueryWriting, sample_documents, write_queries
     from limbeck.teachers.llm.rerank import Grades, Judging, Listwise, Orders, Reranker
-    from limbeck.teachers.llm.session import LLMSession, Outcome, Service, described, session_facts
+    from limbeck.teachers.llm.session import LLMSession, Outcome, described, open_session, session_facts
     from limbeck.teachers.llm.status import JobStatus, Spent, StoreStatus, read_spent, read_status
+    from limbeck.teachers.llm.transport import Address
 
 __all__ = [
     "Address",
@@ -34,6 +36,7 @@ __all__ = [
     "Judging",
     "LLMClient",
     "LLMSession",
+    "LLMSettings",
     "LanguageModel",
     "Listwise",
     "Orders",
@@ -51,6 +54,7 @@ __all__ = [
     "Usage",
     "described",
     "known_templates",
+    "open_session",
     "read_spent",
     "read_status",
     "read_template",
@@ -60,7 +64,6 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "address": ("Address",),
     "cache": ("CallStore",),
     "client": ("Budget", "BudgetSpent", "Cap", "LLMClient", "Prices"),
     "endpoint": ("Endpoint",),
@@ -70,13 +73,16 @@ _ROOMS = {
     "prompts": ("Template", "known_templates", "read_template"),
     "query_generation": ("Queries", "QueryWriting", "sample_documents", "write_queries"),
     "rerank": ("Grades", "Judging", "Listwise", "Orders", "Reranker"),
-    "session": ("LLMSession", "Outcome", "Service", "described", "session_facts"),
+    "session": ("LLMSession", "Outcome", "described", "open_session", "session_facts"),
     "status": ("JobStatus", "Spent", "StoreStatus", "read_spent", "read_status"),
+    "transport": ("Address",),
 }
 
 
 def __getattr__(name: str) -> Any:
     # torch, and the HTTP client, which what is only declared does not need.
+    if name in ("LLMSettings", "Service"):  # `Service` is what the settings were called here
+        return importlib.import_module("limbeck.teachers.kinds.llm").LLMSettings
     for room, names in _ROOMS.items():
         if name in names:
             return getattr(importlib.import_module(f"{__name__}.{room}"), name)

@@ -9,8 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from limbeck.core.errors import UsageError
 from limbeck.teachers.llm.cache import CallStore
-from limbeck.teachers.llm.engine import Answer, Call, CallFailed, Engine, Stopped
-from limbeck.teachers.llm.parsing import FAILED, Parsed
+from limbeck.teachers.llm.engine import FAILED, Answer, Call, CallFailed, Engine, Parsed, Stopped
 from limbeck.teachers.llm.prompts import Message
 
 MILLION = 1_000_000

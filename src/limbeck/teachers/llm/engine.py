@@ -1,9 +1,11 @@
-"""A call to an LLM, its answer, and what may become of it instead of one; and what answers calls."""
+"""A call to an LLM, what answers calls, and its answer, which is read strictly: what is not complete gives none."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from itertools import pairwise
+from typing import Any, Generic, Protocol, TypeVar
 
 from limbeck.core.errors import UsageError
 from limbeck.core.json_files import key_of
@@ -129,3 +131,117 @@ class Engine(Protocol):
 
     def answer(self, call: Call) -> Answer:
         """Answer a call. Raises CallFailed, or a LimbeckError where no call could be answered."""
+
+
+REFUSAL, REPEATED, MISSING, INVENTED, UNORDERED, TOO_LONG, TRUNCATED, FAILED = (
+    "refusal", "repeated", "missing", "invented", "unordered", "too long", "truncated", "call failed",
+)  # fmt: skip
+MOST_WORDS = 64
+"""Of a query: more is a passage."""
+DEFECTS = {
+    REFUSAL: "no identifier, grade or query in the answer",
+    REPEATED: "an identifier twice, or several grades or queries",
+    MISSING: "an identifier of the window is not in the answer",
+    INVENTED: "an identifier or grade that was not offered",
+    UNORDERED: "identifiers that are not joined by >",
+    TOO_LONG: f"a query of more than {MOST_WORDS} words",
+    TRUNCATED: "the answer ended at the token limit",
+    FAILED: "the engine gave no answer",
+}
+"""What may be wrong with an answer, and what each means."""
+
+_IDENTIFIER = re.compile(r"\[(\d{1,9})\]")
+_JOINED = re.compile(r"\s*>\s*")
+_THOUGHT = re.compile(r"\A.*</think>", re.DOTALL)  # some chat formats open it in the prompt
+_GRADE = re.compile(r"##\s*final score:\s*(-?\d{1,9})\b(?![.,/-]\d)", re.IGNORECASE)  # 2, not 2.5 or 2/3
+_QUERY = re.compile(r"^##[ \t]*query:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""What moves a terminal's cursor, or turns the direction of writing."""
+
+Value = TypeVar("Value")
+
+
+def one_line(text: str, most: int | None = None) -> str:
+    """A text as one line of at most so many characters, for records and terminals: no escapes, no runs of blanks."""
+    return " ".join(_CONTROL.sub(" ", text[: most and 4 * most]).split())[:most]
+
+
+@dataclass(frozen=True)
+class Parsed(Generic[Value]):
+    """What an answer holds, or None and what is wrong with it."""
+
+    value: Value | None
+    defects: tuple[str, ...] = ()
+
+
+def parse_order(text: str, count: int, finish_reason: str | None = "stop") -> Parsed[tuple[int, ...]]:
+    """The order in an answer such as `[2] > [1]`: positions counted from 0, best first.
+
+    Every identifier from 1 to `count` must be there once, joined by `>`; words before and after are let pass, a second
+    mention is not. A model that repeats the passages gives identifiers that are not joined: no order.
+
+    >>> parse_order("[2] > [3] > [1]", 3).value
+    (1, 2, 0)
+    >>> parse_order("I cannot rank these.", 3)
+    Parsed(value=None, defects=('refusal',))
+    """
+    text = _THOUGHT.sub("", text)
+    found = list(_IDENTIFIER.finditer(text))
+    numbers = [int(match[1]) for match in found]
+    gaps = [text[a.end() : b.start()] for a, b in pairwise(found)]
+    offered = set(range(1, count + 1))
+    checks = {
+        TRUNCATED: finish_reason == "length",
+        REFUSAL: not numbers,
+        REPEATED: len(set(numbers)) < len(numbers),
+        MISSING: bool(numbers) and not offered <= set(numbers),
+        INVENTED: not set(numbers) <= offered,
+        UNORDERED: not all(_JOINED.fullmatch(gap) for gap in gaps),
+    }
+    defects = tuple(name for name, applies in checks.items() if applies)
+    return Parsed(None, defects) if defects else Parsed(tuple(number - 1 for number in numbers))
+
+
+def parse_grade(text: str, best: int = 3, finish_reason: str | None = "stop") -> Parsed[int]:
+    """The grade in an answer such as `##final score: 2`, or one that is nothing but the grade; whole numbers only.
+
+    >>> parse_grade("##final score: 2").value
+    2
+    >>> parse_grade("##final score: 7").defects
+    ('invented',)
+    """
+    text = _THOUGHT.sub("", text)
+    bare = text.strip()
+    numbers = [int(bare)] if re.fullmatch(r"\d{1,9}", bare) else [int(number) for number in _GRADE.findall(text)]
+    if finish_reason == "length":
+        return Parsed(None, (TRUNCATED,))
+    if not numbers:
+        return Parsed(None, (REFUSAL,))
+    if len(set(numbers)) > 1:
+        return Parsed(None, (REPEATED,))
+    if not 0 <= numbers[0] <= best:
+        return Parsed(None, (INVENTED,))
+    return Parsed(numbers[0])
+
+
+def parse_query(text: str, finish_reason: str | None = "stop") -> Parsed[str]:
+    """The query in an answer such as `##query: how to clean copper`; what bears no such mark is none.
+
+    >>> parse_query("##query: how to clean copper").value
+    'how to clean copper'
+    >>> parse_query("I cannot help with that.").defects
+    ('refusal',)
+    """
+    found = dict.fromkeys(match.strip("\"'“”` ") for match in _QUERY.findall(_THOUGHT.sub("", text)))
+    queries = [one_line(query) for query in found if any(map(str.isalnum, query))]
+    if finish_reason == "length":
+        return Parsed(None, (TRUNCATED,))
+    if not queries:
+        return Parsed(None, (REFUSAL,))
+    if len(queries) > 1:
+        return Parsed(None, (REPEATED,))
+    if len(queries[0].split()) > MOST_WORDS:
+        return Parsed(None, (TOO_LONG,))
+    return Parsed(queries[0])

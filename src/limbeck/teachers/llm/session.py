@@ -1,4 +1,4 @@
-"""Many tasks at once, of which each asks an engine."""
+"""Work with an LLM: its engine and its store of calls opened together, and many tasks at once that ask it."""
 
 import json
 import threading
@@ -16,12 +16,12 @@ from rich.console import Console
 from limbeck.core.json_files import key_of
 from limbeck.core.progress import bar
 from limbeck.core.text import plural
-from limbeck.teachers.llm.address import Address, Key, check_parameters
+from limbeck.teachers.kinds.llm import LLMSettings
 from limbeck.teachers.llm.cache import CallStore
-from limbeck.teachers.llm.client import Budget, Cap, LLMClient, RetryResult
+from limbeck.teachers.llm.client import Budget, LLMClient, RetryResult
 from limbeck.teachers.llm.endpoint import Endpoint
-from limbeck.teachers.llm.engine import Stopped
-from limbeck.teachers.llm.in_process import InProcess, LanguageModel
+from limbeck.teachers.llm.engine import Engine, Stopped
+from limbeck.teachers.llm.transport import Address
 
 Result = TypeVar("Result")
 Task = Callable[[], Result]
@@ -217,68 +217,48 @@ def in_order(found: Mapping[str, Value], units: Sequence[str]) -> dict[str, Valu
     return {unit: found[unit] for unit in units if unit in found}
 
 
-KEY_VARIABLE = "LIMBECK_API_KEY"
+@contextmanager
+def open_session(
+    settings: LLMSettings,
+    calls: Path,
+    console: Console | None,
+    warn: Callable[[str], None],
+    name: str | None = None,
+) -> Iterator[LLMSession]:
+    """The engine that settings name, with the store of calls in the file `calls` open.
 
+    Args:
+        warn: told what a user should know.
+        name: what the model is to be loaded by, where it is in this process; by default as the settings name it.
 
-@dataclass(frozen=True)
-class Service:
-    """An LLM at an OpenAI-compatible endpoint, or, without one, in this process.
-
-    model         its name at the endpoint; in process a folder, Hub id, `package:NAME/PATH` or a GGUF file
-    endpoint      the address; None: in process
-    parameters    every sampling parameter
-    key_variable  environment variable that holds the endpoint's key
-    concurrency, timeout, retries  of an endpoint; see `Endpoint`
-    precision     fp32 or bf16, in process
-
-    UsageError for an address that is none, and for what may be a key where it would be recorded.
+    Raises what the engine and the store raise that cannot be had.
     """
+    stopping = threading.Event()
+    with ExitStack() as stack:
+        engine: Engine
+        if settings.endpoint is None:
+            from limbeck.teachers.llm.in_process import InProcess, LanguageModel  # torch, which an endpoint needs not
 
-    model: str
-    endpoint: str | None
-    parameters: Mapping[str, Any]
-    revision: str = ""
-    key_variable: str = KEY_VARIABLE
-    concurrency: int = 4
-    timeout: float = 120.0
-    retries: int = 5
-    precision: str = "fp32"
-    cap: Cap = field(default_factory=Cap)
-
-    def __post_init__(self) -> None:
-        check_parameters(self.parameters)
-        if self.endpoint is not None:
-            _ = Address(self.endpoint), Key(self.key_variable)
-
-    @contextmanager
-    def session(self, calls: Path, console: Console | None, warn: Callable[[str], None]) -> Iterator[LLMSession]:
-        """The engine, with the store of calls in the file `calls` open; what a user should know goes to `warn`.
-
-        Raises what the engine and the store raise that cannot be had.
-        """
-        stopping = threading.Event()
-        with ExitStack() as stack:
-            engine: Endpoint | InProcess
-            if self.endpoint is None:
-                engine = InProcess(LanguageModel.load(self.model, self.precision), self.parameters)
-            else:
-                address = Address(self.endpoint)
-                if address.is_readable_on_the_way:
-                    warn(f"queries and passages go to {address.host} unencrypted")
-                engine = Endpoint(
-                    address=address,
-                    model=self.model,
-                    parameters=self.parameters,
-                    key_variable=self.key_variable,
-                    revision=self.revision,
-                    timeout=self.timeout,
-                    retries=self.retries,
-                    connections=self.concurrency,
-                    stopping=stopping,
-                )
-                stack.callback(engine.close)
-            store = stack.enter_context(CallStore(calls))
-            if store.journal.repaired:
-                warn(f"{calls}: the last record was half written and has been removed")
-            concurrency = 1 if self.endpoint is None else self.concurrency
-            yield LLMSession(LLMClient(engine, store, Budget(self.cap), stopping), concurrency, stopping, console)
+            engine = InProcess(LanguageModel.load(name or settings.model, settings.precision), settings.sampling)
+        else:
+            address = Address(settings.endpoint)
+            if address.is_readable_on_the_way:
+                warn(f"queries and passages go to {address.host} unencrypted")
+            engine = Endpoint(
+                address=address,
+                model=settings.model,
+                parameters=settings.sampling,
+                key_variable=settings.key_variable,
+                revision=settings.revision,
+                timeout=settings.timeout,
+                retries=settings.retries,
+                connections=settings.concurrency,
+                stopping=stopping,
+            )
+            stack.callback(engine.close)
+        store = stack.enter_context(CallStore(calls))
+        if store.journal.repaired:
+            warn(f"{calls}: the last record was half written and has been removed")
+        concurrency = 1 if settings.endpoint is None else settings.concurrency
+        client = LLMClient(engine, store, Budget(settings.cap), stopping)
+        yield LLMSession(client, concurrency, stopping, console)

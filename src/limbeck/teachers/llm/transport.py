@@ -1,6 +1,10 @@
-"""One HTTP request whose answer is bounded: in bytes, packed or not, and in time, up to its last byte."""
+"""Where an endpoint is, and one HTTP request to it whose answer is bounded.
+
+In bytes, packed or not, and in time, up to its last byte.
+"""
 
 import asyncio
+import ipaddress
 import random
 import threading
 import zlib
@@ -13,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from limbeck.core.environment import from_extra
+from limbeck.core.errors import UsageError
 
 if TYPE_CHECKING:
     import httpx2
@@ -40,6 +45,54 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     content: bytes
+
+
+@dataclass(frozen=True)
+class Address:
+    """The base of an OpenAI-compatible interface, such as `http://127.0.0.1:8000/v1`.
+
+    There is no default and no environment variable for it: queries and passages go nowhere but to a host that was
+    named. UsageError for anything but http(s), and for a name, a password or a query in it: they may be secret, and the
+    address is recorded.
+    """
+
+    url: str
+
+    def __post_init__(self) -> None:
+        # Read as the client will read it: what two readers take for the host may differ.
+        httpx2 = http_client()
+        try:
+            url = httpx2.URL(self.url)
+        except httpx2.InvalidURL:
+            url = httpx2.URL()
+        if url.scheme not in ("http", "https") or not url.host or (url.port or 0) > 65_535:
+            raise UsageError("endpoint: expected a URL such as http://127.0.0.1:8000/v1")
+        if url.userinfo or "?" in self.url or "#" in self.url:
+            raise UsageError(
+                f"endpoint at {url.host}: expected a URL without name, password, ? or #; a key belongs into the "
+                "environment"
+            )
+        object.__setattr__(self, "url", self.url.rstrip("/"))
+
+    @property
+    def host(self) -> str:
+        """The host's name or number."""
+        return str(http_client().URL(self.url).host)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def is_readable_on_the_way(self) -> bool:
+        """Whether others on the network can read what is sent."""
+        return not self.is_loopback and self.url.lower().startswith("http:")
 
 
 class Transport:
