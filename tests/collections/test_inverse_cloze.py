@@ -1,8 +1,7 @@
 import pytest
 
 from limbeck.collections import Collection, load_collection
-from limbeck.collections.inverse_cloze import sentence_queries
-from limbeck.collections.load import without_suffixes
+from limbeck.collections.load import sentence_queries, without_suffixes
 from limbeck.core.errors import UsageError
 
 

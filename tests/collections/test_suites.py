@@ -4,7 +4,7 @@ import ir_datasets
 import pytest
 
 from limbeck.collections import expand_suites, load_collection, suites
-from limbeck.collections.suites import has_queries_in_corpus, relevance_level, require_licensed_corpus
+from limbeck.collections.collection import has_queries_in_corpus, relevance_level, require_licensed_corpus
 from limbeck.core.errors import MissingError, UsageError
 
 

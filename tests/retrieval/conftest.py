@@ -23,7 +23,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of seven texts, so that few make many."""
-    monkeypatch.setattr("limbeck.retrieval.encoded.PART", 7)
+    monkeypatch.setattr("limbeck.retrieval.search.PART", 7)
 
 
 @pytest.fixture(scope="session")

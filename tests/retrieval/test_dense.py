@@ -53,7 +53,7 @@ def test_equal_documents_tie_and_are_cut_by_docid(words: Collection, dense_model
 def test_a_query_s_own_document_is_left_out_where_the_collection_says_so(
     words: Collection, dense_model: Path, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("limbeck.retrieval.encoded.PART", part)
+    monkeypatch.setattr("limbeck.retrieval.search.PART", part)
     whole = Dense(str(dense_model)).retrieve(words, 100, progress=False)
     without = tuple(docid for docid in whole["d3"].docids if docid != "d3")
     assert len(without) == len(whole["d3"]) - 1

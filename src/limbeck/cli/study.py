@@ -97,7 +97,7 @@ def plan(
     loaded = load_study(study, with_files=False)
     rate: Any = flops_per_second
     if measure:
-        from limbeck.study.plan.speed import flops_per_second as measured
+        from limbeck.study.plan.architecture import flops_per_second as measured
 
         rate = measured(loaded, errors())
     facts = preview(loaded, output or Path(loaded.name), pairs_per_second, rate)

@@ -47,7 +47,7 @@ def print_plan(facts: Mapping[str, Any]) -> None:
         f"{_amount(training, 'flops')} FLOPs; score {' + '.join(_amount(part, 'pairs') for part in scoring)} pairs to "
         f"validate and test, {' + '.join(_amount(part, 'flops') for part in scoring)} FLOPs" + _hours(totals)
     )
-    from limbeck.study.plan.speed import STATED
+    from limbeck.study.plan.architecture import STATED
 
     if facts["rates"] == "stated" and totals["hours"] is not None:
         typer.echo(f"Hours are of {STATED}: assumed, not measured; --measure measures this machine")

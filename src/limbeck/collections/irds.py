@@ -7,8 +7,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
-from limbeck.collections.collection import Collection
-from limbeck.collections.suites import has_queries_in_corpus, relevance_level, require_licensed_corpus
+from limbeck.collections.collection import Collection, has_queries_in_corpus, relevance_level, require_licensed_corpus
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.progress import with_progress
 

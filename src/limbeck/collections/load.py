@@ -1,4 +1,4 @@
-"""From a collection's name to the collection, and to the folds that may end it, as in `@1/5`."""
+"""From a collection's name to the collection, and to what may end it: `~sentences`, `~without:…` and folds, `@1/5`."""
 
 import hashlib
 import os.path
@@ -8,11 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from limbeck.collections.beir import is_collection_folder, load_folder
-from limbeck.collections.collection import Collection
-from limbeck.collections.inverse_cloze import SUFFIX, sentence_queries
+from limbeck.collections.collection import Collection, suites
 from limbeck.collections.irds import load_irds
 from limbeck.collections.qrels import EXPECTED, read_qrels
-from limbeck.collections.suites import suites
 from limbeck.core.errors import DataError, MissingError, UsageError
 
 DEMO = "demo"
@@ -197,4 +195,53 @@ def keep_folds(collection: Collection, folds: Folds) -> Collection:
         collection,
         query_ids=tuple(query_id for query_id in collection.query_ids if query_id in kept),
         qrels={query_id: grades for query_id, grades in collection.qrels.items() if query_id in kept},
+    )
+
+
+# Sentences of the documents as queries, for a collection that has none, or too few to learn from.
+
+SUFFIX = "~sentences"
+FEWEST_WORDS = 4
+"""A shorter piece between full stops says too little to search for."""
+
+_END = re.compile(r"(?<=[.!?])\s+")
+
+
+def sentence_queries(collection: Collection) -> Collection:
+    """The same documents with each of their sentences as a query, whose judged answer is the document it comes from.
+
+    The inverse cloze task of Lee et al. 2019, "Latent Retrieval for Weakly Supervised Open Domain Question Answering",
+    section 4, with the sentence left in its document.
+
+    The query of document `d`'s third sentence is `d~3`. A text is cut behind `.`, `!` and `?` before a blank; pieces of
+    fewer than `FEWEST_WORDS` words are no queries, and documents without any query are counted in a warning. The
+    collection's own queries and judgments are left out, whatever the split; merge it with the collection to train on
+    both.
+
+    Raises UsageError where no document has a sentence.
+    """
+    queries: dict[str, str] = {}
+    qrels: dict[str, dict[str, int]] = {}
+    without = 0
+    for docid, text in collection.documents.items():
+        before = len(queries)
+        for number, sentence in enumerate(_END.split(text), 1):
+            if len(sentence.split()) >= FEWEST_WORDS:
+                queries[f"{docid}~{number}"] = sentence
+                qrels[f"{docid}~{number}"] = {docid: 1}
+        without += len(queries) == before
+    if not queries:
+        raise UsageError(f"{collection.name}: no document has a sentence of {FEWEST_WORDS} or more words")
+    warning = (
+        f"{collection.name}: documents without a sentence of {FEWEST_WORDS} or more words, and so without a query: "
+        f"{without:,}"
+    )
+    return replace(
+        collection,
+        queries=queries,
+        qrels=qrels,
+        query_ids=tuple(queries),
+        warnings=(warning,) if without else (),
+        relevance_level=1,
+        drop_query_document=False,
     )

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from limbeck.collections import Collection, load_collection
 from limbeck.collections.beir import write_collection
-from limbeck.collections.inverse_cloze import SUFFIX
+from limbeck.collections.load import SUFFIX
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import write_json, write_text
 from limbeck.core.json_files import key_of, read_record

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from limbeck.collections import Collection, load_collection
-from limbeck.collections.inverse_cloze import SUFFIX
-from limbeck.collections.load import DEMO, is_local, load_documents, without_suffixes
+from limbeck.collections.load import DEMO, SUFFIX, is_local, load_documents, without_suffixes
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.text import plural
 

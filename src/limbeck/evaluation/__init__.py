@@ -1,6 +1,6 @@
 """Evaluation: measures of runs, and the paired statistics that compare them."""
 
-from limbeck.evaluation.measure import Evaluation, canonical, measure_run, suite_means
+from limbeck.evaluation.measure import Evaluation, canonical, measure_run, query_means, suite_means
 from limbeck.evaluation.rerank import rerank
 from limbeck.evaluation.statistics import (
     CORRECTIONS,
@@ -80,6 +80,7 @@ __all__ = [
     "over_queries_and_seeds",
     "paired_t",
     "power",
+    "query_means",
     "randomisation_test",
     "randomisation_tests",
     "rerank",

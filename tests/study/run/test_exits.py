@@ -85,7 +85,8 @@ def test_a_rehearsal_keeps_the_exits(shallow: dict[str, Any], study_file: Write,
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"exits": [2]}, r"backbones.bert.exits: are 2; of 2 layers, expected some of 1 to 1"),
+        ({"exits": [2]}, r"backbones.bert.exits: are 2; of 2 layers, expected 1$"),
+        ({"exits": [1], "layers": 1}, r"are 1; of 1 layer, expected none: no layer stands before the last"),
         ({"exits": [0]}, r"exits"),
     ],
 )

@@ -31,7 +31,7 @@ def test_shards_of_encoding_teaching_and_re_ranking_give_what_one_node_gives(
             monkeypatch.setattr(artifacts, "PAIRS_OF_SHARD", 20)
             monkeypatch.setattr(build_graph, "PAIRS_OF_SHARD", 20)
             monkeypatch.setattr(build_graph, "TEXTS_OF_SHARD", 10)
-            monkeypatch.setattr("limbeck.retrieval.encoded.PART", 4)
+            monkeypatch.setattr("limbeck.retrieval.search.PART", 4)
             monkeypatch.setattr("limbeck.retrieval.search.with_total_progress", lambda items, *_: items)
         monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / f"cache-{name}"))
         assert run_study(load_study(study), tmp_path / name)["done"] == 1

@@ -10,8 +10,15 @@ from limbeck.evaluation.statistics.comparison import Answer, Comparison, compare
 from limbeck.evaluation.statistics.components import Figures
 from limbeck.evaluation.statistics.factors import FactorAnalysis, analyse_factors
 from limbeck.evaluation.statistics.families import Corrected, Difference, Fact, Mark
-from limbeck.evaluation.statistics.multiple import CORRECTIONS, LEVEL, benjamini_hochberg, holm, tukey_holm
-from limbeck.evaluation.statistics.ranks import Ranks, mean_ranks
+from limbeck.evaluation.statistics.multiple import (
+    CORRECTIONS,
+    LEVEL,
+    Ranks,
+    benjamini_hochberg,
+    holm,
+    mean_ranks,
+    tukey_holm,
+)
 from limbeck.evaluation.statistics.resampling import bootstrap_interval, randomisation_test, randomisation_tests
 from limbeck.evaluation.statistics.seeds import over_queries_and_seeds
 from limbeck.evaluation.statistics.student import (

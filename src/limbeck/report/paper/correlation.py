@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from limbeck.collections.suites import suites
+from limbeck.collections.collection import suites
 from limbeck.report.formats import plural
 from limbeck.report.paper.drawing import COLOURS, INK, MARKERS, WIDTH, Drawing, NotDrawn
 from limbeck.report.paper.scores import Score, Scores

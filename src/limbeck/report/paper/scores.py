@@ -9,7 +9,7 @@ from functools import cache, cached_property
 
 from scipy.stats import t as student
 
-from limbeck.collections.suites import suites
+from limbeck.collections.collection import suites
 from limbeck.report.table import measured, value_of
 from limbeck.study.analysis.results import Backbone, Cell, StudyResults
 from limbeck.study.config.known import known_backbones

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from limbeck.study.run.evaluations import means
+from limbeck.evaluation import query_means
 from limbeck.study.run.status import cell_state
 from limbeck.study.run.store import Store, read_json
 from limbeck.training.log import Tracker, read_log, tracker
@@ -40,10 +40,11 @@ def track_study(output: Path, to: Tracker, say: Callable[[str], None] = lambda t
             continue
         name = f"{cell['backbone']} · {cell['recipe']} · seed {cell['seed']}"
         if cell_state(store, cell, index["measures"])[0] == "done":
-            values = {
-                collection: means(read_json(store.evaluation(cell["id"], key) / "values.json"), index["measures"])
+            kept = {
+                collection: read_json(store.evaluation(cell["id"], key) / "values.json")
                 for collection, key in cell["evaluations"].items()
             }
+            values = {name: query_means(found["values"], index["measures"]) for name, found in kept.items()}
             records.append({"kind": "test", "step": records[-1]["step"], "values": values})
         facts = {key: cell[key] for key in ("id", "backbone", "recipe", "seed")}
         description = read_json(store.cell(cell["id"]) / "cell.json")

@@ -6,10 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from limbeck.evaluation import suite_means
+from limbeck.evaluation import query_means, suite_means
 from limbeck.study.analysis.comparisons import Trained
 from limbeck.study.analysis.results import Cell, Curve, Means
-from limbeck.study.run.evaluations import means
 from limbeck.study.run.status import cell_state
 from limbeck.study.run.store import Store, read_json, read_record
 from limbeck.training.log import read_log
@@ -152,7 +151,7 @@ class StudyValues:
 
     def means(self, kept: Mapping[str, Kept]) -> Means:
         """Collection → measure → mean over its judged queries."""
-        return {name: means(found, self.measures) for name, found in kept.items()}
+        return {name: query_means(found["values"], self.measures) for name, found in kept.items()}
 
     def suites(self, values: Means) -> Means:
         """Complete suites → measure → mean over the members."""

@@ -8,6 +8,7 @@ from typing import Any
 from limbeck.core.errors import LimbeckError, UsageError, nearest
 from limbeck.core.json_files import read_json
 from limbeck.core.schema import attempt
+from limbeck.core.text import plural
 from limbeck.core.yaml_file import Key, Problem, show
 from limbeck.objectives import Objective, parse
 from limbeck.study.config.check_lists import provided
@@ -82,9 +83,9 @@ def check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Ite
                 (*key, "layers"), f"is {backbone.layers}; {backbone.model} has {layers}, expected 1 to {layers}"
             )
         if (deepest := backbone.layers or layers) and any(depth >= deepest for depth in backbone.exits):
-            text = (
-                f"are {', '.join(map(str, backbone.exits))}; of {deepest} layers, expected some of 1 to {deepest - 1}"
-            )
+            possible = {1: "none: no layer stands before the last", 2: "1"}
+            expected = possible.get(deepest, f"some of 1 to {deepest - 1}")
+            text = f"are {', '.join(map(str, backbone.exits))}; of {plural(deepest, 'layer')}, expected {expected}"
             yield Problem((*key, "exits"), text)
         positions = architecture.get("max_position_embeddings")
         meant = key not in broken or backbone.max_length is not None

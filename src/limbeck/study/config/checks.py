@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from limbeck.collections import load_collection, suites
+from limbeck.collections.collection import require_licensed_corpus
 from limbeck.collections.load import without_suffixes
-from limbeck.collections.suites import require_licensed_corpus
 from limbeck.core.schema import attempt
 from limbeck.core.yaml_file import Key, Problem
 from limbeck.evaluation import canonical

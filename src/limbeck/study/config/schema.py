@@ -53,7 +53,7 @@ ValidationNames = Annotated[
 
 
 class Collections(Section):
-    """What is trained on, and what is tested on; suites of `limbeck.collections.suites` stand for their members.
+    """What is trained on, and what is tested on; suites of `limbeck.collections.collection` stand for their members.
 
     Attributes:
         train: of whose queries lists are made; none where no recipe trains.

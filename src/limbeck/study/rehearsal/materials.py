@@ -1,6 +1,7 @@
 """What a rehearsal is made of: small generated collections, lists in every published format, small random models."""
 
 import json
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -10,7 +11,7 @@ from zlib import crc32
 import numpy as np
 
 from limbeck.collections import Collection
-from limbeck.collections.suites import has_queries_in_corpus, relevance_level
+from limbeck.collections.collection import has_queries_in_corpus, relevance_level
 from limbeck.core.errors import UsageError
 from limbeck.lists import Lists, find_format, write_lists
 from limbeck.lists.formats import ExampleQuery
@@ -57,12 +58,30 @@ def write_collection(name: str, number: int, folder: Path, queries: int = QUERIE
         texts[query_id] = " ".join(words)
         grades = (relevance_level(name) + 1, relevance_level(name))
         judgments += [f"{query_id}\t{docid}\t{grade}" for docid, grade in zip(docids, grades, strict=True)]
+    settings = {"relevance_level": relevance_level(name), "drop_query_document": own}
+    _write_folder(folder, documents, texts, judgments, settings)
+
+
+def write_half(whole: Collection, folder: Path) -> None:
+    """Write half of the queries of a collection that is taken as it is, for one whose queries are left out of it."""
+    query_ids = whole.query_ids[: len(whole.query_ids) // 2]
+    grades = {query_id: whole.qrels.get(query_id, {}) for query_id in query_ids}
+    judgments = [f"{query_id}\t{docid}\t{grade}" for query_id, of in grades.items() for docid, grade in of.items()]
+    _write_folder(folder, whole.documents, {query_id: whole.queries[query_id] for query_id in query_ids}, judgments, {})
+
+
+def _write_folder(
+    folder: Path,
+    documents: Mapping[str, str],
+    queries: Mapping[str, str],
+    judgments: list[str],
+    settings: Mapping[str, Any],
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for file, rows in (("corpus.jsonl", documents), ("queries.jsonl", texts)):
+    for file, rows in (("corpus.jsonl", documents), ("queries.jsonl", queries)):
         lines = [json.dumps({"_id": text_id, "text": words}) for text_id, words in rows.items()]
         _write_lines(folder / file, lines)
     _write_lines(folder / "qrels.tsv", ["query-id\tcorpus-id\tscore", *judgments])
-    settings = {"relevance_level": relevance_level(name), "drop_query_document": own}
     _write_lines(folder / "limbeck.json", [json.dumps(settings)])
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
+from limbeck.collections import load_collection
 from limbeck.collections.load import without_suffixes
 from limbeck.core.errors import UsageError
 from limbeck.core.files import replace_folder, temporary_folder, wrap_write_errors
@@ -21,6 +22,7 @@ from limbeck.study.rehearsal.materials import (
     SPLADE,
     TRAINING_QUERIES,
     write_collection,
+    write_half,
     write_model,
     write_published,
 )
@@ -66,6 +68,8 @@ def prepare(study: Study, output: str | Path, console: Console | None = None) ->
                 queries = TRAINING_QUERIES if name in trained else QUERIES
                 if (whole := parts.get(name)) is None:
                     write_collection(name, number, aside / plain(name), queries, long=name in trained)
+                elif whole not in names:  # the built-in one, which a rehearsal takes as it is
+                    write_half(load_collection(whole), aside / plain(name))
                 else:  # its queries are among those of the whole
                     write_collection(
                         whole, names.index(whole), aside / plain(name), QUERIES // 2, long=whole in trained

@@ -1,6 +1,6 @@
 """One ranker on one test collection: its run and every query's values, and what they are kept under."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +128,3 @@ def read_head(folder: Path) -> Run:
 def evaluation_files(folder: Path) -> list[Path]:
     """The files that an evaluation consists of."""
     return [folder / "run.gz", folder / "values.json"]
-
-
-def means(kept: Mapping[str, Any], measures: Sequence[str]) -> dict[str, float]:
-    """Measure → mean over all judged queries."""
-    return {
-        measure: sum(kept["values"][measure].values()) / len(kept["values"][measure])
-        for measure in map(canonical, measures)
-    }

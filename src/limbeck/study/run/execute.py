@@ -13,10 +13,9 @@ from rich.console import Console
 from limbeck.core.lease import Attempt, Lease, nth_attempt, take
 from limbeck.core.progress import say
 from limbeck.core.text import plural
-from limbeck.evaluation import suite_means
+from limbeck.evaluation import query_means, suite_means
 from limbeck.study.config.study import Study
 from limbeck.study.run.build_graph import prepare
-from limbeck.study.run.evaluations import means
 from limbeck.study.run.executors import Executor, Here, MakeExecutor
 from limbeck.study.run.graph import Graph, Node
 from limbeck.study.run.index import Invocation
@@ -240,7 +239,7 @@ class _Drive:
         set_state(self.store, cell, status="done", seconds=round(seconds, 2))
         entry, measures = self.cells[cell], self.index["measures"]
         found = {
-            name: means(read_json(self.store.evaluation(cell, key) / "values.json"), measures)
+            name: query_means(read_json(self.store.evaluation(cell, key) / "values.json")["values"], measures)
             for name, key in entry["evaluations"].items()
         }
         halvings = max(each.attempt.record.get("halvings", 0) for each in states.values() if each.attempt)

@@ -9,12 +9,11 @@ from limbeck.core.json_files import key_of
 from limbeck.core.text import plural
 from limbeck.study.config.schema import Exit
 from limbeck.study.config.study import Study
-from limbeck.study.plan.architecture import architecture_of
+from limbeck.study.plan.architecture import BASE, architecture_of, stated_rate
 from limbeck.study.plan.audit import audit_study
 from limbeck.study.plan.cost import NONE, CostEstimate, CostModel
 from limbeck.study.plan.downloads import Download, downloads
 from limbeck.study.plan.plan import plan_study
-from limbeck.study.plan.speed import BASE, stated_rate
 from limbeck.study.run.index import describe_study, recipe_steps
 from limbeck.study.run.status import CellState, cell_state
 from limbeck.study.run.store import Store
@@ -34,7 +33,7 @@ def preview(
     Args:
         pairs_per_second: pairs that are trained on in a second; three are scored in the same time.
         flops_per_second: the same as operations; of each backbone, or of all alike. Without either, hours are those of
-            `limbeck.study.plan.speed.stated_rate`.
+            `limbeck.study.plan.architecture.stated_rate`.
 
     Returns:
         `name`; `cells`, each with `id` (None where collections must be fetched first), `backbone`, `recipe`, `seed`,
