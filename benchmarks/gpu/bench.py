@@ -24,8 +24,7 @@ from suite import CUDA, DEVICE, PRECISION, Suite, make_model, need_cuda, need_pa
 
 from limbeck.collections import Collection
 from limbeck.core.devices import autocast
-from limbeck.kernels.attention import flash
-from limbeck.kernels.packed import Sequences
+from limbeck.kernels.attention import Sequences, flash
 from limbeck.lists import Lists
 from limbeck.models.cost import product_rate, training_flops
 from limbeck.models.cross_encoder import CrossEncoder

@@ -28,7 +28,7 @@ from torch.utils._pytree import tree_leaves
 from transformers.initialization import no_init_weights
 
 from limbeck.kernels import attention, layers
-from limbeck.kernels.packed import Sequences
+from limbeck.kernels.attention import Sequences
 
 MODELS = {"bert-base": "base", "modernbert-base": "modernbert-base", "minilm-l6": "minilm-l6"}
 WAYS = ("autocast", "working weights", "one qkv")

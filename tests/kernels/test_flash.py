@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from limbeck.kernels.attention import flash
-from limbeck.kernels.packed import Sequences
+from limbeck.kernels.attention import Sequences, flash
 
 LENGTHS = np.array([7, 3, 11])
 

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from limbeck.core.errors import UsageError
-from limbeck.kernels.packed import Sequences
+from limbeck.kernels.attention import Sequences
 from limbeck.models.cross_encoder import CrossEncoder
 
 PACKED = ("bert", "roberta", "electra", "modernbert")

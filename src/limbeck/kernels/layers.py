@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.nn.functional import dropout as torch_dropout
 from torch.nn.functional import linear
 
-from limbeck.kernels.packed import Sequences
 from limbeck.models.families import family_of
+
+if TYPE_CHECKING:
+    from limbeck.kernels.attention import Sequences
 
 
 def layers_of(model: Any) -> list[Any]:
@@ -74,7 +76,7 @@ def _first_token_forward(
     hidden_states: torch.Tensor,
     attention_mask: torch.Tensor | None = None,
     *_: Any,
-    sequences: Sequences | None = None,
+    sequences: "Sequences | None" = None,
     **options: Any,
 ) -> torch.Tensor:
     """What the layer gives for each sequence's first token: [sequences, 1, hidden].

@@ -23,7 +23,7 @@ from limbeck.core.devices import (
     to_device,
 )
 from limbeck.core.errors import UsageError
-from limbeck.kernels.attention import attention_path, has_flash, use_our_attention
+from limbeck.kernels.attention import Sequences, attention_path, has_flash, use_our_attention
 from limbeck.kernels.layers import (
     compile_layers,
     compute_head_in_float32,
@@ -32,7 +32,6 @@ from limbeck.kernels.layers import (
     touch_used_rows_only,
     use_fast_dropout,
 )
-from limbeck.kernels.packed import Sequences
 from limbeck.models.checkpoint import read_checkpoint, write_checkpoint
 from limbeck.models.cost import scoring_tokens, training_tokens
 from limbeck.models.exits import Exits, exit_model, without_exits
@@ -53,7 +52,7 @@ class CrossEncoder:
         max_length: longest pair in tokens; the passage is cut to fit.
         query_tokens: longest query in tokens, beside the model's own prompt.
         passage_tokens: longest passage in tokens; None where only the pair is limited.
-        packed: whether micro-batches reach the model packed, without padding (`limbeck.kernels.packed`), or padded.
+        packed: whether micro-batches reach the model packed, without padding (`limbeck.kernels.attention`), or padded.
         processes: those that score and train together, each a share of the pairs.
         sharded: whether the weights are divided among them; the backward pass itself then takes gradients together.
         wording: what is done to texts before they are tokenised: the model's own prompt, if it has one.

@@ -14,9 +14,8 @@ import torch
 from torch import nn
 
 from limbeck.core.errors import UsageError
-from limbeck.kernels.attention import pooled_rows
+from limbeck.kernels.attention import Sequences, pooled_rows
 from limbeck.kernels.layers import layers_of
-from limbeck.kernels.packed import Sequences
 from limbeck.models.checkpoint import keep_layers
 from limbeck.models.families import family_of
 from limbeck.models.modular import ModularModel

@@ -15,7 +15,7 @@ from torch import nn
 
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.files import write_json
-from limbeck.kernels.packed import Sequences
+from limbeck.kernels.attention import Sequences
 from limbeck.models.sentence_transformers import list_modules, read_mapping, read_pooling
 from limbeck.models.sources import ModelSource
 
