@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
@@ -107,20 +107,20 @@ def cells(journey: Journey, folder: Path) -> None:
         plan_study(load_study(path))
 
 
-class Arrived(Exception):
-    """The place where a journey ends."""
+class Arrived(BaseException):
+    """The place where a journey ends; no mistake, so that nobody takes it for a cell's failure."""
 
 
 def folder_of_cell(journey: Journey, folder: Path) -> None:
     from limbeck.study.config.study import load_study
-    from limbeck.study.run import execute
+    from limbeck.study.run import execute, tasks
 
     def arrive(*_: Any, **__: Any) -> None:
         raise Arrived
 
     study = load_study(one_cell(folder))
-    execute.train = arrive  # type: ignore[assignment]
-    with journey.under_way():
+    tasks.train = arrive  # type: ignore[assignment]
+    with suppress(Arrived), journey.under_way():
         execute.run_study(study, folder / "out")
 
 

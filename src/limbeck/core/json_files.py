@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
@@ -67,12 +66,15 @@ def read_json_lines(path: Path, schema: Schema, remedy: str) -> Iterator[tuple[i
                 yield number, parse_json(line, f"{path}:{number}", schema, remedy=remedy, one_line=True)
 
 
-@cache
+_adapters: dict[type, Any] = {}
+
+
 def _adapter(kind: type[Record]) -> "TypeAdapter[Record]":
     """Made once for a kind: that takes longer than reading many a file."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    found: TypeAdapter[Record] = _adapters.get(kind) or _adapters.setdefault(kind, TypeAdapter(kind))
+    return found
 
 
 def read_record(path: Path, kind: type[Record], remedy: str) -> Record:
