@@ -15,7 +15,7 @@ from limbeck.report import write_report
 from limbeck.study.analysis.gather import gather
 from limbeck.study.config.study import load_study
 from limbeck.study.plan.plan import plan_study
-from limbeck.study.rehearsal.materials import TRAINING_QUERIES, write_collection, write_published
+from limbeck.study.rehearsal.materials import TRAINING_QUERIES, write_collection, write_half, write_published
 from limbeck.study.rehearsal.prepare import prepare as prepare_rehearsal
 from limbeck.study.rehearsal.shrink import unproved
 from limbeck.study.run.execute import run_study
@@ -183,8 +183,11 @@ def test_a_model_that_nobody_knows_is_refused_with_what_to_write(
     assert AutoConfig.from_pretrained(small.sources.model("somebody/something").path).model_type == "electra"
 
 
-def test_a_part_of_the_built_in_collection_is_rehearsed_without_another_ones_queries(tmp_path: Path) -> None:
-    part = "demo/test~without:mine"
+@pytest.mark.parametrize("absolute", [False, True])
+def test_the_built_in_collection_without_ones_own_queries_can_be_rehearsed(absolute: bool, tmp_path: Path) -> None:
+    whole, own = load_collection("demo/test"), tmp_path / "own"
+    write_half(whole, own)
+    part = f"demo/test~without:{own if absolute else own.name}"
     study = tmp_path / "study.yaml"
     study.write_text(
         f"name: part\ncollections: {{train: demo/train, test: ['{part}']}}\n"
@@ -193,7 +196,9 @@ def test_a_part_of_the_built_in_collection_is_rehearsed_without_another_ones_que
         "recipes: {BCE: [{objective: BCE, lists: judged, steps: 10, lists_per_step: 2}]}\n"
         "evaluation: {first_stage: bm25, depth: 5}\n"
     )
-    small = prepare_rehearsal(load_study(study, with_files=False), tmp_path / "out")
-    whole, left = load_collection("demo/test"), small.sources.collection(part)
-    assert set(left.query_ids) < set(whole.query_ids)
-    assert left.query_ids
+    small = prepare_rehearsal(load_study(study), tmp_path / "out")
+    [name] = small.config.collections.test
+    assert Path(small.sources.place(name).partition("~without:")[2]).is_relative_to(tmp_path / "out")
+    left = small.sources.collection(name).query_ids
+    assert 0 < len(left) < len(whole.query_ids)
+    assert set(left) <= set(whole.query_ids)

