@@ -27,7 +27,9 @@ def explore(page: "Page", **chosen: str) -> None:
         )
 
 
-def test_the_main_table_shows_every_mean_and_sorts_by_click_and_by_key(open_page: Open, results: Results) -> None:
+def test_tables_show_every_mean_sort_filter_and_change_with_measure_and_collection(
+    open_page: Open, results: Results
+) -> None:
     page = open_page(results)
     shown = column(page, "main-table", 4)
     for row, recipe in zip(shown[2:], ("BCE", "InfoNCE", "RankNet"), strict=True):
@@ -48,9 +50,6 @@ def test_the_main_table_shows_every_mean_and_sorts_by_click_and_by_key(open_page
     descending = [float(text[:5]) for text in column(page, "main-table", 4)]
     assert descending == ascending[::-1] != ascending
 
-
-def test_tables_filter_and_change_with_measure_and_collection(open_page: Open, results: Results) -> None:
-    page = open_page(results)
     page.get_by_label("Filter").first.fill("RankNet")
     assert column(page, "main-table", 1) == ["RankNet"]
     page.locator("#column-choices select").nth(0).select_option("scifact")
@@ -65,7 +64,7 @@ def test_tables_filter_and_change_with_measure_and_collection(open_page: Open, r
     assert "differs in nothing but the objective" in page.locator("#pairs-table").inner_text()
 
 
-def test_the_explorer_orders_queries_by_gain_and_loss_and_shows_what_moved(
+def test_the_explorer_orders_queries_by_gain_and_loss_shows_what_moved_and_is_within_reach_of_the_keyboard(
     open_page: Open, results: Results, make_queries: Callable[..., Results]
 ) -> None:
     page = open_page(results, make_queries())
@@ -91,12 +90,6 @@ def test_the_explorer_orders_queries_by_gain_and_loss_and_shows_what_moved(
     page.locator("#explorer-list button.more").click()
     assert page.locator("#explorer-list button").count() == 60
 
-
-def test_the_explorer_is_within_reach_of_the_keyboard(
-    open_page: Open, results: Results, make_queries: Callable[..., Results]
-) -> None:
-    page = open_page(results, make_queries())
-    explore(page)
     page.locator("#explorer-choices input").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowDown")
@@ -137,20 +130,6 @@ def test_text_from_data_is_shown_and_never_run(
     assert "<script>" in page.locator("#vg-tooltip-element").inner_text()
     assert page.evaluate("() => window.ran") is None
     assert page.locator("img").count() == 0
-
-
-def test_the_page_is_light_or_dark_as_the_reader_has_it_and_its_charts_too(open_page: Open, results: Results) -> None:
-    look = """() => [getComputedStyle(document.body).backgroundColor,
-        getComputedStyle(document.querySelector('figure[data-chart=heat] svg.marks .role-axis-label text')).fill]"""
-    page = open_page(results, color_scheme="light")
-    paper, ink = page.evaluate(look)
-    page.emulate_media(color_scheme="dark")
-    board, chalk = page.evaluate(look)
-    paper, ink, board, chalk = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (paper, ink, board, chalk))
-    assert paper > 700
-    assert chalk > 600
-    assert ink < 150
-    assert board < 150
 
 
 def test_print_has_charts_and_tables_but_no_controls(
@@ -218,8 +197,10 @@ def test_all_of_it_can_be_reached_and_seen_by_keyboard_alone(
     assert stops[-1]["text"] == "Commands"  # the end of the page: nothing holds the focus
 
 
-def test_every_chart_says_in_words_what_it_shows(open_page: Open, make_results: Callable[..., Results]) -> None:
-    page = open_page(make_results(backbones=("minilm-3", "minilm-6")))
+def test_every_chart_says_in_words_what_it_shows_and_is_light_or_dark_as_the_page_is(
+    open_page: Open, make_results: Callable[..., Results]
+) -> None:
+    page = open_page(make_results(backbones=("minilm-3", "minilm-6")), color_scheme="light")
     charts = page.locator("figure[data-chart]")
     assert charts.count() >= 6
     for number in range(charts.count()):
@@ -227,3 +208,14 @@ def test_every_chart_says_in_words_what_it_shows(open_page: Open, make_results: 
         drawing = figure.locator('[role="graphics-document"]')
         assert drawing.get_attribute("aria-label") == figure.locator("figcaption").inner_text()
         assert len(figure.locator("figcaption").inner_text()) > 20
+
+    look = """() => [getComputedStyle(document.body).backgroundColor,
+        getComputedStyle(document.querySelector('figure[data-chart=heat] svg.marks .role-axis-label text')).fill]"""
+    paper, ink = page.evaluate(look)
+    page.emulate_media(color_scheme="dark")
+    board, chalk = page.evaluate(look)
+    paper, ink, board, chalk = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (paper, ink, board, chalk))
+    assert paper > 700
+    assert chalk > 600
+    assert ink < 150
+    assert board < 150
