@@ -7,6 +7,8 @@ from limbeck.distil.budget import (
     LIST_DEPTHS,
     LIST_SIZE,
     LISTS_PER_STEP,
+    PAIRS_OF_QUERY,
+    QUERY_COST,
     Budget,
     Rates,
     divide,
@@ -14,13 +16,13 @@ from limbeck.distil.budget import (
     training_queries,
 )
 
-FIQA = {"queries": 5700, "held_out": 948, "depth": 100, "held_out_documents": 30_000}
+FIQA = {"queries": 5700, "sentences": 12_000, "held_out": 948, "depth": 100, "held_out_documents": 30_000}
+NEW = {100: 26_000, 50: 19_000, 30: 14_000, 20: 9_000, 10: 4_000}
 TWO_CORES = Rates(documents=35.0, trained_pairs=180.0, scored_pairs=400.0)
 
 
 def divided(minutes: float, rates: Rates = TWO_CORES, spent: float = 90.0, **work: int) -> Budget:
-    new = {30: 14_000, 20: 9_000, 10: 4_000}
-    return divide(minutes, rates, spent=spent, new_documents=new, **{**FIQA, **work})
+    return divide(minutes, rates, spent=spent, new_documents=NEW, **{**FIQA, **work})
 
 
 def test_parts_sum_to_the_minutes_and_pairs_fill_whole_steps() -> None:
@@ -32,7 +34,7 @@ def test_parts_sum_to_the_minutes_and_pairs_fill_whole_steps() -> None:
 
 
 def test_more_time_teaches_deeper_and_trains_longer() -> None:
-    budgets = [divided(minutes) for minutes in (38, 60, 240)]
+    budgets = [divided(minutes) for minutes in (42, 60, 240)]
     depths = [budget.list_depth for budget in budgets]
     assert depths == sorted(depths)
     assert depths[0] < depths[-1] == LIST_DEPTHS[0]
@@ -42,14 +44,21 @@ def test_more_time_teaches_deeper_and_trains_longer() -> None:
 def test_training_takes_what_the_rest_leaves_at_the_measured_rate() -> None:
     budget = divided(60)
     seconds = (
-        3600
-        - 90
-        - 0.06 * 3600
-        - 948 * 100 / 400
-        - 30_000 / 35
-        - {30: 14_000, 20: 9_000, 10: 4_000}[budget.list_depth] / 35
+        3600 - 90 - 0.06 * 3600 - 948 * 100 / 400 - 30_000 / 35 - (NEW[budget.list_depth] + QUERY_COST * 17_700) / 35
     )
     assert budget.pairs == int(seconds * 180 / 64) * 64
+
+
+def test_sentences_teach_first_and_leave_queries_what_they_are_good_for() -> None:
+    for minutes in (42, 60, 240):
+        budget = divided(minutes)
+        assert budget.query_pairs <= min(budget.pairs / 2, 5700 * PAIRS_OF_QUERY)
+        assert budget.query_pairs + LIST_SIZE * LISTS_PER_STEP > min(budget.pairs / 2, 5700 * PAIRS_OF_QUERY)
+    alone = divided(60, sentences=0)
+    assert (alone.sentence_pairs, alone.query_pairs) == (0, alone.pairs)
+    # An hour of this machine is good for 324,000 pairs: half of queries, half of a sentence for each list.
+    assert training_queries(60, TWO_CORES, LIST_SIZE, 10_000) == pytest.approx(162_000 / 8, abs=1)
+    assert training_queries(60, TWO_CORES, LIST_SIZE, 1_000) == pytest.approx((324_000 - 32_000) / 8, abs=1)
 
 
 def test_too_few_minutes_are_refused_with_as_many_as_would_do() -> None:
@@ -63,7 +72,9 @@ def test_too_few_minutes_are_refused_with_as_many_as_would_do() -> None:
 
 def test_a_ready_re_ranker_is_paid_for() -> None:
     slow = Rates(documents=35.0, trained_pairs=180.0, scored_pairs=400.0, ready_pairs=200.0)
-    assert divided(60).pairs - divided(60, slow).pairs >= 180 * 948 * 100 / 200 * 0.9
+    measuring = {rates: divided(60, rates).parts[4].seconds for rates in (TWO_CORES, slow)}
+    assert measuring[slow] - measuring[TWO_CORES] == pytest.approx(948 * 100 / 200)
+    assert divided(60, slow).pairs < divided(60).pairs
 
 
 def test_where_held_out_queries_cost_too_much_a_share_of_the_test_is_taken() -> None:

@@ -69,7 +69,13 @@ def test_a_collection_becomes_a_model_and_a_recommendation_and_the_same_call_doe
     collections = load_study(tmp_path / "out" / "study.yaml").config.collections
     docs = workshop / "docs"
     assert collections.test == [f"{docs}/train@1/5", f"{docs}/test"]
-    assert collections.train[0].startswith(f"{docs}/train@2-")
+    own, sentences = collections.train
+    assert own.startswith(f"{docs}/train@2-")
+    assert sentences.startswith(f"{docs}~sentences")
+    first, then = load_study(tmp_path / "out" / "study.yaml").config.recipes["Distilled"]
+    assert (first.lists, first.objective, then.lists, then.objective) == (
+        "sentences", "MarginMSE", "queries", "MarginMSE + InfoNCE"
+    )  # fmt: skip
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("trained or measured again")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from limbeck.core.errors import UsageError
 from limbeck.core.text import plural
 
-LIST_DEPTHS = (30, 20, 10)
+LIST_DEPTHS = (100, 50, 30, 20, 10)
 """Candidates of a training query that the teacher may score, the most first."""
 
 LIST_SIZE = 8
@@ -16,7 +16,13 @@ LIST_SIZE = 8
 SAMPLE = {"positives": 1, "negatives": LIST_SIZE - 1}
 LISTS_PER_STEP = 8
 PAIRS_OF_QUERY = 32
-"""Pairs that a training query is good for: a list of 30 candidates, each about once."""
+"""Pairs that a training query is good for, four lists; beyond it a student learns queries by heart (docs/LOG.md)."""
+
+PAIRS_OF_SENTENCE = LIST_SIZE
+"""Pairs that a sentence is good for: there are always others."""
+
+QUERY_COST = 0.4
+"""Time that the teacher takes for a query, a document's being 1."""
 
 HELD_OUT_SHARE = 0.5
 """Most of the time that scoring held-out queries may take; beyond it, fewer test queries are taken."""
@@ -70,13 +76,20 @@ class Budget:
 
     Attributes:
         list_depth: candidates of a training query that the teacher scores.
-        pairs: that the student is trained on.
+        sentence_pairs: that the student is trained on first, of sentences as queries.
+        query_pairs: that it is trained on then.
         parts: their seconds sum to the whole time.
     """
 
     list_depth: int
-    pairs: int
+    sentence_pairs: int
+    query_pairs: int
     parts: tuple[Part, ...]
+
+    @property
+    def pairs(self) -> int:
+        """All that the student is trained on."""
+        return self.sentence_pairs + self.query_pairs
 
 
 def share_of_test(minutes: float, rates: Rates, valid: int, test: int, depth: int, documents: int) -> int:
@@ -96,20 +109,27 @@ def share_of_test(minutes: float, rates: Rates, valid: int, test: int, depth: in
     return max(1, test // FEWEST_TESTED)
 
 
-def training_queries(minutes: float, rates: Rates) -> int:
-    """How many queries the student can make use of: about half of the time is training."""
-    return max(LISTS_PER_STEP, round(0.5 * minutes * 60 * rates.trained_pairs / PAIRS_OF_QUERY))
+def training_queries(minutes: float, rates: Rates, pairs_of_each: int = PAIRS_OF_QUERY, others: int = 0) -> int:
+    """How many queries the student can make use of, about half of the time being training.
+
+    Args:
+        pairs_of_each: that one of them is good for.
+        others: training queries that take their `PAIRS_OF_QUERY`, or half of the pairs, from these.
+    """
+    pairs = 0.5 * minutes * 60 * rates.trained_pairs
+    return max(LISTS_PER_STEP, round((pairs - min(pairs / 2, others * PAIRS_OF_QUERY)) / pairs_of_each))
 
 
 def divide(
-    minutes: float, rates: Rates, *, spent: float, queries: int, held_out: int, depth: int,
+    minutes: float, rates: Rates, *, spent: float, queries: int, sentences: int, held_out: int, depth: int,
     held_out_documents: int, new_documents: Mapping[int, int],
 ) -> Budget:  # fmt: skip
     """Divide the time that is left among teaching, training and measuring.
 
     Args:
         spent: seconds gone already: reading, first stage, measuring the rates.
-        queries: training queries.
+        queries: training queries that are no sentences.
+        sentences: sentences as queries, which teach first; 0 for none.
         held_out: queries that are re-ranked for choice and truth.
         depth: their candidates.
         held_out_documents: different ones among these.
@@ -123,7 +143,8 @@ def divide(
     measuring = rates.held_out_seconds(held_out, depth, 0)
     embedding = held_out_documents / rates.documents
     left = whole - spent - reserve - measuring - embedding
-    teaching = {deep: new_documents[deep] / rates.documents for deep in LIST_DEPTHS}
+    asked = QUERY_COST * (queries + sentences)
+    teaching = {deep: (new_documents[deep] + asked) / rates.documents for deep in LIST_DEPTHS}
     least = TRAINING_SHARE * (whole - spent - reserve)
     fits = [deep for deep in LIST_DEPTHS if teaching[deep] <= min(TEACHING_SHARE * left, left - least)]
     chosen = fits[0] if fits else LIST_DEPTHS[-1]
@@ -137,7 +158,10 @@ def divide(
             f"{max(0.0, training):.0f} s to train; expected --minutes {math.ceil(seconds / 60)} or more"
         )
     step = LIST_SIZE * LISTS_PER_STEP
-    steps = max(1, int(training * rates.trained_pairs / step))
+    steps = max(2 if sentences and queries else 1, int(training * rates.trained_pairs / step))
+    later = steps if not sentences else min(steps // 2, max(1, queries * PAIRS_OF_QUERY // step)) if queries else 0
+    kinds = ((queries, "query"), (sentences, "sentence"))
+    asking = " and ".join(plural(count, noun) for count, noun in kinds if count)
     parts = (
         Part(what="read, first stage, rates", seconds=spent, why="done"),
         Part(
@@ -146,7 +170,7 @@ def divide(
         ),
         Part(
             what="teacher embeds training candidates", seconds=teaching[chosen],
-            why=f"{new_documents[chosen]:,} more documents: the first {chosen} of {plural(queries, 'query')}",
+            why=f"{new_documents[chosen]:,} more documents: the first {chosen} of {asking}",
         ),
         Part(
             what="train the student", seconds=training,
@@ -158,4 +182,4 @@ def divide(
         ),
         Part(what="calibrate, fuse, time, report", seconds=reserve, why="reserve"),
     )  # fmt: skip
-    return Budget(list_depth=chosen, pairs=steps * step, parts=parts)
+    return Budget(list_depth=chosen, sentence_pairs=(steps - later) * step, query_pairs=later * step, parts=parts)

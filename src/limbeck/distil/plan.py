@@ -1,7 +1,7 @@
 """The plan of a distillation: what teaches whom, from which queries, for how long; written down before it begins."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import join
@@ -48,7 +48,7 @@ class Plan:
     """What was decided before anything was trained; `plan.json` keeps it, so that the same command goes on with it.
 
     Attributes:
-        train: names of collections whose queries teach.
+        train: names of collections whose queries teach; the documents' sentences, if they teach beside others, last.
         valid: of the one whose queries choose, or on which agreement with the teacher is measured.
         test: of the one that tells the truth; None where nobody has judged.
         teacher_tokens, student_tokens: longest text, and longest pair.
@@ -105,14 +105,15 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
     else:
         chosen = AGREEMENT
         _write_agreement(valid, runs["valid"], teacher, output / chosen, console)
-    train = _training(roles, budget.training_queries(settings.minutes, found))
+    train = _training(roles, settings.minutes, found, console)
     deepest = max(budget.LIST_DEPTHS)
     taught = _candidates({f"train-{number}": name for number, name in enumerate(train, 1)}, output, deepest, console)
-    relevant = _relevant(train[0]) if _has_labels(roles, train) else frozenset()
+    relevant = _relevant(train[0]) if roles.kind == "judged" else frozenset()
     held = _documents(runs)
     new = {depth: len((relevant | _documents(taught, depth)) - held) for depth in budget.LIST_DEPTHS}
+    own, *sentences = map(len, taught.values())
     divided = budget.divide(
-        settings.minutes, found, spent=time.monotonic() - began, queries=sum(map(len, taught.values())),
+        settings.minutes, found, spent=time.monotonic() - began, queries=own, sentences=sum(sentences),
         held_out=sum(map(len, runs.values())), depth=settings.depth, held_out_documents=len(held), new_documents=new,
     )  # fmt: skip
     plan = Plan(
@@ -154,15 +155,7 @@ def study_of(plan: Plan) -> str:
         AGREEMENT if name == plan.roles.valid and not plan.test else name: str(run_file(key, name, depth))
         for key, name, depth in _retrieved(plan)
     }
-    judged = _has_labels(plan.roles, plan.train)
-    taught: dict[str, Any] = {
-        "format": "run", "first_stage": "candidates", "depth": plan.budget.list_depth, "teacher": "teacher",
-        **({"labels": "qrels"} if judged else {}), "sample": budget.SAMPLE if judged else {"size": budget.LIST_SIZE},
-    }  # fmt: skip
-    stage = {
-        "objective": WITH_LABELS if judged else WITHOUT_LABELS, "lists": "taught", "pairs": plan.budget.pairs,
-        "lists_per_step": budget.LISTS_PER_STEP, "learning_rate": LEARNING_RATE,
-    }  # fmt: skip
+    stages, lists = _stages(plan)
     study = {
         "name": "distil",
         "collections": {"train": list(plan.train), "test": tests},
@@ -171,8 +164,8 @@ def study_of(plan: Plan) -> str:
             "teacher": {"biencoder": plan.settings.teacher, "scale": SCALE, "max_length": plan.teacher_tokens}
         },
         "backbones": {"student": {"model": plan.settings.student, "max_length": plan.student_tokens, "dropout": 0}},
-        "lists": {"taught": taught},
-        "recipes": {"Distilled": [stage]},
+        "lists": lists,
+        "recipes": {"Distilled": stages},
         "seeds": [plan.settings.seed],
         "optimizer": {"warmup": 0.1, "clip": 1.0, "weight_decay": 0.01},
         "evaluation": {"first_stage": "candidates", "depth": plan.settings.depth, "measures": ["nDCG@10", "RR@10"]},
@@ -180,16 +173,42 @@ def study_of(plan: Plan) -> str:
     return HEADER + yaml.safe_dump(study, sort_keys=False, allow_unicode=True)
 
 
-def _training(roles: Roles, wanted: int) -> tuple[str, ...]:
-    """Names of collections whose queries teach, about as many as are wanted: real ones first."""
+def _stages(plan: Plan) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Stages of the recipe, and the list source of each: the sentences first, then what is asked of the collection."""
+    judged = plan.roles.kind == "judged"
+    any_passages = {"size": budget.LIST_SIZE}
+    own, *sentences = plan.train
+    parts = [("sentences", name, plan.budget.sentence_pairs, WITHOUT_LABELS, any_passages) for name in sentences]
+    with_labels = (WITH_LABELS, budget.SAMPLE) if judged else (WITHOUT_LABELS, any_passages)
+    parts.append(("queries", own, plan.budget.query_pairs, *with_labels))
+    stages, lists = [], {}
+    for source, name, pairs, objective, sample in parts:
+        lists[source] = {
+            "format": "run", "collections": [name], "first_stage": "candidates", "depth": plan.budget.list_depth,
+            "teacher": "teacher", **({"labels": "qrels"} if sample is budget.SAMPLE else {}), "sample": sample,
+        }  # fmt: skip
+        stages.append({
+            "objective": objective, "lists": source, "pairs": pairs, "lists_per_step": budget.LISTS_PER_STEP,
+            "learning_rate": LEARNING_RATE,
+        })  # fmt: skip
+    return stages, lists
+
+
+def _training(roles: Roles, minutes: float, found: Rates, console: Console) -> tuple[str, ...]:
+    """Names of collections whose queries teach, about as many as are of use: its own, and the documents' sentences."""
     known = len(load_collection(f"{roles.queries}@{roles.first}-{roles.last}/{roles.folds}").query_ids)
-    real = roles.training(known, wanted)
-    missing = wanted - 2 * known
-    if not roles.sentences or missing <= 0:
-        return (real,)
+    if roles.kind == "documents":
+        return (roles.training(known, budget.training_queries(minutes, found, budget.PAIRS_OF_SENTENCE)),)
+    own = roles.training(known, budget.training_queries(minutes, found))
     name = f"{roles.place}{SUFFIX}"
-    parts = max(1, round(len(load_collection(name).query_ids) / missing))
-    return real, name if parts == 1 else f"{name}@1/{parts}"
+    try:
+        sentences = len(load_collection(name).query_ids)
+    except UsageError as error:
+        console.print(f"no sentences teach: {error}", highlight=False, markup=False, soft_wrap=True)
+        return (own,)
+    wanted = budget.training_queries(minutes, found, budget.PAIRS_OF_SENTENCE, known)
+    parts = max(1, round(sentences / wanted))
+    return own, name if parts == 1 else f"{name}@1/{parts}"
 
 
 def _one_of(roles: Roles, share: int) -> str:
@@ -242,11 +261,6 @@ def _documents(runs: Mapping[str, Run], depth: int | None = None) -> frozenset[s
     return frozenset(docid for run in runs.values() for ranking in run.values() for docid in ranking.docids[:depth])
 
 
-def _has_labels(roles: Roles, train: Sequence[str]) -> bool:
-    """Whether judgments teach beside the teacher: not where sentences do, whose own document says nothing new."""
-    return roles.kind == "judged" and len(train) == 1
-
-
 def _relevant(name: str) -> frozenset[str]:
     """Documents that are judged relevant, which the teacher scores even if BM25 missed them."""
     qrels = load_collection(name).qrels
@@ -273,13 +287,17 @@ def announce(plan: Plan, output: Path, console: Console) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     divided, settings = plan.budget, plan.settings
-    labels = _has_labels(plan.roles, plan.train)
+    own, *sentences = plan.train
+    objective = WITH_LABELS if plan.roles.kind == "judged" else WITHOUT_LABELS
     say(f"teaches: {settings.teacher}, the first {plan.teacher_tokens} tokens of a text; each is embedded once")
     say(
         f"learns:  {settings.student}, {plan.parameters / 1e6:.1f} M weights, {divided.pairs:,} pairs of at most "
-        f"{plan.student_tokens} tokens, fp32, {WITH_LABELS if labels else WITHOUT_LABELS}"
+        f"{plan.student_tokens} tokens, fp32"
     )
-    say(f"from:    BM25's first {divided.list_depth} for the queries of {' and '.join(plan.train)}")
+    for name in sentences:
+        say(f"first:   {divided.sentence_pairs:,} pairs of sentences ({name}), {WITHOUT_LABELS}")
+    then = "then:   " if sentences else "from:   "
+    say(f"{then} {divided.query_pairs:,} pairs of {own}, {objective}; of each query BM25's first {divided.list_depth}")
     if plan.test:
         say(f"chosen on {plan.valid}, the truth on {plan.test}")
     else:

@@ -37,7 +37,6 @@ class Roles:
         queries: the name whose folds `first` to `last` of `folds` teach.
         valid: chooses.
         test: tells the truth; None without judgments.
-        sentences: whether the documents' sentences may teach beside them.
     """
 
     place: str
@@ -48,7 +47,6 @@ class Roles:
     last: int
     valid: str
     test: str | None
-    sentences: bool
 
     def training(self, known: int, wanted: int) -> str:
         """The name of at most about `wanted` of the training queries, of which there are `known`."""
@@ -87,7 +85,7 @@ def roles_of(collection: str) -> Roles:
         valid, test = (f"{place}@{first}-{last}/{DEALT}" for first, last in (DEALT_VALID, DEALT_TEST))
         return Roles(
             place=place, kind="judged", queries=place, folds=DEALT, first=DEALT_TRAIN[0], last=DEALT_TRAIN[1],
-            valid=valid, test=test, sentences=True,
+            valid=valid, test=test,
         )  # fmt: skip
     if found.qrels:
         raise DataError(
@@ -103,7 +101,7 @@ def roles_of(collection: str) -> Roles:
 def _roles(place: str, kind: Kind, queries: str, folds: int, test: str | None = None) -> Roles:
     return Roles(
         place=place, kind=kind, queries=queries, folds=folds, first=2, last=folds, valid=f"{queries}@1/{folds}",
-        test=test, sentences=kind != "documents",
+        test=test,
     )  # fmt: skip
 
 
