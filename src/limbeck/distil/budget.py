@@ -1,7 +1,7 @@
 """How a budget of minutes is divided: plain arithmetic over rates that were measured on this machine."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from limbeck.core.errors import UsageError
@@ -9,6 +9,9 @@ from limbeck.core.text import plural
 
 LIST_DEPTHS = (100, 50, 30, 20, 10)
 """Candidates of a training query that the teacher may score, the most first."""
+
+WITH_SENTENCES = ((100, 1), (50, 1), (30, 2), (30, 4), (20, 8), (10, 16), (10, 0))
+"""The same where sentences teach too: candidates, and one of how many of the sentences; 0 for none of them."""
 
 LIST_SIZE = 8
 """Passages of a list that a step sees."""
@@ -62,6 +65,23 @@ class Rates:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Teaching:
+    """What the teacher may be asked to score.
+
+    Attributes:
+        depth: candidates of each training query.
+        share: one of how many of the sentences are queries; 0 for none of them.
+        sentences: how many these are.
+        documents: different ones among all candidates, but for those that are embedded in any case.
+    """
+
+    depth: int
+    share: int = 0
+    sentences: int = 0
+    documents: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """A part of the time, with the reason why it is as long."""
 
@@ -75,13 +95,13 @@ class Budget:
     """How the time is spent.
 
     Attributes:
-        list_depth: candidates of a training query that the teacher scores.
+        teaching: what the teacher scores.
         sentence_pairs: that the student is trained on first, of sentences as queries.
         query_pairs: that it is trained on then.
         parts: their seconds sum to the whole time.
     """
 
-    list_depth: int
+    teaching: Teaching
     sentence_pairs: int
     query_pairs: int
     parts: tuple[Part, ...]
@@ -121,19 +141,18 @@ def training_queries(minutes: float, rates: Rates, pairs_of_each: int = PAIRS_OF
 
 
 def divide(
-    minutes: float, rates: Rates, *, spent: float, queries: int, sentences: int, held_out: int, depth: int,
-    held_out_documents: int, new_documents: Mapping[int, int],
+    minutes: float, rates: Rates, *, spent: float, queries: int, held_out: int, depth: int, held_out_documents: int,
+    teachings: Sequence[Teaching],
 ) -> Budget:  # fmt: skip
     """Divide the time that is left among teaching, training and measuring.
 
     Args:
         spent: seconds gone already: reading, first stage, measuring the rates.
-        queries: training queries that are no sentences.
-        sentences: sentences as queries, which teach first; 0 for none.
+        queries: training queries, but for sentences.
         held_out: queries that are re-ranked for choice and truth.
         depth: their candidates.
         held_out_documents: different ones among these.
-        new_documents: depth of training lists → documents that only they have; of each of `LIST_DEPTHS`.
+        teachings: the first for which there is time is taken, the most first.
 
     Raises:
         UsageError: too little is left to train; the text says how many minutes would do.
@@ -142,26 +161,27 @@ def divide(
     reserve = max(LEAST_RESERVE, RESERVE_SHARE * whole)
     measuring = rates.held_out_seconds(held_out, depth, 0)
     embedding = held_out_documents / rates.documents
+
+    def seconds(teaching: Teaching) -> float:
+        return (teaching.documents + QUERY_COST * (queries + teaching.sentences)) / rates.documents
+
     left = whole - spent - reserve - measuring - embedding
-    asked = QUERY_COST * (queries + sentences)
-    teaching = {deep: (new_documents[deep] + asked) / rates.documents for deep in LIST_DEPTHS}
     least = TRAINING_SHARE * (whole - spent - reserve)
-    fits = [deep for deep in LIST_DEPTHS if teaching[deep] <= min(TEACHING_SHARE * left, left - least)]
-    chosen = fits[0] if fits else LIST_DEPTHS[-1]
-    training = left - teaching[chosen]
+    fits = [each for each in teachings if seconds(each) <= min(TEACHING_SHARE * left, left - least)]
+    chosen = fits[0] if fits else teachings[-1]
+    training = left - seconds(chosen)
     if training < least:
-        needed = (measuring + embedding + teaching[LIST_DEPTHS[-1]]) / (1 - TRAINING_SHARE) + spent
-        seconds = max(needed / (1 - RESERVE_SHARE), needed + LEAST_RESERVE)
+        needed = (measuring + embedding + seconds(chosen)) / (1 - TRAINING_SHARE) + spent
+        enough = max(needed / (1 - RESERVE_SHARE), needed + LEAST_RESERVE)
         raise UsageError(
             f"{minutes:g} minutes are too few here: {plural(held_out, 'held-out query')} to re-rank and "
-            f"{held_out_documents + new_documents[LIST_DEPTHS[-1]]:,} documents to embed leave "
-            f"{max(0.0, training):.0f} s to train; expected --minutes {math.ceil(seconds / 60)} or more"
+            f"{held_out_documents + chosen.documents:,} documents to embed leave {max(0.0, training):.0f} s to train; "
+            f"expected --minutes {math.ceil(enough / 60)} or more"
         )
     step = LIST_SIZE * LISTS_PER_STEP
-    steps = max(2 if sentences and queries else 1, int(training * rates.trained_pairs / step))
-    later = steps if not sentences else min(steps // 2, max(1, queries * PAIRS_OF_QUERY // step)) if queries else 0
-    kinds = ((queries, "query"), (sentences, "sentence"))
-    asking = " and ".join(plural(count, noun) for count, noun in kinds if count)
+    steps = max(2 if chosen.sentences else 1, int(training * rates.trained_pairs / step))
+    later = min(steps // 2, max(1, queries * PAIRS_OF_QUERY // step)) if chosen.sentences else steps
+    asking = plural(queries, "query") + (f" and {plural(chosen.sentences, 'sentence')}" if chosen.sentences else "")
     parts = (
         Part(what="read, first stage, rates", seconds=spent, why="done"),
         Part(
@@ -169,8 +189,8 @@ def divide(
             why=f"{held_out_documents:,} documents at {rates.documents:.0f} a second",
         ),
         Part(
-            what="teacher embeds training candidates", seconds=teaching[chosen],
-            why=f"{new_documents[chosen]:,} more documents: the first {chosen} of {asking}",
+            what="teacher embeds training candidates", seconds=seconds(chosen),
+            why=f"{chosen.documents:,} more documents: the first {chosen.depth} of {asking}",
         ),
         Part(
             what="train the student", seconds=training,
@@ -182,4 +202,4 @@ def divide(
         ),
         Part(what="calibrate, fuse, time, report", seconds=reserve, why="reserve"),
     )  # fmt: skip
-    return Budget(list_depth=chosen, sentence_pairs=(steps - later) * step, query_pairs=later * step, parts=parts)
+    return Budget(teaching=chosen, sentence_pairs=(steps - later) * step, query_pairs=later * step, parts=parts)

@@ -12,13 +12,13 @@ from rich.console import Console
 
 from limbeck.collections import Collection, load_collection
 from limbeck.collections.beir import write_collection
-from limbeck.collections.load import SUFFIX
+from limbeck.collections.load import SUFFIX, split_folds
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import write_json, write_text
 from limbeck.core.json_files import key_of, read_record
 from limbeck.core.text import plural
 from limbeck.distil import budget, rates
-from limbeck.distil.budget import Budget, Rates
+from limbeck.distil.budget import Budget, Rates, Teaching
 from limbeck.distil.config import DistilSettings
 from limbeck.distil.roles import DEALT, DEALT_TEST, Roles, roles_of
 from limbeck.models.bi_encoder import BiEncoder
@@ -108,14 +108,17 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
     train = _training(roles, settings.minutes, found, console)
     deepest = max(budget.LIST_DEPTHS)
     taught = _candidates({f"train-{number}": name for number, name in enumerate(train, 1)}, output, deepest, console)
-    relevant = _relevant(train[0]) if roles.kind == "judged" else frozenset()
     held = _documents(runs)
-    new = {depth: len((relevant | _documents(taught, depth)) - held) for depth in budget.LIST_DEPTHS}
-    own, *sentences = map(len, taught.values())
     divided = budget.divide(
-        settings.minutes, found, spent=time.monotonic() - began, queries=own, sentences=sum(sentences),
-        held_out=sum(map(len, runs.values())), depth=settings.depth, held_out_documents=len(held), new_documents=new,
+        settings.minutes, found, spent=time.monotonic() - began, queries=len(taught["train-1"]),
+        held_out=sum(map(len, runs.values())), depth=settings.depth, held_out_documents=len(held),
+        teachings=_teachings(train, taught, held, _relevant(train[0]) if roles.kind == "judged" else frozenset()),
     )  # fmt: skip
+    if len(train) > 1:
+        train = (train[0], _one_in(train[1], divided.teaching.share)) if divided.teaching.share else train[:1]
+        for name in train[1:]:
+            cut = _part(taught["train-2"], load_collection(name))
+            _keep(cut, output / run_file("train-2", name, deepest), name, deepest)
     plan = Plan(
         settings=settings, roles=roles, train=train, valid=chosen, test=test, teacher_tokens=teacher.max_length,
         student_tokens=tokens, parameters=student.parameters, rates=found, budget=divided,
@@ -184,7 +187,7 @@ def _stages(plan: Plan) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]
     stages, lists = [], {}
     for source, name, pairs, objective, sample in parts:
         lists[source] = {
-            "format": "run", "collections": [name], "first_stage": "candidates", "depth": plan.budget.list_depth,
+            "format": "run", "collections": [name], "first_stage": "candidates", "depth": plan.budget.teaching.depth,
             "teacher": "teacher", **({"labels": "qrels"} if sample is budget.SAMPLE else {}), "sample": sample,
         }  # fmt: skip
         stages.append({
@@ -209,6 +212,32 @@ def _training(roles: Roles, minutes: float, found: Rates, console: Console) -> t
     wanted = budget.training_queries(minutes, found, budget.PAIRS_OF_SENTENCE, known)
     parts = max(1, round(sentences / wanted))
     return own, name if parts == 1 else f"{name}@1/{parts}"
+
+
+def _teachings(
+    train: tuple[str, ...], taught: Mapping[str, Run], held: frozenset[str], relevant: frozenset[str]
+) -> list[Teaching]:
+    """What the teacher could be asked, the most first; `held` are embedded in any case, `relevant` ones are scored."""
+    choices = budget.WITH_SENTENCES if len(train) > 1 else [(depth, 0) for depth in budget.LIST_DEPTHS]
+    sentences = {0: Run("none", {})}
+    found = []
+    for depth, share in choices:
+        if share not in sentences:
+            sentences[share] = _part(taught["train-2"], load_collection(_one_in(train[1], share)))
+        documents = _documents({"own": taught["train-1"], "sentences": sentences[share]}, depth)
+        found.append(
+            Teaching(
+                depth=depth, share=share, sentences=len(sentences[share]), documents=len((relevant | documents) - held)
+            )
+        )
+    return found
+
+
+def _one_in(name: str, share: int) -> str:
+    """The name of one of so many queries of a collection, or of its first fold."""
+    whole, folds = split_folds(name)
+    count = share * (folds.count if folds else 1)
+    return f"{whole}@1/{count}" if count > 1 else whole
 
 
 def _one_of(roles: Roles, share: int) -> str:
@@ -297,7 +326,8 @@ def announce(plan: Plan, output: Path, console: Console) -> None:
     for name in sentences:
         say(f"first:   {divided.sentence_pairs:,} pairs of sentences ({name}), {WITHOUT_LABELS}")
     then = "then:   " if sentences else "from:   "
-    say(f"{then} {divided.query_pairs:,} pairs of {own}, {objective}; of each query BM25's first {divided.list_depth}")
+    say(f"{then} {divided.query_pairs:,} pairs of {own}, {objective}")
+    say(f"         of each query BM25's first {divided.teaching.depth}")
     if plan.test:
         say(f"chosen on {plan.valid}, the truth on {plan.test}")
     else:
