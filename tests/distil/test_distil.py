@@ -14,11 +14,11 @@ from limbeck.cli import app
 from limbeck.collections import load_collection
 from limbeck.core.errors import DataError, UsageError
 from limbeck.distil import budget, drive, rates
+from limbeck.distil.candidates import find_candidates, run_file, teachings_of
 from limbeck.distil.config import DistilSettings
-from limbeck.distil.plan import run_file
 from limbeck.distil.recommend import FIRST_STAGE, STUDENT, TEACHER
 from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.runs import read_run
+from limbeck.runs import Run, read_run
 from limbeck.runs.metadata import metadata_path
 from limbeck.study.config.study import load_study
 
@@ -140,6 +140,18 @@ def test_queries_that_share_no_word_with_the_documents_are_refused(
     (docs / "queries.jsonl").write_text("\n".join(lines) + "\n")
     with pytest.raises(DataError, match=r"BM25 finds no document for any of 10 queries; expected queries that share"):
         distil(docs)
+
+
+def test_few_sentences_are_not_shared_out_to_nothing(workshop: Path, tmp_path: Path) -> None:
+    names = (f"{workshop}/docs/train", f"{workshop}/docs~sentences")
+    taught = find_candidates({"train-1": names[0], "train-2": names[1]}, tmp_path, 10, Console(quiet=True))
+    found = teachings_of(names, taught, frozenset(), frozenset())
+    assert found[-1].share == found[-1].sentences == 0
+    assert all(each.sentences >= budget.LISTS_PER_STEP for each in found[:-1])
+    asked = [(each.depth, each.sentences, each.documents) for each in found]
+    assert asked == sorted(asked, reverse=True)
+    few = {"train-1": taught["train-1"], "train-2": Run("few", dict(list(taught["train-2"].items())[:3]))}
+    assert [each.share for each in teachings_of(names, few, frozenset(), frozenset())] == [0]
 
 
 def test_candidates_of_other_queries_or_depth_are_never_taken_for_these() -> None:

@@ -1,7 +1,6 @@
 """The plan of a distillation: what teaches whom, from which queries, for how long; written down before it begins."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shlex import join
@@ -12,20 +11,28 @@ from rich.console import Console
 
 from limbeck.collections import Collection, load_collection
 from limbeck.collections.beir import write_collection
-from limbeck.collections.load import SUFFIX, split_folds
-from limbeck.core.errors import DataError, UsageError
+from limbeck.core.errors import UsageError
 from limbeck.core.files import write_json, write_text
-from limbeck.core.json_files import key_of, read_record
-from limbeck.core.text import plural
+from limbeck.core.json_files import read_record
 from limbeck.distil import budget, rates
-from limbeck.distil.budget import Budget, Rates, Teaching
+from limbeck.distil.budget import Budget, Rates
+from limbeck.distil.candidates import (
+    documents_of,
+    find_candidates,
+    keep_run,
+    one_in,
+    one_of_test,
+    part_of,
+    relevant_documents,
+    run_file,
+    teachings_of,
+    training_names,
+)
 from limbeck.distil.config import DistilSettings
-from limbeck.distil.roles import DEALT, DEALT_TEST, Roles, roles_of
+from limbeck.distil.roles import Roles, roles_of
 from limbeck.models.bi_encoder import BiEncoder
 from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.retrieval import BM25
-from limbeck.runs import Run, rank, read_run, write_run
-from limbeck.runs.metadata import write_metadata
+from limbeck.runs import Run, rank
 from limbeck.teachers import biencoder_scores
 from limbeck.training import Backbone
 
@@ -87,7 +94,7 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
         return plan
     began = time.monotonic()
     held_out = {"valid": roles.valid} | ({"test": roles.test} if roles.test else {})
-    runs = _candidates(held_out, output, settings.depth, console)
+    runs = find_candidates(held_out, output, settings.depth, console)
     valid = load_collection(roles.valid)
     teacher = BiEncoder.load(settings.teacher)
     teacher = replace(teacher, max_length=min(TEACHER_TOKENS, teacher.max_length))
@@ -97,28 +104,31 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
     chosen, test = roles.valid, roles.test
     if test:
         counts = len(valid.query_ids), len(load_collection(test).query_ids)
-        share = budget.share_of_test(settings.minutes, found, *counts, settings.depth, len(_documents(runs)))
+        share = budget.share_of_test(settings.minutes, found, *counts, settings.depth, len(documents_of(runs)))
         if share > 1:
-            test = _one_of(roles, share)
-            runs["test"] = _part(runs["test"], load_collection(test))
-            _keep(runs["test"], output / run_file("test", test, settings.depth), test, settings.depth)
+            test = one_of_test(roles, share)
+            runs["test"] = part_of(runs["test"], load_collection(test))
+            keep_run(runs["test"], output / run_file("test", test, settings.depth), test, settings.depth)
     else:
         chosen = AGREEMENT
         _write_agreement(valid, runs["valid"], teacher, output / chosen, console)
-    train = _training(roles, settings.minutes, found, console)
+    train = training_names(roles, settings.minutes, found, console)
     deepest = max(budget.LIST_DEPTHS)
-    taught = _candidates({f"train-{number}": name for number, name in enumerate(train, 1)}, output, deepest, console)
-    held = _documents(runs)
+    taught = find_candidates(
+        {f"train-{number}": name for number, name in enumerate(train, 1)}, output, deepest, console
+    )
+    held = documents_of(runs)
+    relevant = relevant_documents(train[0]) if roles.kind == "judged" else frozenset()
     divided = budget.divide(
         settings.minutes, found, spent=time.monotonic() - began, queries=len(taught["train-1"]),
         held_out=sum(map(len, runs.values())), depth=settings.depth, held_out_documents=len(held),
-        teachings=_teachings(train, taught, held, _relevant(train[0]) if roles.kind == "judged" else frozenset()),
+        teachings=teachings_of(train, taught, held, relevant),
     )  # fmt: skip
     if len(train) > 1:
-        train = (train[0], _one_in(train[1], divided.teaching.share)) if divided.teaching.share else train[:1]
+        train = (train[0], one_in(train[1], divided.teaching.share)) if divided.teaching.share else train[:1]
         for name in train[1:]:
-            cut = _part(taught["train-2"], load_collection(name))
-            _keep(cut, output / run_file("train-2", name, deepest), name, deepest)
+            cut = part_of(taught["train-2"], load_collection(name))
+            keep_run(cut, output / run_file("train-2", name, deepest), name, deepest)
     plan = Plan(
         settings=settings, roles=roles, train=train, valid=chosen, test=test, teacher_tokens=teacher.max_length,
         student_tokens=tokens, parameters=student.parameters, rates=found, budget=divided,
@@ -197,107 +207,11 @@ def _stages(plan: Plan) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]
     return stages, lists
 
 
-def _training(roles: Roles, minutes: float, found: Rates, console: Console) -> tuple[str, ...]:
-    """Names of collections whose queries teach, about as many as are of use: its own, and the documents' sentences."""
-    known = len(load_collection(f"{roles.queries}@{roles.first}-{roles.last}/{roles.folds}").query_ids)
-    if roles.kind == "documents":
-        return (roles.training(known, budget.training_queries(minutes, found, budget.PAIRS_OF_SENTENCE)),)
-    own = roles.training(known, budget.training_queries(minutes, found))
-    name = f"{roles.place}{SUFFIX}"
-    try:
-        sentences = len(load_collection(name).query_ids)
-    except UsageError as error:
-        console.print(f"no sentences teach: {error}", highlight=False, markup=False, soft_wrap=True)
-        return (own,)
-    wanted = budget.training_queries(minutes, found, budget.PAIRS_OF_SENTENCE, known)
-    parts = max(1, round(sentences / wanted))
-    return own, name if parts == 1 else f"{name}@1/{parts}"
-
-
-def _teachings(
-    train: tuple[str, ...], taught: Mapping[str, Run], held: frozenset[str], relevant: frozenset[str]
-) -> list[Teaching]:
-    """What the teacher could be asked, the most first; `held` are embedded in any case, `relevant` ones are scored."""
-    choices = budget.WITH_SENTENCES if len(train) > 1 else [(depth, 0) for depth in budget.LIST_DEPTHS]
-    sentences = {0: Run("none", {})}
-    found = []
-    for depth, share in choices:
-        if share not in sentences:
-            sentences[share] = _part(taught["train-2"], load_collection(_one_in(train[1], share)))
-        documents = _documents({"own": taught["train-1"], "sentences": sentences[share]}, depth)
-        found.append(
-            Teaching(
-                depth=depth, share=share, sentences=len(sentences[share]), documents=len((relevant | documents) - held)
-            )
-        )
-    return found
-
-
-def _one_in(name: str, share: int) -> str:
-    """The name of one of so many queries of a collection, or of its first fold."""
-    whole, folds = split_folds(name)
-    count = share * (folds.count if folds else 1)
-    return f"{whole}@1/{count}" if count > 1 else whole
-
-
-def _one_of(roles: Roles, share: int) -> str:
-    """The name of one of so many test queries, two or more."""
-    if roles.test == f"{roles.place}/test":
-        return f"{roles.test}@1/{share}"
-    first = DEALT_TEST[1] + 1 - max(1, (DEALT_TEST[1] + 1 - DEALT_TEST[0]) // share)
-    return f"{roles.place}@{first}-{DEALT_TEST[1]}/{DEALT}"
-
-
-def run_file(key: str, name: str, depth: int) -> Path:
-    """Where BM25's candidates of a collection are kept, in the folder of the distillation."""
-    return Path("runs") / f"{key}-{key_of([name, depth], 6)}.run.gz"
-
-
 def _retrieved(plan: Plan) -> list[tuple[str, str, int]]:
     """(key, collection, depth) of all candidates that BM25 finds."""
     depth = plan.settings.depth
     held_out = [("valid", plan.roles.valid, depth), *([("test", plan.test, depth)] if plan.test else [])]
     return held_out + [(f"train-{n}", name, max(budget.LIST_DEPTHS)) for n, name in enumerate(plan.train, 1)]
-
-
-def _candidates(names: Mapping[str, str], output: Path, depth: int, console: Console) -> dict[str, Run]:
-    """BM25's candidates of collections with the same documents, each kept as a run. DataError where there are none."""
-    paths = {key: output / run_file(key, name, depth) for key, name in names.items()}
-    if not all(path.exists() for path in paths.values()):
-        loaded = {key: load_collection(name) for key, name in names.items()}
-        queries = {query_id: each.queries[query_id] for each in loaded.values() for query_id in each.query_ids}
-        console.print(f"BM25: {depth} candidates for {plural(len(queries), 'query')}", highlight=False)
-        first = next(iter(loaded.values()))
-        found = BM25().retrieve(replace(first, queries=queries, query_ids=tuple(queries)), depth)
-        for key, each in loaded.items():
-            part = _part(found, each)
-            if not any(map(len, part.values())):
-                raise DataError(
-                    f"{names[key]}: BM25 finds no document for any of {plural(len(each.query_ids), 'query')}; expected "
-                    "queries that share words with the documents"
-                )
-            _keep(part, paths[key], names[key], depth)
-    return {key: read_run(path) for key, path in paths.items()}
-
-
-def _keep(run: Run, path: Path, collection: str, depth: int) -> None:
-    write_run(run, path)
-    write_metadata(path, run.tag, collection, {"method": "bm25", "depth": depth})
-
-
-def _documents(runs: Mapping[str, Run], depth: int | None = None) -> frozenset[str]:
-    """The different documents among the first `depth` of runs."""
-    return frozenset(docid for run in runs.values() for ranking in run.values() for docid in ranking.docids[:depth])
-
-
-def _relevant(name: str) -> frozenset[str]:
-    """Documents that are judged relevant, which the teacher scores even if BM25 missed them."""
-    qrels = load_collection(name).qrels
-    return frozenset(docid for grades in qrels.values() for docid, grade in grades.items() if grade > 0)
-
-
-def _part(run: Run, collection: Collection) -> Run:
-    return replace(run, rankings={query_id: run[query_id] for query_id in collection.query_ids if query_id in run})
 
 
 def _write_agreement(collection: Collection, run: Run, teacher: BiEncoder, folder: Path, console: Console) -> None:
