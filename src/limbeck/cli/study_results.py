@@ -122,7 +122,7 @@ def _conditions(texts: list[str], table: "Table") -> dict[str, list[str]]:
 
 
 def _print_factors(data: "Figures", found: "FactorAnalysis", measure: str) -> None:
-    from limbeck.report.audit import state_analysis
+    from limbeck.report.factors import state_analysis
 
     seeds = "–".join(map(str, sorted({min(data.seeds), max(data.seeds)})))
     size = f"{plural(len(data.values), 'configuration')} × {plural(len(data.collections), 'collection')}"

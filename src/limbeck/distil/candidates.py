@@ -45,11 +45,13 @@ def find_candidates(names: Mapping[str, str], output: Path, depth: int, console:
 
 
 def keep_run(run: Run, path: Path, collection: str, depth: int) -> None:
+    """Write BM25's candidates, and beside them what they are. MissingError where nothing can be written."""
     write_run(run, path)
     write_metadata(path, run.tag, collection, {"method": "bm25", "depth": depth})
 
 
 def part_of(run: Run, collection: Collection) -> Run:
+    """The rankings of a collection's queries."""
     return replace(run, rankings={query_id: run[query_id] for query_id in collection.query_ids if query_id in run})
 
 

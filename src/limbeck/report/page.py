@@ -30,13 +30,13 @@ from limbeck.report.audit import (
     first_stage_sentences,
     leak_text,
     signed_recipe,
-    state_factors,
     terms_notes,
 )
 from limbeck.report.charts import Chart, differences, heat_map, rank_chart, rank_recipes, ranks_note
 from limbeck.report.cheapest import state_cheapest
 from limbeck.report.curves import cost, loss, scaling, validation
 from limbeck.report.data import pack, table_data, to_csv
+from limbeck.report.factors import state_factors
 from limbeck.report.finding import claims_note, state_claims, state_finding
 from limbeck.report.latex import to_latex
 from limbeck.report.markdown import to_markdown

@@ -31,8 +31,9 @@ from limbeck.training.device import choose_budgets, choose_compiling
 from limbeck.training.log import LogSink, StepProgress, TrainingLog
 from limbeck.training.metrics import AsyncScalars, DivergenceMonitor, StepMetrics, score_spread
 from limbeck.training.plan import TrainingPlan, Validation
+from limbeck.training.signals import SignalHandler, StepAbandoned
 from limbeck.training.state import State, Student, learning_rate, load_student, warmup_steps
-from limbeck.training.step import PreparedStep, SignalHandler, StepAbandoned, backward, prepare_step
+from limbeck.training.step import PreparedStep, backward, prepare_step
 from limbeck.training.summary import SUMMARY, ExitSummary, finished, model_folders, summarise, weights_digest
 
 
