@@ -167,6 +167,11 @@ def test_an_ensemble_teaches_and_keeps_its_members_scores(
     facts = as_json(*both, "--combine", "standardised", "--ranking", "e.run")
     assert set(facts["signals"]) == {"labels", "teacher_order", "teacher_scores"}
     assert facts["metadata"]["teacher"] == "one + two"
+    lists, ranking = read_lists("e.parquet"), read_run("e.run")
+    assert lists.teacher_scores is not None
+    for query_id, docids, scores in zip(lists.query_ids, lists.passage_ids, lists.teacher_scores, strict=True):
+        found = dict(zip(ranking[query_id].docids, ranking[query_id].scores, strict=True))
+        assert [found[docid] for docid in docids] == pytest.approx(scores.tolist(), abs=1e-6)
     assert len(list((here / "e.scores").iterdir())) == 2
     limbeck("teach", "ensemble", "--model", "two", *words, "--output", "f.parquet", "--scores", "e.scores")
     assert len(list((here / "e.scores").iterdir())) == 2

@@ -1,6 +1,7 @@
 """A whole distillation on a made collection with tiny random models: what it leaves, says, and does when killed."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +17,14 @@ from limbeck.core.errors import DataError, UsageError
 from limbeck.distil import budget, drive, rates
 from limbeck.distil.candidates import find_candidates, run_file, teachings_of
 from limbeck.distil.config import DistilSettings
-from limbeck.distil.recommend import FIRST_STAGE, STUDENT, TEACHER
+from limbeck.distil.recommend import FIRST_STAGE, STUDENT, TEACHER, System, mean
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run, read_run
 from limbeck.runs.metadata import metadata_path
 from limbeck.study.config.study import load_study
 
 Distil = Callable[..., dict[str, Any]]
+SYSTEM = ("parts", "weights", "chosen_by")
 
 
 @pytest.fixture
@@ -89,6 +91,16 @@ def test_a_collection_becomes_a_model_and_a_recommendation_and_the_same_call_doe
     assert facts["advice"].words in " ".join(told.stdout.split())
     assert f"{best['chosen_by']:.4f}" in told.stdout
     assert json.dumps(distil(docs)["systems"]) == json.dumps(facts["systems"])
+    monkeypatch.chdir(tmp_path)
+    settings = DistilSettings(minutes=2.5, depth=10, teacher=model, student=model)
+    kept = drive.make_plan(str(docs), tmp_path / "out", settings, Console(quiet=True))
+    for row in facts["systems"]:  # each ranks as it was measured where its commands are followed
+        if row["weights"]:
+            for command in drive.use_of(System(**{key: row[key] for key in SYSTEM}), kept, tmp_path / "out"):
+                done = CliRunner().invoke(app, shlex.split(command)[1:])
+                assert done.exit_code == 0, done.output
+            found = mean(load_collection(f"{docs}/test"), read_run(Path("fused.run.gz")))
+            assert found == pytest.approx(row["value"], abs=1e-6), row["system"]
     with pytest.raises(UsageError, match=r"holds a distillation of .* with other settings"):
         distil(docs, seed=2)
 

@@ -55,7 +55,7 @@ def add_to(app: typer.Typer) -> None:
 class _Ranking:
     """What a teacher that orders writes beside lists."""
 
-    ranking: Annotated[Path | None, Doc("Run file to write too: the teacher's own ranking.")] = None
+    ranking: Annotated[Path | None, Doc("Run file to write too: the teacher's scores, or its order.")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,13 +153,14 @@ def _verb(kind: type[Teacher]) -> Callable[..., None]:
 
 
 def _write_ranking(lists: "Lists", path: Path | None) -> None:
-    """Write the lists' order as a run, if a path is given."""
+    """Write the teacher's scores as a run, or the order where it gives no scores, if a path is given."""
     from limbeck.runs import Run, write_run
 
-    if path is None or lists.teacher_order is None:
+    signal = lists.teacher_order if lists.teacher_scores is None else lists.teacher_scores
+    if path is None or signal is None:
         return
-    rows = zip(lists.query_ids, lists.passage_ids, lists.teacher_order, strict=True)
-    scores = {query_id: dict(zip(docids, order.tolist(), strict=True)) for query_id, docids, order in rows}
+    rows = zip(lists.query_ids, lists.passage_ids, signal, strict=True)
+    scores = {query_id: dict(zip(docids, values.tolist(), strict=True)) for query_id, docids, values in rows}
     write_run(Run.from_scores(path.name, scores), path)
 
 
