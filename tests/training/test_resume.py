@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from limbeck.core.errors import UsageError
 from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.training import TrainingPlan, checkpoint, loop, train
+from limbeck.training import Backbone, TrainingPlan, checkpoint, loop, train
 from limbeck.training.log import TIME_FIELDS, read_log
 
 Plan = Callable[..., TrainingPlan]
@@ -127,6 +128,24 @@ def test_killed_before_every_second_step_a_training_ends_with_the_same_bytes(
         break
     assert kills >= 4
     assert outcome(tmp_path / "out") == outcome(reference)
+
+
+def test_a_model_that_matches_words_resumes_as_the_wider_one_that_it_is(
+    deeper: Path, plan: Plan, tmp_path: Path
+) -> None:
+    wider = plan(backbone=Backbone(model=str(deeper), max_length=28, match_words=True))
+    with pytest.MonkeyPatch.context() as patch:
+        kill_at(patch, loop, "backward", 4)
+        with pytest.raises(Killed):
+            train(wider, tmp_path / "out")
+    for output in (tmp_path / "out", tmp_path / "whole"):
+        train(wider, output)
+    assert outcome(tmp_path / "out") == outcome(tmp_path / "whole")
+    saved = CrossEncoder.load(tmp_path / "out" / "model")
+    assert saved.model.config.hidden_size == 16 + 48  # heads of 8, six of them
+    assert saved.parameters == json.loads((tmp_path / "out" / "summary.json").read_text())["parameters"]
+    with pytest.raises(UsageError):  # another training than the one that was begun
+        train(plan(backbone=Backbone(model=str(deeper), max_length=28)), tmp_path / "out")
 
 
 @pytest.mark.parametrize(("stop", "call"), [(signal.SIGINT, 12), (signal.SIGTERM, 15), (signal.SIGINT, 1)])

@@ -144,7 +144,7 @@ def _rankings(plan: Plan, key: str, collection: Collection, output: Path, consol
     """The candidates as each ranker orders them, the cheapest first."""
     store, name = Store(output / "study"), plan.valid if key == "valid" else plan.test
     index = store.read_index()
-    cell, teacher = index["cells"][0], index["teachers"][0]
+    cell, (teacher, _) = index["cells"][0], index["teachers"]
 
     def kept(cell_id: str | None, keys: Mapping[str, str]) -> Run:
         return read_run(store.evaluation(cell_id, keys[name or ""]) / "run.gz")

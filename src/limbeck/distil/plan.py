@@ -32,6 +32,7 @@ from limbeck.distil.config import DistilSettings
 from limbeck.distil.roles import Roles, roles_of
 from limbeck.models.bi_encoder import BiEncoder
 from limbeck.models.cross_encoder import CrossEncoder
+from limbeck.models.word_matching import fault_of
 from limbeck.runs import Run, rank
 from limbeck.teachers import biencoder_scores
 from limbeck.training import Backbone
@@ -41,9 +42,13 @@ HEADER = "# Written by `limbeck distil`, which trains and measures the student b
 TEACHER_TOKENS = 96
 """That the teacher reads of a text: its time is what a budget is short of."""
 
-STUDENT_TOKENS = 128
+STUDENT_TOKENS = 256
 LEARNING_RATE = 6e-4
 SCALE = 20.0
+BM25_WEIGHT = 1.0
+"""Of BM25's scores beside the teacher's in what is taught: a student that matches words can learn both."""
+
+TEACHER, TAUGHT = "teacher", "teacher and BM25"
 AGREEMENT = "agreement"
 WITH_LABELS, WITHOUT_LABELS = "MarginMSE + InfoNCE", "MarginMSE"
 AGREED = 10
@@ -58,7 +63,8 @@ class Plan:
         train: names of collections whose queries teach; the documents' sentences, if they teach beside others, last.
         valid: of the one whose queries choose, or on which agreement with the teacher is measured.
         test: of the one that tells the truth; None where nobody has judged.
-        teacher_tokens, student_tokens: longest text, and longest pair.
+        teacher_tokens: longest text that the teacher reads.
+        student: what it starts from.
         parameters: of the student.
     """
 
@@ -68,7 +74,7 @@ class Plan:
     valid: str
     test: str | None
     teacher_tokens: int
-    student_tokens: int
+    student: Backbone
     parameters: int
     rates: Rates
     budget: Budget
@@ -98,9 +104,8 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
     valid = load_collection(roles.valid)
     teacher = BiEncoder.load(settings.teacher)
     teacher = replace(teacher, max_length=min(TEACHER_TOKENS, teacher.max_length))
-    student = CrossEncoder.load(settings.student, new_head=True)
-    tokens = min(STUDENT_TOKENS, student.max_length)
-    found = _measured(settings, tokens, teacher, valid, runs["valid"], console)
+    backbone = _student(settings)
+    found, parameters = _measured(settings, backbone, teacher, valid, runs["valid"], console)
     chosen, test = roles.valid, roles.test
     if test:
         counts = len(valid.query_ids), len(load_collection(test).query_ids)
@@ -131,20 +136,35 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
             keep_run(cut, output / run_file("train-2", name, deepest), name, deepest)
     plan = Plan(
         settings=settings, roles=roles, train=train, valid=chosen, test=test, teacher_tokens=teacher.max_length,
-        student_tokens=tokens, parameters=student.parameters, rates=found, budget=divided,
+        student=backbone, parameters=parameters, rates=found, budget=divided,
     )  # fmt: skip
     write_text(output / STUDY, study_of(plan))
     write_json(kept, asdict(plan))
     return plan
 
 
+def _student(settings: DistilSettings) -> Backbone:
+    """What the student starts from: a BERT that cannot rank yet gets heads that match words."""
+    name = settings.student
+    encoder = CrossEncoder.load(name, new_head=True)
+    try:
+        CrossEncoder.load(name)
+        ranks = True
+    except UsageError:
+        ranks = False
+    return Backbone(
+        model=name, max_length=min(STUDENT_TOKENS, encoder.max_length), dropout=0.0,
+        match_words=not ranks and fault_of(encoder.model, encoder.template) is None,
+    )  # fmt: skip
+
+
 def _measured(
-    settings: DistilSettings, tokens: int, teacher: BiEncoder, collection: Collection, run: Run, console: Console
-) -> Rates:
-    """This machine's rates, which are also said."""
+    settings: DistilSettings, backbone: Backbone, teacher: BiEncoder, collection: Collection, run: Run, console: Console
+) -> tuple[Rates, int]:
+    """This machine's rates, which are also said; and the student's parameters."""
     console.print("this machine's rates, on texts of the collection", highlight=False)
-    backbone = Backbone(model=settings.student, max_length=tokens, dropout=0.0)
-    student = CrossEncoder.load(settings.student, max_length=tokens, new_head=True)
+    words_of = collection if backbone.match_words else None
+    student = CrossEncoder.load(backbone.model, max_length=backbone.max_length, new_head=True, words_of=words_of)
     found = Rates(
         documents=rates.embedding_rate(teacher, collection, run),
         trained_pairs=rates.training_rate(backbone, collection, run),
@@ -158,7 +178,7 @@ def _measured(
         f"{found.scored_pairs:,.1f} scored{ready}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
-    return found
+    return found, student.parameters
 
 
 def study_of(plan: Plan) -> str:
@@ -169,14 +189,15 @@ def study_of(plan: Plan) -> str:
         for key, name, depth in _retrieved(plan)
     }
     stages, lists = _stages(plan)
+    teacher = {"biencoder": plan.settings.teacher, "scale": SCALE, "max_length": plan.teacher_tokens}
+    student = {"model": plan.student.model, "max_length": plan.student.max_length, "dropout": 0}
+    student |= {"match_words": True} if plan.student.match_words else {}
     study = {
         "name": "distil",
         "collections": {"train": list(plan.train), "test": tests},
         "first_stages": {"candidates": {"runs": runs}},
-        "teachers": {
-            "teacher": {"biencoder": plan.settings.teacher, "scale": SCALE, "max_length": plan.teacher_tokens}
-        },
-        "backbones": {"student": {"model": plan.settings.student, "max_length": plan.student_tokens, "dropout": 0}},
+        "teachers": {TEACHER: teacher, TAUGHT: {**teacher, "run_weight": BM25_WEIGHT}},
+        "backbones": {"student": student},
         "lists": lists,
         "recipes": {"Distilled": stages},
         "seeds": [plan.settings.seed],
@@ -198,7 +219,7 @@ def _stages(plan: Plan) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]
     for source, name, pairs, objective, sample in parts:
         lists[source] = {
             "format": "run", "collections": [name], "first_stage": "candidates", "depth": plan.budget.teaching.depth,
-            "teacher": "teacher", **({"labels": "qrels"} if sample is budget.SAMPLE else {}), "sample": sample,
+            "teacher": TAUGHT, **({"labels": "qrels"} if sample is budget.SAMPLE else {}), "sample": sample,
         }  # fmt: skip
         stages.append({
             "objective": objective, "lists": source, "pairs": pairs, "lists_per_step": budget.LISTS_PER_STEP,
@@ -235,8 +256,10 @@ def announce(plan: Plan, output: Path, console: Console) -> None:
     say(f"teaches: {settings.teacher}, the first {plan.teacher_tokens} tokens of a text; each is embedded once")
     say(
         f"learns:  {settings.student}, {plan.parameters / 1e6:.1f} M weights, {divided.pairs:,} pairs of at most "
-        f"{plan.student_tokens} tokens, fp32"
+        f"{plan.student.max_length} tokens, fp32"
     )
+    if plan.student.match_words:
+        say("         it begins with heads of attention that match words by their idf, as BM25 does")
     for name in sentences:
         say(f"first:   {divided.sentence_pairs:,} pairs of sentences ({name}), {WITHOUT_LABELS}")
     then = "then:   " if sentences else "from:   "

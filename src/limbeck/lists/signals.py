@@ -93,15 +93,23 @@ def candidates_to_teach(collection: Collection, run: Run, depth: int | None = No
 def candidates_to_mine(collection: Collection, run: Run, depth: int | None = None) -> tuple[Lists, Run]:
     """As `candidates_to_teach`, and judged positives that the run lacks are added, for a teacher to score them too."""
     candidates = lists_from_run(collection, run, depth, labels=bool(collection.qrels), order=False)
-    return candidates, run_in_order(candidates, run.name)
+    return candidates, run_in_order(candidates, run.name, run)
 
 
-def run_in_order(lists: Lists, name: str) -> Run:
-    """Lists as a run: their passages in the order in which they stand."""
-    rankings = {
-        query_id: rank(passages, range(len(passages), 0, -1))
-        for query_id, passages in zip(lists.query_ids, lists.passage_ids, strict=True)
-    }
+def run_in_order(lists: Lists, name: str, run: Run | None = None) -> Run:
+    """Lists as a run: their passages in the order in which they stand.
+
+    With the `run` that they were made of, they keep its scores; passages that were added stand a hair below its last.
+    """
+    rankings = {}
+    for query_id, passages in zip(lists.query_ids, lists.passage_ids, strict=True):
+        scores = np.arange(len(passages), 0, -1.0)
+        if run is not None:
+            known = dict(zip(run[query_id].docids, run[query_id].scores, strict=True))
+            least = min(known.values())
+            hair = 1e-6 * (1 + abs(least))
+            scores = np.array([known.get(docid, least - hair * place) for place, docid in enumerate(passages, 1)])
+        rankings[query_id] = rank(passages, scores)
     return Run(name, rankings)
 
 

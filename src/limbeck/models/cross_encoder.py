@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from limbeck.collections import Collection
 from limbeck.core.devices import (
     ALONE,
     Precision,
@@ -39,6 +40,7 @@ from limbeck.models.families import family_of
 from limbeck.models.modular import ModularModel
 from limbeck.models.pair_input import first_position, ignores_padding, lengths_of, score_by_ends, template_of
 from limbeck.models.sources import ModelSource, resolve
+from limbeck.models.word_matching import match_words
 from limbeck.tokens.batching import filled_batches, micro_batches, shares
 from limbeck.tokens.pairs import Pairs, PairTemplate, Rows
 from limbeck.tokens.store import UNCHANGED, TokenStore, Wording
@@ -94,6 +96,7 @@ class CrossEncoder:
         passage_tokens: int | None = None,
         new_head: bool = False,
         exits: Sequence[int] = (),
+        words_of: Collection | None = None,
     ) -> "CrossEncoder":
         """Load a cross-encoder; with `new_head`, to train it, also a backbone, which then gets a new scoring head.
 
@@ -110,6 +113,8 @@ class CrossEncoder:
                 such a head mean nothing.
             exits: numbers of layers behind which the pair is scored too, each by a head of its own, in training
                 (`limbeck.models.exits`).
+            words_of: a collection whose words the model gets heads of attention for that match them, weighted by their
+                idf there (`limbeck.models.word_matching`); with `new_head` alone.
             device: torch device; default CUDA where there is one, else CPU.
             seed: initialises a new scoring head.
             sha256: refuse local weights whose digest does not begin with this.
@@ -132,6 +137,8 @@ class CrossEncoder:
         if sha256 is not None:
             source.expect(sha256)
         found = read_checkpoint(source, layers, seed, dropout, new_head, single_separator)
+        if words_of is not None:
+            found = match_words(found, words_of, source)
         model, tokenizer, template = found.model, found.tokenizer, template_of(found)
         if not isinstance(model, ModularModel) or model.layout.pooling == "cls":
             first_token_only(model)

@@ -40,6 +40,9 @@ class Backbone:
     single_separator: Annotated[
         bool, Doc("One separator between query and passage where the tokeniser has two (RoBERTa).")
     ] = False
+    match_words: Annotated[
+        bool, Doc("Give a BERT heads that match words as BM25 does, weighted by their idf in the collection.")
+    ] = False
     sha256: Annotated[str | None, Doc("Refuse local weights whose SHA-256 does not begin with this.")] = None
 
     def __post_init__(self) -> None:

@@ -130,6 +130,7 @@ def load_student(plan: TrainingPlan, processes: Processes, sharded: bool) -> Cro
         processes=processes,
         sharded=sharded,
         new_head=True,
+        words_of=plan.collection if backbone.match_words else None,
     )
 
 

@@ -154,6 +154,7 @@ def _describe(study: Study, name: str, stages: list[Stage], contents: bool = Tru
         "dropout": backbone.dropout,
         "single_separator": backbone.single_separator,
         **({"exits": sorted(backbone.exits)} if backbone.exits else {}),
+        **({"match_words": True} if backbone.match_words else {}),
     }
     if not stages:
         return {"format": FORMAT, "backbone": model, "stages": []}

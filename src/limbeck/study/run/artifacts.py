@@ -161,7 +161,8 @@ class Materials:
         source, loaded = self.sources.config.lists[name], self.sources.collection(collection)
         keys = taught_keys(self.sources, name, collection)
         path = self.store.taught(keys[shard])
-        candidates = run_in_order(self._untaught(name, collection, path.with_suffix(".parquet")), "candidates")
+        lists = self._untaught(name, collection, path.with_suffix(".parquet"))
+        candidates = run_in_order(lists, "candidates", None if source.path else self._first_stage(name, collection))
         mine = {query_id: candidates[query_id] for query_id in list(candidates)[shard :: len(keys)]}
         wanted, teacher = replace(candidates, rankings=mine), source.teacher or ""
         given = teach(self.sources, self.store, teacher, loaded, wanted, self.console)
@@ -181,16 +182,20 @@ class Materials:
             lists = read_lists(part)
             part.unlink()
             return lists
-        run = self.run(source.first_stage or BM25_NAME, collection, self.sources.depth(name) or DEPTH)
         return lists_from_run(
             loaded,
-            run,
+            self._first_stage(name, collection),
             source.depth,
             labels=source.labels is not None,
             order=False,
             add_missing_positives=source.add_positives,
             corpus_negatives=source.corpus_negatives or 0,
         )
+
+    def _first_stage(self, name: str, collection: str) -> Run:
+        """What finds the candidates of a list source that is no file."""
+        first_stage = self.sources.config.lists[name].first_stage or BM25_NAME
+        return self.run(first_stage, collection, self.sources.depth(name) or DEPTH)
 
     def _convert(self, name: str, collection: str, path: Path) -> None:
         file = self.sources.list_file(name, collection)

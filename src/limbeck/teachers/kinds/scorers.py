@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from annotated_types import Ge
 
 from limbeck.core.errors import UsageError
-from limbeck.core.options import Count, Doc, Precision, Rate, check_settings
+from limbeck.core.options import Amount, Count, Doc, Precision, Rate, check_settings
 from limbeck.teachers.kinds import Gives, Keeps, Names, Taught, Workplace
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ class BiEncoderTeacher:
     model: Annotated[str, Doc("sentence-transformers checkpoint: folder, Hub id or package:NAME/PATH.")]
     scale: Annotated[Rate, Doc("Factor that the cosine is multiplied by.")] = 1.0
     max_length: Annotated[Count | None, Doc("Maximum tokens of a text (default: the model's own).")] = None
+    run_weight: Annotated[
+        Amount, Doc("Weight of the candidates' own scores, stretched to the range of the teacher's and added to them.")
+    ] = 0.0
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -34,15 +37,20 @@ class BiEncoderTeacher:
 
     def describe(self, names: Names) -> dict[str, Any]:
         cut = {} if self.max_length is None else {"max_length": self.max_length}
-        return {"weights": names.weights(self.model), "scale": self.scale, **cut}
+        added = {"run_weight": self.run_weight} if self.run_weight else {}
+        return {"weights": names.weights(self.model), "scale": self.scale, **cut, **added}
 
     def teach(self, collection: "Collection", candidates: "Run", place: Workplace) -> Taught:
         from limbeck.teachers import BiEncoder, biencoder_scores
+        from limbeck.teachers.biencoder import add_run_scores
 
         encoder = BiEncoder.load(place.names.model_name(self.model))
         encoder = replace(encoder, max_length=encoder.shortened(self.max_length))
         details = {"teacher_version": encoder.version, "teacher_scale": repr(self.scale), **_stated(self.max_length)}
         scores = biencoder_scores(encoder, collection, candidates, self.scale, place.console)
+        if self.run_weight:
+            scores = add_run_scores(scores, candidates, self.run_weight)
+            details["run_weight"] = repr(self.run_weight)
         return Taught(encoder.name, scores, details)
 
 
