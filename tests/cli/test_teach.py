@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import Result
 
@@ -156,6 +157,22 @@ def test_an_llm_judges_and_its_judgments_are_a_collections(
     (here / "own" / "qrels").mkdir()
     (here / "judged.tsv").rename(here / "own" / "qrels" / "train.tsv")
     assert "nDCG@10" in limbeck("evaluate", "--collection", "own/train", "train.run").stdout
+
+
+def test_the_runs_own_scores_are_taught_beside_a_teachers(here: Path, words: Any, limbeck: Limbeck) -> None:
+    for weight in (0, 0.5):
+        limbeck(
+            "teach", "biencoder", "--model", "bert", *words, "--run-weight", weight, "--output", f"{weight}.parquet"
+        )
+    alone, both, run = read_lists("0.parquet"), read_lists("0.5.parquet"), read_run(here / "train.run")
+    assert (alone.metadata.get("run_weight"), both.metadata["run_weight"]) == (None, "0.5")
+    for one, two in zip(
+        map(alone.__getitem__, range(len(alone))), map(both.__getitem__, range(len(both))), strict=True
+    ):
+        bm25, own = run[one.query_id].scores, one.teacher_scores
+        assert one.passage_ids == two.passage_ids == list(run[one.query_id].docids)
+        stretched = (bm25 - bm25.min()) / np.ptp(bm25) * np.ptp(own)
+        np.testing.assert_allclose(two.teacher_scores, own + 0.5 * stretched, rtol=1e-6)
 
 
 def test_an_ensemble_teaches_and_keeps_its_members_scores(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from limbeck.core.errors import DataError
-from limbeck.lists import Lists, mix, teacher_order_from_scores, with_teacher_scores
+from limbeck.lists import Lists, mix, run_in_order, teacher_order_from_scores, with_teacher_scores
+from limbeck.runs import Run
 
 LISTS = Lists(["q1", "q2"], [["a", "b"], ["c", "d", "e"]], labels=[np.array([1, 0]), np.array([0, 0, 1])])
 
@@ -76,3 +77,13 @@ def test_signals_that_not_all_have_are_left_out_and_named(judged, mined):
 def test_lists_without_a_signal_in_common_are_refused(judged, mined):
     with pytest.raises(DataError, match=r"no signal in common \(a: labels; b: teacher_scores\); expected one"):
         mix({"a": judged, "b": replace(mined, labels=None)})
+
+
+def test_lists_as_a_run_keep_its_scores_and_what_was_added_stands_below_its_last():
+    run = Run.from_scores("first", {"q1": {"a": 7.5, "b": 2.0}, "q2": {"c": 3.0, "d": -4.0, "x": -5.0}})
+    found = run_in_order(LISTS, "lists", run)
+    assert (found["q1"].docids, found["q1"].scores.tolist()) == (("a", "b"), [7.5, 2.0])
+    assert found["q2"].docids == ("c", "d", "e")
+    assert found["q2"].scores[:2].tolist() == [3.0, -4.0]
+    assert -5.001 < found["q2"].scores[2] < -5.0
+    assert run_in_order(LISTS, "lists")["q2"].scores.tolist() == [3, 2, 1]

@@ -254,6 +254,7 @@ def announce(plan: Plan, output: Path, console: Console) -> None:
     own, *sentences = plan.train
     objective = WITH_LABELS if plan.roles.kind == "judged" else WITHOUT_LABELS
     say(f"teaches: {settings.teacher}, the first {plan.teacher_tokens} tokens of a text; each is embedded once")
+    say("         BM25's scores are added to its own")
     say(
         f"learns:  {settings.student}, {plan.parameters / 1e6:.1f} M weights, {divided.pairs:,} pairs of at most "
         f"{plan.student.max_length} tokens, fp32"

@@ -1,6 +1,6 @@
 """A bi-encoder as teacher: the cosine of query and passage, with every embedding kept by the content of its text."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -33,21 +33,6 @@ def biencoder_scores(
     Raises what that does, and DataError for a text that is not there.
     """
     return encoder.score(collection, run, scale, embed=keeping_embeddings(encoder, console))
-
-
-def add_run_scores(
-    scores: Mapping[str, NDArray[np.float32]], run: Run, weight: float
-) -> dict[str, NDArray[np.float32]]:
-    """A teacher's scores of a run's candidates, query id → [passages], with the run's own added.
-
-    In each query the run's scores are stretched to the range of the teacher's, from 0, and weighted.
-    """
-    found = {}
-    for query_id, own in scores.items():
-        others = np.asarray(run[query_id].scores)
-        above = (others - others.min()) / (np.ptp(others) or 1.0)
-        found[query_id] = (own + weight * np.ptp(own) * above).astype(np.float32)
-    return found
 
 
 def keeping_embeddings(

@@ -10,12 +10,46 @@ from limbeck.core.options import Amount, Count, Doc, Precision, Rate, check_sett
 from limbeck.teachers.kinds import Gives, Keeps, Names, Taught, Workplace
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from limbeck.collections import Collection
     from limbeck.runs import Run
 
 
 @dataclass(frozen=True, kw_only=True)
-class BiEncoderTeacher:
+class Scorer:
+    """What all of them have: the candidates' own scores may be taught beside the teacher's."""
+
+    run_weight: Annotated[
+        Amount, Doc("Weight of the candidates' own scores, stretched to the range of the teacher's and added to them.")
+    ] = 0.0
+
+    def with_weight(self, described: dict[str, Any]) -> dict[str, Any]:
+        return {**described, "run_weight": self.run_weight} if self.run_weight else described
+
+    def taught(
+        self,
+        teacher: str,
+        scores: "Mapping[str, NDArray[np.floating[Any]]]",
+        candidates: "Run",
+        details: dict[str, str],
+    ) -> Taught:
+        """A teacher's scores of a run's candidates, query id → [passages], with the run's own added in each query."""
+        if not self.run_weight:
+            return Taught(teacher, scores, details)
+        found = {}
+        for query_id, own in scores.items():
+            others = candidates[query_id].scores
+            above = (others - others.min()) / (others[0] - others[-1] or 1.0)
+            found[query_id] = (own + self.run_weight * (own.max() - own.min()) * above).astype(own.dtype)
+        return Taught(teacher, found, {**details, "run_weight": repr(self.run_weight)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiEncoderTeacher(Scorer):
     """Score a run's candidates with a bi-encoder: cosine of query and passage. Embeddings are kept in the cache."""
 
     gives: ClassVar[Gives] = "scores"
@@ -24,9 +58,6 @@ class BiEncoderTeacher:
     model: Annotated[str, Doc("sentence-transformers checkpoint: folder, Hub id or package:NAME/PATH.")]
     scale: Annotated[Rate, Doc("Factor that the cosine is multiplied by.")] = 1.0
     max_length: Annotated[Count | None, Doc("Maximum tokens of a text (default: the model's own).")] = None
-    run_weight: Annotated[
-        Amount, Doc("Weight of the candidates' own scores, stretched to the range of the teacher's and added to them.")
-    ] = 0.0
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -37,25 +68,20 @@ class BiEncoderTeacher:
 
     def describe(self, names: Names) -> dict[str, Any]:
         cut = {} if self.max_length is None else {"max_length": self.max_length}
-        added = {"run_weight": self.run_weight} if self.run_weight else {}
-        return {"weights": names.weights(self.model), "scale": self.scale, **cut, **added}
+        return self.with_weight({"weights": names.weights(self.model), "scale": self.scale, **cut})
 
     def teach(self, collection: "Collection", candidates: "Run", place: Workplace) -> Taught:
         from limbeck.teachers import BiEncoder, biencoder_scores
-        from limbeck.teachers.biencoder import add_run_scores
 
         encoder = BiEncoder.load(place.names.model_name(self.model))
         encoder = replace(encoder, max_length=encoder.shortened(self.max_length))
         details = {"teacher_version": encoder.version, "teacher_scale": repr(self.scale), **_stated(self.max_length)}
         scores = biencoder_scores(encoder, collection, candidates, self.scale, place.console)
-        if self.run_weight:
-            scores = add_run_scores(scores, candidates, self.run_weight)
-            details["run_weight"] = repr(self.run_weight)
-        return Taught(encoder.name, scores, details)
+        return self.taught(encoder.name, scores, candidates, details)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnsembleTeacher:
+class EnsembleTeacher(Scorer):
     """Average the scores of cross-encoders. Each member's are kept: only what is new is scored the next time."""
 
     gives: ClassVar[Gives] = "scores"
@@ -83,7 +109,7 @@ class EnsembleTeacher:
     def describe(self, names: Names) -> dict[str, Any]:
         weights = [names.weights(model) for model in self.model]
         described = {"ensemble": weights, "combine": self.combine, "max_length": self.max_length}
-        return described if self.precision == "fp32" else {**described, "precision": self.precision}
+        return self.with_weight(described if self.precision == "fp32" else {**described, "precision": self.precision})
 
     def teach(self, collection: "Collection", candidates: "Run", place: Workplace) -> Taught:
         from limbeck.teachers import ensemble_scores
@@ -93,11 +119,11 @@ class EnsembleTeacher:
             combine=self.combine, precision=self.precision, max_length=self.max_length, console=place.console,
         )  # fmt: skip
         details = {**found.details, "combine": self.combine, **_stated(self.max_length)}
-        return Taught(" + ".join(found.versions), found.scores, details)
+        return self.taught(" + ".join(found.versions), found.scores, candidates, details)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PointwiseTeacher:
+class PointwiseTeacher(Scorer):
     """Score each candidate with a language model in process: the logit of yes less that of no. Scores are kept."""
 
     gives: ClassVar[Gives] = "scores"
@@ -121,7 +147,7 @@ class PointwiseTeacher:
         template = template_of(self.prompt, "yes-no", names.file)
         model = names.weights(self.model) if self.models else self.model
         settings = {"template": template.digest, "max_length": self.max_length, "precision": self.precision}
-        return {"pointwise": model, **settings}
+        return self.with_weight({"pointwise": model, **settings})
 
     def teach(self, collection: "Collection", candidates: "Run", place: Workplace) -> Taught:
         from limbeck.teachers import kept_scores
@@ -137,7 +163,7 @@ class PointwiseTeacher:
         cuts = teacher.cuts(collection, candidates)
         if cuts.pairs:
             details["pairs_cut"] = str(cuts)
-        return Taught(teacher.name, found, details)
+        return self.taught(teacher.name, found, candidates, details)
 
 
 def _stated(max_length: int | None) -> dict[str, str]:
