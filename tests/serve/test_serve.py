@@ -146,7 +146,7 @@ def test_a_bad_request_is_told_once_and_never_retried(service: Client, body: Any
     assert said in answer["message"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[" * 9_000, b'"\ud800', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 9_000, rb'"\ud800', b"\xff\xfe"])
 def test_what_is_no_json_is_a_bad_request(service: Client, content: bytes) -> None:
     assert service.raw("/v1/rerank", content)[0] == 400
 

@@ -52,9 +52,11 @@ def heat_map(table: Table) -> Chart | None:
             row["dark"] = row["v"] > low + 0.55 * (high - low)
     backbones = names_of(table, "backbone")
     cell = {
-        "x": {"field": "r", "sort": None, "title": None, "axis": {"labelAngle": -30, "orient": "top"}},
+        # Labels lean to the left, where there is room beside the backbones' names; to the right the last one is cut.
+        "x": {"field": "r", "sort": None, "title": None,
+              "axis": {"labelAngle": 30, "labelAlign": "right", "orient": "top"}},
         "y": {"field": "b", "sort": None, "title": None},
-    }
+    }  # fmt: skip
     tooltip = tooltip_of({"r": "recipe", "b": "backbone", "c": "on", "m": "measure", "t": "mean"})
     spec = {
         **choices(table, measures=True),
