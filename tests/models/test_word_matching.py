@@ -4,6 +4,8 @@ import math
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from limbeck.models import word_matching
 from limbeck.models.checkpoint import read_checkpoint
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.sources import resolve
+from limbeck.study.config.schema import Backbone
+from limbeck.study.plan.architecture import architecture_of
 
 WORDS = [f"{first}{last}" for first in "bcdfghklmn" for last in ("ab", "ec", "id", "of", "ug", "an", "el", "ir")]
 RARE, COMMON = WORDS[0], WORDS[-1]
@@ -119,6 +123,14 @@ def test_it_is_the_same_whatever_the_seed_but_for_the_scoring_head(backbone: Pat
         if "pooler" not in name:
             assert torch.equal(weight, two.model.base_model.get_parameter(name)), name
     assert not torch.equal(one.model.classifier.weight, two.model.classifier.weight)
+
+
+def test_a_studys_plan_counts_the_wider_model(backbone: Path, words: Collection) -> None:
+    study: Any = SimpleNamespace(model=resolve)
+    counted = architecture_of(Backbone(model=str(backbone), match_words=True), study)
+    assert counted is not None
+    encoder = CrossEncoder.load(backbone, device="cpu", new_head=True, words_of=words)
+    assert sum(weight.numel() for weight in counted.model().parameters()) == encoder.parameters
 
 
 @pytest.mark.parametrize(

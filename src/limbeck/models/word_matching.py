@@ -80,6 +80,13 @@ def match_words(found: Checkpoint, collection: Collection, source: ModelSource) 
     return replace(found, model=wider.model)
 
 
+def wider(size: int, heads: int) -> tuple[int, int]:
+    """Hidden size and number of heads that a BERT has with heads that match words, as wide as its own."""
+    width = size // heads
+    more = math.ceil(48 / width)
+    return size + more * width, heads + more
+
+
 def fault_of(model: Any, template: PairTemplate) -> str | None:
     """Why a model gets no such heads, behind "it"; None where it can have them."""
     config, types = model.config, template.token_types
@@ -114,13 +121,10 @@ class _Wider:
         self.old, self.template, self.tokenizer = found.model.eval(), found.template, found.tokenizer
         assert self.template.token_types is not None  # or `fault_of` says so
         _, self.query_type, _, self.passage_type, _ = self.template.token_types
-        self.own = self.old.config.hidden_size
-        width = self.own // self.old.config.num_attention_heads
-        heads = math.ceil(48 / width)
-        self.code = min(width - 2, heads * width - 7)
         config = copy.deepcopy(self.old.config)
-        config.hidden_size += heads * width
-        config.num_attention_heads += heads
+        self.own, width = config.hidden_size, config.hidden_size // config.num_attention_heads
+        config.hidden_size, config.num_attention_heads = wider(config.hidden_size, config.num_attention_heads)
+        self.code = min(width - 2, config.hidden_size - self.own - 7)
         self.model = type(self.old)(config).eval()
         self.layers = self.model.bert.encoder.layer
         self.root = math.sqrt(width)  # by which attention divides its logits

@@ -5,7 +5,7 @@ Enough to count its arithmetic, to build a small one, and to time a random one i
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from limbeck.core.errors import UsageError
 from limbeck.core.json_files import Schema, read_json
 from limbeck.models.cost import training_flops, training_tokens
 from limbeck.models.families import family_of
+from limbeck.models.word_matching import wider
 from limbeck.study.config.known import known_backbones, known_downloads
 from limbeck.study.config.resolver import Sources
 from limbeck.study.config.schema import Backbone, longest_pair
@@ -48,12 +49,17 @@ def architecture_of(backbone: Backbone, sources: Sources) -> Architecture | None
 
     None for a model of the Hub that is neither there nor stated to be `like` one that is.
     """
-    source = sources.model(backbone.model)
+    source, found = sources.model(backbone.model), None
     if source.kind != "hub":
-        return _described(Path(source.path))
-    known = known_backbones()
-    found = next((each for each in known.values() if each.model == source.path), known.get(backbone.like or ""))
-    return None if found is None else Architecture(found.architecture, found.tokenizer, found.shape)
+        found = _described(Path(source.path))
+    else:
+        known = known_backbones()
+        like = next((each for each in known.values() if each.model == source.path), known.get(backbone.like or ""))
+        found = Architecture(like.architecture, like.tokenizer, like.shape) if like else None
+    if found and backbone.match_words and found.kind == "bert":
+        size, heads = wider(found.shape["hidden_size"], found.shape["num_attention_heads"])
+        found = replace(found, shape={**found.shape, "hidden_size": size, "num_attention_heads": heads})
+    return found
 
 
 def encoder_architecture(name: str, sources: Sources) -> Architecture | None:
