@@ -55,3 +55,14 @@ def test_teacher_and_student_are_timed_at_their_work(
     assert rates.training_rate(backbone, collection, run) > 0
     assert seen == [1, 4]  # a step to warm up, and those that are timed
     assert rates.embedding_rate(BiEncoder.load(workshop / "bert"), collection, run) > 0
+
+
+def test_a_training_rate_is_of_steps_and_not_of_what_is_loaded_before(
+    workshop: Path, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def steps(_: Path) -> list[dict[str, Any]]:
+        return [{"kind": "stage"}, *({"kind": "step", "pairs": 60, "seconds": 4.0} for _ in range(3))]
+
+    monkeypatch.setattr(rates, "read_log", steps)
+    backbone = Backbone(model=str(workshop / "bert"), max_length=24, dropout=0.0)
+    assert rates.training_rate(backbone, collection, BM25().retrieve(collection, 20)) == 15

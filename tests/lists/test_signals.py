@@ -79,11 +79,22 @@ def test_lists_without_a_signal_in_common_are_refused(judged, mined):
         mix({"a": judged, "b": replace(mined, labels=None)})
 
 
-def test_lists_as_a_run_keep_its_scores_and_what_was_added_stands_below_its_last():
+def test_lists_as_a_run_keep_its_scores_and_their_own_order():
     run = Run.from_scores("first", {"q1": {"a": 7.5, "b": 2.0}, "q2": {"c": 3.0, "d": -4.0, "x": -5.0}})
     found = run_in_order(LISTS, "lists", run)
     assert (found["q1"].docids, found["q1"].scores.tolist()) == (("a", "b"), [7.5, 2.0])
     assert found["q2"].docids == ("c", "d", "e")
     assert found["q2"].scores[:2].tolist() == [3.0, -4.0]
-    assert -5.001 < found["q2"].scores[2] < -5.0
+    assert found["q2"].scores[2] == -5.0  # added: the run's least
     assert run_in_order(LISTS, "lists")["q2"].scores.tolist() == [3, 2, 1]
+
+
+def test_what_was_added_stays_behind_whatever_the_run_says_of_it():
+    """Scores go back to the lists by place: another order would give them to other passages."""
+    lists = Lists(["q1"], [["a", "new", "newer", "deep", "deeper"]], labels=[np.array([0, 1, 1, 1, 1])])
+    run = Run.from_scores("first", {"q1": {"a": 9.0, "b": 9.0, "deep": 5.0, "deeper": 5.0, "z": 1.0}})
+    [ranking] = run_in_order(lists, "lists", run).values()
+    assert ranking.docids == ("a", "new", "newer", "deep", "deeper")
+    assert ranking.scores[:2].tolist() == [9.0, 1.0]
+    assert (np.diff(ranking.scores) < 0).all()
+    assert ranking.scores[-1] > 0.99

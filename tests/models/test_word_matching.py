@@ -144,5 +144,5 @@ def test_another_architecture_is_refused(
 
 
 def test_one_layer_is_too_few(backbone: Path, words: Collection) -> None:
-    with pytest.raises(UsageError, match="it has 1 layers and heads of 32; expected 2 or more"):
+    with pytest.raises(UsageError, match="it has 1 layer and heads of 32; expected 2 or more"):
         CrossEncoder.load(backbone, layers=1, new_head=True, words_of=words)

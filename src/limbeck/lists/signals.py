@@ -1,5 +1,6 @@
 """Signals of lists: a stronger model's scores, order or grades added, some selected, lists of several sources mixed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -99,16 +100,18 @@ def candidates_to_mine(collection: Collection, run: Run, depth: int | None = Non
 def run_in_order(lists: Lists, name: str, run: Run | None = None) -> Run:
     """Lists as a run: their passages in the order in which they stand.
 
-    With the `run` that they were made of, they keep its scores; passages that were added stand a hair below its last.
+    With the `run` that they were made of, they keep its scores; what was added stands a hair below what is before it.
     """
     rankings = {}
     for query_id, passages in zip(lists.query_ids, lists.passage_ids, strict=True):
-        scores = np.arange(len(passages), 0, -1.0)
+        scores: list[float] = [*range(len(passages), 0, -1)]
         if run is not None:
-            known = dict(zip(run[query_id].docids, run[query_id].scores, strict=True))
-            least = min(known.values())
-            hair = 1e-6 * (1 + abs(least))
-            scores = np.array([known.get(docid, least - hair * place) for place, docid in enumerate(passages, 1)])
+            ranking = run[query_id]
+            known, least = dict(zip(ranking.docids, ranking.scores.tolist(), strict=True)), float(ranking.scores[-1])
+            scores, above = [], math.inf
+            for docid in passages:  # an added one that the run has too, but deeper, stays where it stands
+                scores.append(min(known.get(docid, least), above))
+                above = scores[-1] - 1e-6 * (1 + abs(scores[-1]))
         rankings[query_id] = rank(passages, scores)
     return Run(name, rankings)
 

@@ -26,6 +26,7 @@ from torch import nn
 
 from limbeck.collections import Collection
 from limbeck.core.errors import UsageError
+from limbeck.core.text import plural
 from limbeck.models.checkpoint import Checkpoint
 from limbeck.models.sources import ModelSource, silence_transformers
 from limbeck.tokens.pairs import PairTemplate
@@ -96,7 +97,9 @@ def fault_of(model: Any, template: PairTemplate) -> str | None:
     if types is None or types[1] == types[3]:
         return "is not told which tokens are the passage's"
     if config.num_hidden_layers < 2 or width < 8:
-        return f"has {config.num_hidden_layers} layers and heads of {width}; expected 2 or more, and 8 or more"
+        return (
+            f"has {plural(config.num_hidden_layers, 'layer')} and heads of {width}; expected 2 or more, and 8 or more"
+        )
     return None
 
 

@@ -28,6 +28,7 @@ class Scorer:
     ] = 0.0
 
     def with_weight(self, described: dict[str, Any]) -> dict[str, Any]:
+        """What decides a teacher's signals, the weight included where there is one."""
         return {**described, "run_weight": self.run_weight} if self.run_weight else described
 
     def taught(
