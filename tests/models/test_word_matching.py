@@ -146,3 +146,9 @@ def test_another_architecture_is_refused(
 def test_one_layer_is_too_few(backbone: Path, words: Collection) -> None:
     with pytest.raises(UsageError, match="it has 1 layer and heads of 32; expected 2 or more"):
         CrossEncoder.load(backbone, layers=1, new_head=True, words_of=words)
+
+
+def test_a_model_that_is_only_to_score_is_not_changed(backbone: Path, words: Collection, tmp_path: Path) -> None:
+    CrossEncoder.load(backbone, device="cpu", new_head=True).save(tmp_path / "ranks")
+    with pytest.raises(UsageError, match="change scores until they are trained"):
+        CrossEncoder.load(tmp_path / "ranks", words_of=words)

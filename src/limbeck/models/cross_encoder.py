@@ -137,6 +137,8 @@ class CrossEncoder:
         if sha256 is not None:
             source.expect(sha256)
         found = read_checkpoint(source, layers, seed, dropout, new_head, single_separator)
+        if words_of is not None and not new_head:
+            raise UsageError(f"{source.name}: heads that match words change scores until they are trained; train it")
         if words_of is not None:
             found = match_words(found, words_of, source)
         model, tokenizer, template = found.model, found.tokenizer, template_of(found)
