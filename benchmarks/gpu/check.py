@@ -42,8 +42,7 @@ from limbeck.lists import Lists, write_lists
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import parse
 from limbeck.training import Backbone, Settings, Stage, TrainingPlan, loop, train
-from limbeck.training.metrics import AsyncScalars
-from limbeck.training.step import StepResult, backward, read_step
+from limbeck.training.step import AsyncScalars, StepResult, backward, read_step
 
 Gradients = Mapping[str, torch.Tensor]
 ROOT = Path(__file__).parents[2]

@@ -13,9 +13,8 @@ from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import parse
 from limbeck.tokens.pairs import collection_pairs
 from limbeck.training import TrainingPlan, train
-from limbeck.training.metrics import AsyncScalars
 from limbeck.training.state import Student
-from limbeck.training.step import assemble_batch, backward, read_step
+from limbeck.training.step import AsyncScalars, assemble_batch, backward, read_step
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 

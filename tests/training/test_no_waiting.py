@@ -18,9 +18,8 @@ from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
 from limbeck.tokens.pairs import collection_pairs
 from limbeck.training import TrainingPlan
-from limbeck.training.metrics import AsyncScalars, score_spread
 from limbeck.training.state import Student
-from limbeck.training.step import assemble_batch, backward, read_step
+from limbeck.training.step import AsyncScalars, assemble_batch, backward, read_step, score_spread
 
 ASKING = {"_local_scalar_dense", "nonzero", "masked_select", "item", "equal", "is_nonzero", "unique", "_unique2"}
 

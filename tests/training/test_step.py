@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
 from limbeck.tokens.pairs import Pairs, collection_pairs
 from limbeck.training import step as step_module
-from limbeck.training.step import Batch, StepResult, assemble_batch, backward, read_step
+from limbeck.training.step import Batch, StepResult, assemble_batch, backward, read_step, score_spread
 
 WHOLE = 10**9
 Gradients = dict[str, torch.Tensor]
@@ -200,3 +201,11 @@ def test_what_overflows_in_fp16_is_replayed_on_a_smaller_scale(
     assert float((found - expected).norm() / expected.norm()) < 0.02
     monkeypatch.setattr(step_module, "FP16_EXPONENTS", step_module.FP16_EXPONENTS[:1])
     assert not all(bool(gradient.isfinite().all()) for gradient in gradient_in("fp16", 1.0).values())
+
+
+def test_spread_counts_passages_only() -> None:
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    same = torch.tensor([[2.0, 2.0, 99.0], [-1.0, -1.0, -1.0]])
+    assert score_spread(same, mask) == 0
+    assert score_spread(torch.tensor([[1.0, 3.0, 99.0], [0.0, 0.0, 0.0]]), mask) == pytest.approx(0.5)
+    assert math.isnan(score_spread(torch.ones(2, 1), torch.ones(2, 1, dtype=torch.bool)))

@@ -20,12 +20,11 @@ from limbeck.evaluation import measure_run, rerank
 from limbeck.lists import Lists, Sample
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.objectives import names, parse
-from limbeck.training import Backbone, Settings, Stage, TrainingPlan, Validation, loop, train
-from limbeck.training import metrics as watch
+from limbeck.training import Backbone, Settings, Stage, TrainingPlan, Validation, loop, stopping, train
 from limbeck.training.checkpoint import claim_output_dir
 from limbeck.training.log import read_log
-from limbeck.training.metrics import TrainingStopped
 from limbeck.training.state import learning_rate
+from limbeck.training.stopping import TrainingStopped
 
 Plan = Callable[..., TrainingPlan]
 
@@ -272,8 +271,8 @@ def test_teacher_scores_out_of_all_bounds_stop_before_the_weights_are_touched(
 def test_scores_that_collapse_stop_the_training(
     plan: Plan, lists: Lists, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "COLLAPSED_SPREAD", float("inf"))
-    monkeypatch.setattr(watch, "COLLAPSED_STEPS", 3)
+    monkeypatch.setattr(stopping, "COLLAPSED_SPREAD", float("inf"))
+    monkeypatch.setattr(stopping, "COLLAPSED_STEPS", 3)
     with pytest.raises(TrainingStopped, match=r"step 3: .*same score"):
         train(plan(validation=None), tmp_path)
 
@@ -281,7 +280,7 @@ def test_scores_that_collapse_stop_the_training(
 def test_lists_of_single_passages_are_no_collapse(
     plan: Plan, lists: Lists, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "COLLAPSED_STEPS", 2)
+    monkeypatch.setattr(stopping, "COLLAPSED_STEPS", 2)
     assert train(plan(stages=one_stage(lists, sample=Sample(size=1)), validation=None), tmp_path)["steps"] == 4
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike
 
 from limbeck.core.devices import autocast, free_memory
@@ -32,22 +33,27 @@ HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """Precision → dtype of activations, where it is not float32."""
 
 
-def training_flops(model: Any, lengths: ArrayLike) -> float:
-    """Floating-point operations of the products that one forward and backward pass over sequences [n] needs.
+def flops_by_length(model: Any) -> Polynomial:
+    """Floating-point operations of the products of one forward and backward pass over a sequence, by its tokens.
 
     Two for each weight of a layer's linear maps and token, four for each pair of tokens of a sequence and hidden unit,
     and twice as many backward (Chowdhery et al. 2022, "PaLM", arXiv 2204.02311, appendix B). Padding and replays are no
     part of it, nor what the last layer need not compute (`limbeck.kernels.layers`).
     """
-    tokens = np.asarray(lengths, np.float64)
-    hidden = model.config.hidden_size
-    layers = [2 * tokens.sum() * _weights(layer) + 4 * hidden * np.square(tokens).sum() for layer in layers_of(model)]
+    layers, hidden = layers_of(model), model.config.hidden_size
+    weights = sum(map(_weights, layers))
+    forward = Polynomial([0.0, 2 * weights, 4 * hidden * len(layers)])
     if family_of(model).bert_layers:
-        keys_and_values = 2 * hidden**2
-        last = _weights(layers_of(model)[-1])
-        layers[-1] = 2 * tokens.sum() * keys_and_values + 2 * len(tokens) * (last - keys_and_values)
-        layers[-1] += 4 * hidden * tokens.sum()
-    return 3 * float(sum(layers))
+        # Of the last layer, keys and values of all tokens, and the rest of the first one alone.
+        last, keys_and_values = _weights(layers[-1]), 2 * hidden**2
+        forward -= Polynomial([0.0, 2 * last, 4 * hidden])
+        forward += Polynomial([2 * (last - keys_and_values), 2 * keys_and_values + 4 * hidden])
+    return 3 * forward
+
+
+def training_flops(model: Any, lengths: ArrayLike) -> float:
+    """`flops_by_length` of sequences [n], together."""
+    return float(flops_by_length(model)(np.asarray(lengths, np.float64)).sum())
 
 
 def product_rate(model: Any, precision: str) -> float:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from limbeck.kernels.layers import (
 from limbeck.models.checkpoint import read_checkpoint, write_checkpoint
 from limbeck.models.cost import scoring_tokens, training_tokens
 from limbeck.models.exits import Exits, exit_model, without_exits
-from limbeck.models.families import family_of
+from limbeck.models.families import Family, family_of
 from limbeck.models.modular import ModularModel
 from limbeck.models.pair_input import first_position, ignores_padding, lengths_of, score_by_ends, template_of
 from limbeck.models.sources import ModelSource, resolve
@@ -142,6 +143,7 @@ class CrossEncoder:
         if words_of is not None:
             found = match_words(found, words_of, source)
         model, tokenizer, template = found.model, found.tokenizer, template_of(found)
+        family = family_of(model)
         if not isinstance(model, ModularModel) or model.layout.pooling == "cls":
             first_token_only(model)
         project_together(model)
@@ -153,15 +155,15 @@ class CrossEncoder:
         if model.device.type == "cpu":
             keep_freed_memory()
         if packed is None:
-            packed = model.device.type == "cuda" and family_of(model).packs
-        if family_of(model).packs:
+            packed = model.device.type == "cuda" and family.packs
+        if family.packs:
             use_our_attention(model, packed)
         elif packed:
             raise UsageError(f"{source.name}: a {model.config.model_type} cannot be computed packed; leave packed out")
         pads = found.pads
-        if not family_of(model).ignores_padding:
+        if not family.ignores_padding:
             tried = ignores_padding(found, template, max_length, source)
-            pads = pads and tried and family_of(model).ignores_padding is None
+            pads = pads and tried and family.ignores_padding is None
         if exits and (compiled or sharded):
             raise UsageError(f"{source.name}: exits are trained neither compiled nor divided among processes")
         if exits:
@@ -178,6 +180,11 @@ class CrossEncoder:
             model, tokenizer, template, max_length, query_tokens, source, passage_tokens, packed, processes, sharded,
             found.wording, pads, None if new_head or layers else found.saved.get("calibration"),
         )  # fmt: skip
+
+    @cached_property
+    def family(self) -> Family:
+        """What is known of its architecture."""
+        return family_of(self.model)
 
     @property
     def device(self) -> torch.device:
@@ -206,7 +213,7 @@ class CrossEncoder:
 
     def precision(self, asked: str) -> Precision:
         """What a precision comes to for this model on its device, and what is to be said about it."""
-        return choose_precision(asked, self.device, family_of(self.model).fp16)
+        return choose_precision(asked, self.device, self.family.fp16)
 
     def training_tokens(self, precision: str) -> tuple[int, int]:
         """Tokens of one micro-batch, and tokens whose graphs are kept at once, that suit this device now."""
@@ -231,7 +238,7 @@ class CrossEncoder:
 
     def forward(self, batch: dict[str, Any]) -> torch.Tensor:
         """Raw scores [pairs] of a micro-batch that was read."""
-        scores = score_by_ends(self.model, batch) if family_of(self.model).counts_ends else None
+        scores = score_by_ends(self.model, batch) if self.family.counts_ends else None
         if scores is None:
             scores = self.model(**batch).logits[:, 0]
         return _raw(scores)

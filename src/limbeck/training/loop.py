@@ -17,7 +17,7 @@ from limbeck.core.files import check_fence, temporary_folder, wrap_write_errors,
 from limbeck.core.progress import say
 from limbeck.evaluation import measure_run, rerank
 from limbeck.models.checkpoint import expect_replaceable
-from limbeck.models.cost import product_rate
+from limbeck.models.cost import flops_by_length, product_rate
 from limbeck.tokens.pairs import collection_pairs
 from limbeck.training.checkpoint import (
     Checkpoint,
@@ -29,11 +29,10 @@ from limbeck.training.checkpoint import (
 )
 from limbeck.training.device import choose_budgets, choose_compiling
 from limbeck.training.log import LogSink, StepProgress, TrainingLog
-from limbeck.training.metrics import AsyncScalars, DivergenceMonitor, StepMetrics, score_spread
 from limbeck.training.plan import TrainingPlan, Validation
-from limbeck.training.signals import SignalHandler, StepAbandoned
 from limbeck.training.state import State, Student, learning_rate, load_student, warmup_steps
-from limbeck.training.step import PreparedStep, backward, prepare_step
+from limbeck.training.step import AsyncScalars, PreparedStep, StepMetrics, backward, prepare_step, score_spread
+from limbeck.training.stopping import DivergenceMonitor, SignalHandler, StepAbandoned
 from limbeck.training.summary import SUMMARY, ExitSummary, finished, model_folders, summarise, weights_digest
 
 
@@ -131,6 +130,7 @@ class _Training:
         self.state = State.started(len(plan.stages))
         self.halvings = halvings
         self.precision = self.encoder.precision(plan.settings.precision)
+        self.flops_by_length = flops_by_length(self.encoder.model)
         self.product_rate = product_rate(self.encoder.model, self.precision.name)
         self.taken: StepMetrics | None = None
 
@@ -221,7 +221,7 @@ class _Training:
             rate=rate,
             warm=inner >= warmup_steps(stage.steps, settings.warmup),
             readings=readings,
-            flops=prepared.flops,
+            flops=float(self.flops_by_length(prepared.inputs.lengths).sum()),
             seconds=time.monotonic() - began,
         )
 

@@ -11,9 +11,9 @@ from limbeck.core.devices import Processes
 from limbeck.core.errors import DataError
 from limbeck.core.json_files import Schema, fault_of
 from limbeck.models.cross_encoder import CrossEncoder
-from limbeck.training.metrics import DivergenceMonitor
 from limbeck.training.plan import TrainingPlan
 from limbeck.training.step import StepResult
+from limbeck.training.stopping import DivergenceMonitor
 
 
 @dataclass

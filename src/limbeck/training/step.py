@@ -1,4 +1,4 @@
-"""One optimiser step: its batch, and the exact, bounded backward pass.
+"""One optimiser step: its batch, the exact, bounded backward pass, and what is known of it afterwards.
 
 One mechanism serves every objective, because an objective sees only scores.
 
@@ -6,6 +6,7 @@ Gradient caching: Gao et al. 2021, "Scaling Deep Contrastive Learning Batch Size
 the scores of a cross-encoder.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 
 from limbeck.core.devices import autocast, seed_generators, to_device
 from limbeck.lists import Lists
-from limbeck.models.cost import training_flops
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.tokens.pairs import Pairs, Rows
 
@@ -119,13 +119,11 @@ class PreparedStep:
     Attributes:
         batch: on the encoder's device.
         cut_pairs: those of its pairs that are longer than the maximum.
-        flops: floating-point operations of the model.
     """
 
     batch: Batch
     inputs: StepInput
     cut_pairs: int
-    flops: float
 
 
 def prepare_step(
@@ -140,7 +138,7 @@ def prepare_step(
     batch = assemble_batch(pairs, lists, drawn, signals)
     inputs = read_step(encoder, pairs, batch.query_rows, batch.passage_rows, token_budget)
     cut = pairs.cuts(batch.query_rows, batch.passage_rows).pairs
-    return PreparedStep(batch.to(encoder.device), inputs, cut, training_flops(encoder.model, inputs.lengths))
+    return PreparedStep(batch.to(encoder.device), inputs, cut)
 
 
 @dataclass(frozen=True)
@@ -255,3 +253,79 @@ def _back_propagate_scaled(
             each /= scale
         if all(encoder.processes.gather(all(bool(each.isfinite().all()) for each in gradients))):
             return
+
+
+class AsyncScalars:
+    """Scalars that are asked of a device now and read later, so that the next step need not wait for this one."""
+
+    def __init__(self, scalars: Sequence[torch.Tensor]) -> None:
+        together = torch.stack([scalar.detach().double() for scalar in scalars])
+        self._ready = torch.cuda.Event() if together.is_cuda else None  # type: ignore[no-untyped-call]
+        self._values = together
+        if self._ready:
+            self._values = torch.empty(together.shape, dtype=together.dtype, pin_memory=True)
+            self._values.copy_(together, non_blocking=True)
+            self._ready.record()
+
+    def read(self) -> list[float]:
+        """The numbers, once the device has come to them."""
+        if self._ready:
+            self._ready.synchronize()
+        return self._values.tolist()  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """A step, and what is known of it before its device has come to an end with it.
+
+    Attributes:
+        step, stage: counted from 1.
+        rate: its learning rate.
+        warm: whether the rate has risen.
+        readings: loss, loss of equal scores, gradient norm, and spread of the scores.
+        flops: floating-point operations of the model.
+        seconds: until it was handed to the device.
+    """
+
+    step: int
+    stage: int
+    work: StepResult
+    rate: float
+    warm: bool
+    readings: AsyncScalars
+    flops: float
+    seconds: float
+
+    def record(self, loss: float, equal_loss: float, gradient_norm: float, product_rate: float) -> dict[str, Any]:
+        """Its line of the log; `product_rate` is what all devices together reach in plain products, FLOPs a second."""
+        work, seconds = self.work, self.seconds
+        return {
+            "kind": "step",
+            "step": self.step,
+            "stage": self.stage,
+            "loss": loss,
+            "equal_loss": equal_loss,
+            "learning_rate": self.rate,
+            "gradient_norm": gradient_norm,
+            "pairs": work.pairs,
+            "tokens": work.tokens,
+            "padding": 1 - work.tokens / work.computed_tokens,
+            "micro_batches": work.micro_batches,
+            "seconds": round(seconds, 4),
+            "pairs_per_second": round(work.pairs / seconds, 2),
+            "tokens_per_second": round(work.tokens / seconds, 1),
+            "flops_utilisation": round(self.flops / seconds / product_rate, 4),
+        }
+
+
+def score_spread(matrix: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean over lists of the scores' standard deviation within the list, a scalar; both are [lists, passages].
+
+    NaN where no list can have two passages.
+    """
+    if mask.shape[1] < 2:
+        return matrix.new_tensor(math.nan)
+    count = mask.sum(1).clamp(min=1)
+    mean = (matrix * mask).sum(1) / count
+    variance = (((matrix - mean[:, None]) * mask) ** 2).sum(1) / count
+    return variance.sqrt().mean()

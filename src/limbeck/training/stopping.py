@@ -1,78 +1,15 @@
-"""Numbers of a step on their way from its device."""
+"""What ends a training before its last step: numbers that cannot come to anything, and a wish to stop."""
 
 import math
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType, TracebackType
 from typing import Any
 
-import torch
-
 from limbeck.core.errors import LimbeckError
-from limbeck.training.step import StepResult
-
-
-class AsyncScalars:
-    """Scalars that are asked of a device now and read later, so that the next step need not wait for this one."""
-
-    def __init__(self, scalars: Sequence[torch.Tensor]) -> None:
-        together = torch.stack([scalar.detach().double() for scalar in scalars])
-        self._ready = torch.cuda.Event() if together.is_cuda else None  # type: ignore[no-untyped-call]
-        self._values = together
-        if self._ready:
-            self._values = torch.empty(together.shape, dtype=together.dtype, pin_memory=True)
-            self._values.copy_(together, non_blocking=True)
-            self._ready.record()
-
-    def read(self) -> list[float]:
-        """The numbers, once the device has come to them."""
-        if self._ready:
-            self._ready.synchronize()
-        return self._values.tolist()  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True)
-class StepMetrics:
-    """A step, and what is known of it before its device has come to an end with it.
-
-    Attributes:
-        step, stage: counted from 1.
-        rate: its learning rate.
-        warm: whether the rate has risen.
-        readings: loss, loss of equal scores, gradient norm, and spread of the scores.
-        flops: floating-point operations of the model.
-        seconds: until it was handed to the device.
-    """
-
-    step: int
-    stage: int
-    work: StepResult
-    rate: float
-    warm: bool
-    readings: AsyncScalars
-    flops: float
-    seconds: float
-
-    def record(self, loss: float, equal_loss: float, gradient_norm: float, product_rate: float) -> dict[str, Any]:
-        """Its line of the log; `product_rate` is what all devices together reach in plain products, FLOPs a second."""
-        work, seconds = self.work, self.seconds
-        return {
-            "kind": "step",
-            "step": self.step,
-            "stage": self.stage,
-            "loss": loss,
-            "equal_loss": equal_loss,
-            "learning_rate": self.rate,
-            "gradient_norm": gradient_norm,
-            "pairs": work.pairs,
-            "tokens": work.tokens,
-            "padding": 1 - work.tokens / work.computed_tokens,
-            "micro_batches": work.micro_batches,
-            "seconds": round(seconds, 4),
-            "pairs_per_second": round(work.pairs / seconds, 2),
-            "tokens_per_second": round(work.tokens / seconds, 1),
-            "flops_utilisation": round(self.flops / seconds / product_rate, 4),
-        }
-
 
 COLLAPSED_SPREAD = 1e-6  # standard deviation of scores within a list; a new head starts near 1e-4
 COLLAPSED_STEPS = 100
@@ -140,18 +77,51 @@ class DivergenceMonitor:
             )
 
 
-def score_spread(matrix: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Mean over lists of the scores' standard deviation within the list, a scalar; both are [lists, passages].
-
-    NaN where no list can have two passages.
-    """
-    if mask.shape[1] < 2:
-        return matrix.new_tensor(math.nan)
-    count = mask.sum(1).clamp(min=1)
-    mean = (matrix * mask).sum(1) / count
-    variance = (((matrix - mean[:, None]) * mask) ** 2).sum(1) / count
-    return variance.sqrt().mean()
-
-
 def _smoothed(average: float | None, value: float) -> float:
     return value if average is None else SMOOTHING * average + (1 - SMOOTHING) * value
+
+
+class StepAbandoned(BaseException):
+    """A step that was broken off before it changed anything."""
+
+
+class SignalHandler:
+    """Notes the wish while it is entered, in the main thread; elsewhere there are no signals to note.
+
+    Args:
+        hear: called once, at the moment of the first wish.
+    """
+
+    def __init__(self, hear: Callable[[], None] = lambda: None) -> None:
+        self.asked, self._hear, self._may_break_off = False, hear, False
+
+    def __enter__(self) -> "SignalHandler":
+        self._before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def may_break_off(self, allowed: bool = True) -> Iterator[None]:
+        """Within it a wish is obeyed at once, by StepAbandoned, wherever Python happens to be."""
+        self._may_break_off = allowed
+        try:
+            if allowed and self.asked:
+                raise StepAbandoned
+            yield
+        finally:
+            self._may_break_off = False
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        first, self.asked = not self.asked, True
+        if self._may_break_off:
+            self._may_break_off = False
+            raise StepAbandoned
+        if first:
+            self._hear()

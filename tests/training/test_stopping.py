@@ -1,10 +1,9 @@
 import math
 
 import pytest
-import torch
 
-from limbeck.training import metrics as watch
-from limbeck.training.metrics import DivergenceMonitor, TrainingStopped, score_spread
+from limbeck.training import stopping
+from limbeck.training.stopping import DivergenceMonitor, TrainingStopped
 
 
 def see(looker: DivergenceMonitor, step: int = 1, **changes: float) -> None:
@@ -22,7 +21,7 @@ def test_a_number_that_is_not_finite_stops_at_once(name: str, value: float) -> N
 def test_a_loss_that_stays_at_that_of_equal_scores_stops_with_cause_and_remedies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watch, "STUCK_STEPS", 5)
+    monkeypatch.setattr(stopping, "STUCK_STEPS", 5)
     looker = DivergenceMonitor()
     for step in range(1, 5):
         see(looker, step, loss=math.log(8))
@@ -31,7 +30,7 @@ def test_a_loss_that_stays_at_that_of_equal_scores_stops_with_cause_and_remedies
 
 
 def test_a_loss_below_that_of_equal_scores_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "STUCK_STEPS", 5)
+    monkeypatch.setattr(stopping, "STUCK_STEPS", 5)
     looker = DivergenceMonitor()
     for step in range(50):
         see(looker, step, loss=0.98 * math.log(8))
@@ -39,7 +38,7 @@ def test_a_loss_below_that_of_equal_scores_goes_on(monkeypatch: pytest.MonkeyPat
 
 
 def test_no_loss_need_fall_while_the_learning_rate_rises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "STUCK_STEPS", 5)
+    monkeypatch.setattr(stopping, "STUCK_STEPS", 5)
     looker = DivergenceMonitor()
     for step in range(50):
         see(looker, step, loss=math.log(8), warm=False)
@@ -47,7 +46,7 @@ def test_no_loss_need_fall_while_the_learning_rate_rises(monkeypatch: pytest.Mon
 
 
 def test_lists_without_signal_are_not_called_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "STUCK_STEPS", 5)
+    monkeypatch.setattr(stopping, "STUCK_STEPS", 5)
     looker = DivergenceMonitor()
     for step in range(50):
         see(looker, step, loss=0.0, equal_loss=0.0)
@@ -57,17 +56,9 @@ def test_lists_without_signal_are_not_called_stuck(monkeypatch: pytest.MonkeyPat
 def test_scores_that_collapse_for_long_stop_and_those_of_single_passages_do_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watch, "COLLAPSED_STEPS", 3)
+    monkeypatch.setattr(stopping, "COLLAPSED_STEPS", 3)
     looker = DivergenceMonitor()
     for step, value in enumerate([0.0, 0.0, 0.1, 0.0, 0.0, math.nan, 0.0, 0.0]):
         see(looker, step, score_spread=value)
     with pytest.raises(TrainingStopped, match="same score"):
         see(looker, 9, score_spread=0.0)
-
-
-def test_spread_counts_passages_only() -> None:
-    mask = torch.tensor([[True, True, False], [True, True, True]])
-    same = torch.tensor([[2.0, 2.0, 99.0], [-1.0, -1.0, -1.0]])
-    assert score_spread(same, mask) == 0
-    assert score_spread(torch.tensor([[1.0, 3.0, 99.0], [0.0, 0.0, 0.0]]), mask) == pytest.approx(0.5)
-    assert math.isnan(score_spread(torch.ones(2, 1), torch.ones(2, 1, dtype=torch.bool)))
