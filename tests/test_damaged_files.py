@@ -19,10 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from limbeck.collections import load_collection, load_qrels
-from limbeck.collections.lines import START
-from limbeck.core.errors import LimbeckError
+from limbeck.collections.text_files import START
+from limbeck.core.errors import LimbeckError, printable
 from limbeck.core.schema import read_section, read_text
-from limbeck.core.text import printable
 from limbeck.core.yaml_file import read_yaml
 from limbeck.lists import read_lists
 from limbeck.lists.formats import find_format

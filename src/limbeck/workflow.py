@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from limbeck.collections import Collection, load_collection
-from limbeck.core.errors import UsageError, nearest
+from limbeck.core.errors import UsageError, nearest, plural
 from limbeck.core.options import settings_of
-from limbeck.core.text import plural
 from limbeck.evaluation import Correction, Evaluation, measure_run
 from limbeck.evaluation import rerank as rerank_run
 from limbeck.evaluation.run_comparison import RunDifference, compare_runs

@@ -9,10 +9,9 @@ import typer
 from limbeck.cli.output import Json, print_json, print_table, warn
 from limbeck.cli.runs import Measures, as_json, split_words
 from limbeck.cli.systems import OwnDocument, Qrels, Relevance, System, doubts, load_judged, name_systems, seeds
-from limbeck.core.errors import UsageError, nearest
+from limbeck.core.errors import UsageError, nearest, plural
 from limbeck.core.files import plain
 from limbeck.core.options import Correction
-from limbeck.core.text import plural
 
 if TYPE_CHECKING:
     from limbeck.collections import Collection

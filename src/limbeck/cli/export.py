@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limbeck.cli.output import Json, errors, load, output_folder, print_json, print_table, tell
-from limbeck.core.errors import UsageError
-from limbeck.core.text import plural
+from limbeck.core.errors import UsageError, plural
 
 if TYPE_CHECKING:
     from limbeck.export import Candidates, Origin

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limbeck.cli.output import CollectionName, Json, errors, load, one_line, output_file, print_json, print_table
-from limbeck.core.errors import UsageError
-from limbeck.core.text import plural
+from limbeck.core.errors import UsageError, plural
 
 if TYPE_CHECKING:
     from limbeck.lists import LeakCounts, LeakExample

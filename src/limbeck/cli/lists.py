@@ -18,8 +18,7 @@ from limbeck.cli.output import (
     print_metadata,
     warn,
 )
-from limbeck.core.errors import UsageError
-from limbeck.core.text import plural
+from limbeck.core.errors import UsageError, plural
 
 if TYPE_CHECKING:
     from limbeck.collections import Collection

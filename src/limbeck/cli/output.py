@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from limbeck.core.errors import plural, printable
 from limbeck.core.files import check_output, plain
 from limbeck.core.options import Doc, Precision
 from limbeck.core.progress import say as say_on
-from limbeck.core.text import plural, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

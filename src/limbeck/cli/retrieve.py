@@ -7,8 +7,7 @@ import typer
 
 from limbeck.cli.output import CandidatesDepth, CollectionName, Json, RunOutput, load, print_json, say
 from limbeck.cli.runs import report_run
-from limbeck.core.errors import DataError
-from limbeck.core.text import plural
+from limbeck.core.errors import DataError, plural
 
 Depth = Annotated[int, typer.Option(min=1, help="Candidates per query.")]
 MaxLength = Annotated[int | None, typer.Option(min=1, help="Maximum tokens of a text; default: the model's own.")]

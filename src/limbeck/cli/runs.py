@@ -23,8 +23,8 @@ from limbeck.cli.output import (
     warn,
 )
 from limbeck.cli.systems import OptionalCollection, OwnDocument, Qrels, Relevance, doubts, load_judged, terms
+from limbeck.core.errors import csv_cell, plural
 from limbeck.core.files import write_text
-from limbeck.core.text import csv_cell, plural
 
 if TYPE_CHECKING:
     from limbeck.models.cross_encoder import CrossEncoder

@@ -19,9 +19,8 @@ from limbeck.cli.output import (
     tell,
     warn,
 )
-from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.errors import MissingError, UsageError, plural
 from limbeck.core.options import Options, Precision, with_options
-from limbeck.core.text import plural
 from limbeck.serve.config import LatencySettings, ServeSettings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import typer
 
 from limbeck.cli.output import PARTLY_DONE, Json, errors, output_folder, print_json, print_table, tell
 from limbeck.cli.study_results import StudyFolder, factors, report, track
-from limbeck.core.text import plural
+from limbeck.core.errors import plural
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="Study file.")]
 Output = Annotated[Path | None, output_folder("Folder for the cells; default: the study's name.")]

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limbeck.cli.output import Json, console, print_json, print_table, tell, warn
-from limbeck.core.errors import UsageError
-from limbeck.core.text import plural
+from limbeck.core.errors import UsageError, plural
 from limbeck.training.log import Tracker
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from limbeck.cli.output import console, print_table, warn
-from limbeck.core.text import enumerate_words, plural
+from limbeck.core.errors import enumerate_words, plural
 
 if TYPE_CHECKING:
     from limbeck.study.plan.audit import AuditedPair

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from limbeck.cli.output import COLLECTION_HELP, load, short_names
-from limbeck.core.errors import MissingError, UsageError
-from limbeck.core.text import plural
+from limbeck.core.errors import MissingError, UsageError, plural
 
 if TYPE_CHECKING:
     from limbeck.collections import Collection

@@ -28,9 +28,8 @@ from limbeck.cli.output import (
     warn,
 )
 from limbeck.cli.teach_report import counts
-from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.core.errors import DataError, MissingError, UsageError, plural
 from limbeck.core.options import Count, Doc, Options, with_options
-from limbeck.core.text import plural
 from limbeck.teachers.kinds import AsGiven, Taught, Teacher, Workplace, teacher_kinds
 from limbeck.teachers.kinds.llm import Attempts, LLMSettings
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limbeck.cli.output import CollectionName, Json, load, print_json, print_table, short_names, warn
-from limbeck.core.text import plural
+from limbeck.core.errors import plural
 
 if TYPE_CHECKING:
     from limbeck.lists import Lists

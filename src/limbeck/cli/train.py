@@ -7,9 +7,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from limbeck.cli.output import Json, errors, output_folder, print_json, warn
-from limbeck.core.errors import UsageError
+from limbeck.core.errors import UsageError, plural
 from limbeck.core.options import Options, settings_of, with_options
-from limbeck.core.text import plural
 from limbeck.training.config import Backbone, Recipe, RecipeStage, RecipeValidation, Settings
 from limbeck.training.log import Tracker
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from limbeck.collections.collection import Collection
 from limbeck.collections.qrels import Judgments, read_qrels, write_qrels
-from limbeck.collections.texts import line_of, read_texts
+from limbeck.collections.text_files import line_of, read_texts
 from limbeck.core.errors import DataError, MissingError, UsageError, nearest
 from limbeck.core.files import replace_folder, sync, temporary_folder, wrap_write_errors, write_json
 from limbeck.core.json_files import fault_of, read_json

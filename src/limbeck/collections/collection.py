@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 import yaml
 
-from limbeck.core.errors import DataError, MissingError, UsageError
-from limbeck.core.text import plural
+from limbeck.core.errors import DataError, MissingError, UsageError, plural
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from limbeck.core.environment import from_extra
+from limbeck.core.errors import from_extra
 
 ALIKE = 0.6
 """Least Jaccard similarity of the character 3-grams of two texts that count as nearly the same."""

@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from limbeck.collections.lines import id_fault, numbered_lines
-from limbeck.core.errors import DataError
+from limbeck.collections.text_files import id_fault, numbered_lines
+from limbeck.core.errors import DataError, plural
 from limbeck.core.files import write_text
-from limbeck.core.text import plural
 
 BEIR_HEADER = ("query-id", "corpus-id", "score")
 HEADERS = {

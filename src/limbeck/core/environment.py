@@ -1,7 +1,6 @@
 """What a result was made with: versions of packages and of limbeck itself, the machine, and no names of people."""
 
 import getpass
-import importlib
 import os
 import platform
 import re
@@ -12,23 +11,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from limbeck.core.errors import MissingError
-
 PACKAGES = (
     "torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "pyarrow",
     "ir_datasets", "ir_measures", "pytrec_eval-terrier", "bm25s", "PyStemmer",
 )  # fmt: skip
 """Those whose version can change a number."""
-
-
-def from_extra(module: str, extra: str, purpose: str) -> Any:
-    """A module that `pip install limbeck` leaves out. MissingError names the extra, and what it is needed for."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        raise MissingError(f"{purpose} needs the package {module}: pip install 'limbeck[{extra}]'") from None
 
 
 def versions() -> dict[str, str]:

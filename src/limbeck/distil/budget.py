@@ -4,8 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from limbeck.core.errors import UsageError
-from limbeck.core.text import plural
+from limbeck.core.errors import UsageError, plural
 
 LIST_DEPTHS = (100, 50, 30, 20, 10)
 """Candidates of a training query that the teacher may score, the most first."""

@@ -8,9 +8,8 @@ from rich.console import Console
 
 from limbeck.collections import Collection, load_collection
 from limbeck.collections.load import SUFFIX, split_folds
-from limbeck.core.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError, plural
 from limbeck.core.json_files import key_of
-from limbeck.core.text import plural
 from limbeck.distil import budget
 from limbeck.distil.budget import Rates, Teaching
 from limbeck.distil.roles import DEALT, DEALT_TEST, Roles

@@ -6,8 +6,7 @@ from typing import Literal
 
 from limbeck.collections import Collection, load_collection
 from limbeck.collections.load import DEMO, SUFFIX, is_local, load_documents, without_suffixes
-from limbeck.core.errors import DataError, MissingError, UsageError
-from limbeck.core.text import plural
+from limbeck.core.errors import DataError, MissingError, UsageError, plural
 
 Kind = Literal["judged", "queries", "documents"]
 

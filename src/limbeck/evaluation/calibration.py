@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from limbeck.collections import Collection
-from limbeck.core.errors import DataError
-from limbeck.core.text import plural
+from limbeck.core.errors import DataError, plural
 from limbeck.evaluation.statistics.resampling import draw
 from limbeck.runs import Run
 

@@ -10,10 +10,9 @@ import ir_measures
 import numpy as np
 
 from limbeck.collections import Collection, suites
-from limbeck.collections.lines import id_fault
 from limbeck.collections.qrels import grade_fault
-from limbeck.core.errors import DataError, UsageError, nearest
-from limbeck.core.text import html_table, plural
+from limbeck.collections.text_files import id_fault
+from limbeck.core.errors import DataError, UsageError, html_table, nearest, plural
 from limbeck.runs import Ranking, Run
 
 EXAMPLES = "nDCG@10, RR@10, AP, Success@5, R@100, P@10"

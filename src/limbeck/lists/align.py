@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from limbeck.collections.lines import START
+from limbeck.collections.text_files import START
 from limbeck.core.errors import UsageError
 from limbeck.core.files import replace_folder, sync, temporary_folder, wrap_write_errors
 from limbeck.core.progress import with_progress

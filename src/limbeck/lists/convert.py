@@ -11,10 +11,9 @@ from typing import Any
 from rich.console import Console
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import START
-from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.collections.text_files import START
+from limbeck.core.errors import DataError, MissingError, UsageError, plural
 from limbeck.core.progress import say, with_status
-from limbeck.core.text import plural
 from limbeck.lists.align import FitRows
 from limbeck.lists.candidates import Candidates, check_depth, require_judgments
 from limbeck.lists.formats import Format, RawList, find_format, writable_format_names

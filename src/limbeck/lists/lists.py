@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from limbeck.core.errors import DataError
-from limbeck.core.text import html_table, plural
+from limbeck.core.errors import DataError, html_table, plural
 from limbeck.lists.ragged import (
     Column,
     StringLists,

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from limbeck.collections.lines import first_repeated
+from limbeck.collections.text_files import first_repeated
 from limbeck.core.errors import DataError
 
 Item = TypeVar("Item")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from limbeck.collections.lines import START, Position, first_repeated
+from limbeck.collections.text_files import START, Position, first_repeated
 from limbeck.core.errors import DataError, MissingError, UsageError
 from limbeck.core.files import atomic_write, locked, write_json
 from limbeck.core.json_files import Schema, read_json

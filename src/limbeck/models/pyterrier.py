@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from limbeck.core.environment import from_extra
-from limbeck.core.errors import DataError
+from limbeck.core.errors import DataError, from_extra
 
 if TYPE_CHECKING:
     from limbeck.models.cross_encoder import CrossEncoder

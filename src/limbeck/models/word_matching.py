@@ -25,8 +25,7 @@ import torch
 from torch import nn
 
 from limbeck.collections import Collection
-from limbeck.core.errors import UsageError
-from limbeck.core.text import plural
+from limbeck.core.errors import UsageError, plural
 from limbeck.models.checkpoint import Checkpoint
 from limbeck.models.sources import ModelSource, silence_transformers
 from limbeck.tokens.pairs import PairTemplate

@@ -7,8 +7,8 @@ import io
 import json
 from typing import Any
 
+from limbeck.core.errors import csv_cell
 from limbeck.core.files import plain
-from limbeck.core.text import csv_cell
 from limbeck.report.audit import signed_recipe
 from limbeck.report.cheapest import state_cheapest
 from limbeck.report.finding import state_finding

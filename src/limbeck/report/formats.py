@@ -3,9 +3,9 @@
 import math
 from datetime import datetime
 
-from limbeck.core.text import enumerate_words as enumerate_words
-from limbeck.core.text import plural as plural
-from limbeck.core.text import printable
+from limbeck.core.errors import enumerate_words as enumerate_words
+from limbeck.core.errors import plural as plural
+from limbeck.core.errors import printable
 from limbeck.evaluation import LEVEL
 
 ABSENT = "—"

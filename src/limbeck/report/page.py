@@ -16,10 +16,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from limbeck.core.environment import from_extra
-from limbeck.core.errors import MissingError
+from limbeck.core.errors import MissingError, from_extra, printable
 from limbeck.core.files import plain, write_text
-from limbeck.core.text import printable
 from limbeck.report import formats
 from limbeck.report.audit import (
     LEAK_NOTE,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from limbeck.collections.lines import (
+from limbeck.collections.text_files import (
     START,
     Position,
     finite_number,
@@ -19,9 +19,8 @@ from limbeck.collections.lines import (
     is_encodable,
     placed_lines,
 )
-from limbeck.core.errors import DataError, UsageError
+from limbeck.core.errors import DataError, UsageError, plural
 from limbeck.core.files import atomic_write
-from limbeck.core.text import plural
 
 Floats = NDArray[np.float64]
 SUFFIXES = (".gz", ".run", ".trec", ".txt", ".tsv")

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from limbeck.core.errors import LimbeckError, UsageError
-from limbeck.core.text import plural
+from limbeck.core.errors import LimbeckError, UsageError, plural
 from limbeck.models.cross_encoder import CrossEncoder, probabilities
 from limbeck.serve.bodies import RerankBody, ScoreBody, TextsBody, rerank_answer, score_answer, texts_answer
 from limbeck.serve.config import ServeSettings

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from limbeck.collections import Collection
-from limbeck.core.errors import LimbeckError, MissingError, UsageError
-from limbeck.core.text import plural
+from limbeck.core.errors import LimbeckError, MissingError, UsageError, plural
 from limbeck.runs import Run
 from limbeck.serve.config import Form, LatencySettings
 

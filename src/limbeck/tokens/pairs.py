@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from limbeck.collections import Collection
-from limbeck.core.errors import UsageError
+from limbeck.core.errors import UsageError, plural
 from limbeck.core.json_files import key_of
-from limbeck.core.text import plural
 from limbeck.tokens.store import Reworded, TokenStore, cache_folder, ranges
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from limbeck.collections.lines import START, Position
+from limbeck.collections.text_files import START, Position
 from limbeck.core.errors import DataError
 from limbeck.lists.formats import RawList, find_format
 

@@ -14,7 +14,7 @@ TOY = '''
 
 from collections import Counter
 
-from limbeck.collections.lines import placed_lines
+from limbeck.collections.text_files import placed_lines
 from limbeck.lists.formats.format import Format, RawList, by_teacher, dropped, write_lines
 
 

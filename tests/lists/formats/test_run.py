@@ -30,7 +30,7 @@ def test_a_document_twice_and_other_columns_are_named(write, refusal):
 def test_a_published_re_ranking_reads_as_the_run_that_it_is(shared_data):
     path = shared_data / "trec-dl20" / "runs" / "gpt-3.5-turbo@bm25@2023-08-05T2240.run.gz"
     run = read_run(path)
-    from limbeck.collections.lines import START
+    from limbeck.collections.text_files import START
 
     rows = list(find_format("run").read(path, START))
     assert {row.query_id: tuple(row.passage_ids) for row in rows} == {query: run[query].docids for query in run}

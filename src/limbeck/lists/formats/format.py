@@ -21,10 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Position, finite_number, json_values, placed_lines
-from limbeck.core.errors import DataError, MissingError, UsageError, nearest
+from limbeck.collections.text_files import Position, finite_number, json_values, placed_lines
+from limbeck.core.errors import DataError, MissingError, UsageError, nearest, plural
 from limbeck.core.files import atomic_write
-from limbeck.core.text import plural
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList
 
 Lost = Counter[str]

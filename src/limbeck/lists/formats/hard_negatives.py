@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Position
+from limbeck.collections.text_files import Position
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
 from limbeck.lists.formats.format import (

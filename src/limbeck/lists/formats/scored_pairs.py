@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Position
+from limbeck.collections.text_files import Position
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import atomic_write
 from limbeck.lists.formats.format import (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from limbeck.collections import Collection
-from limbeck.collections.lines import Position
+from limbeck.collections.text_files import Position
 from limbeck.core.files import atomic_write
 from limbeck.lists.formats.format import (
     ExampleQuery,

@@ -5,7 +5,7 @@ import io
 import statistics
 from collections.abc import Sequence
 
-from limbeck.core.text import csv_cell
+from limbeck.core.errors import csv_cell
 from limbeck.report import markdown
 from limbeck.report.formats import ABSENT, interval, number, plural, signed
 from limbeck.report.latex import MARKS, escape, marks_caption

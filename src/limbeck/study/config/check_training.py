@@ -5,10 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from limbeck.core.errors import LimbeckError, UsageError, nearest
+from limbeck.core.errors import LimbeckError, UsageError, nearest, plural
 from limbeck.core.json_files import read_json
 from limbeck.core.schema import attempt
-from limbeck.core.text import plural
 from limbeck.core.yaml_file import Key, Problem, show
 from limbeck.objectives import Objective, parse
 from limbeck.study.config.check_lists import provided

@@ -12,11 +12,10 @@ import numpy as np
 from rich.console import Console
 
 from limbeck.collections import Collection
-from limbeck.core.errors import DataError, MissingError
+from limbeck.core.errors import DataError, MissingError, plural
 from limbeck.core.files import atomic_write
 from limbeck.core.json_files import Schema, key_of, parse_json
 from limbeck.core.progress import say
-from limbeck.core.text import plural
 from limbeck.lists import (
     Lists,
     concatenate,

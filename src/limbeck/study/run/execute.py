@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.console import Console
 
+from limbeck.core.errors import plural
 from limbeck.core.lease import Attempt, Lease, nth_attempt, take
 from limbeck.core.progress import say
-from limbeck.core.text import plural
 from limbeck.evaluation import query_means, suite_means
 from limbeck.study.config.study import Study
 from limbeck.study.run.build_graph import prepare

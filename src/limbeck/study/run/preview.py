@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from limbeck.core.errors import plural
 from limbeck.core.json_files import key_of
-from limbeck.core.text import plural
 from limbeck.study.config.schema import Exit
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import BASE, architecture_of, stated_rate

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
+from limbeck.core.errors import plural
 from limbeck.core.json_files import key_of
 from limbeck.core.progress import bar
-from limbeck.core.text import plural
 from limbeck.teachers.kinds.llm import LLMSettings
 from limbeck.teachers.llm.cache import CallStore
 from limbeck.teachers.llm.client import Budget, LLMClient, RetryResult

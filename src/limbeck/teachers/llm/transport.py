@@ -16,8 +16,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from limbeck.core.environment import from_extra
-from limbeck.core.errors import UsageError
+from limbeck.core.errors import UsageError, from_extra
 
 if TYPE_CHECKING:
     import httpx2

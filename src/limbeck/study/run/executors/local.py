@@ -12,9 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from limbeck.core.devices import GPU_SHARE
-from limbeck.core.errors import LimbeckError, MissingError, UsageError
+from limbeck.core.errors import LimbeckError, MissingError, UsageError, plural
 from limbeck.core.progress import say
-from limbeck.core.text import plural
 from limbeck.study.config.schema import Resources
 from limbeck.study.run.graph import GPU_KINDS, Graph, Node
 from limbeck.study.run.store import Store

@@ -7,9 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.errors import MissingError, UsageError, plural
 from limbeck.core.progress import say
-from limbeck.core.text import plural
 from limbeck.study.run.executors.local import gpus_of, variables_of
 from limbeck.study.run.graph import Graph, Node
 from limbeck.study.run.store import Store

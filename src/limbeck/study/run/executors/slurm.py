@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console
 
-from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.errors import MissingError, UsageError, plural
 from limbeck.core.files import write_text
 from limbeck.core.progress import say
-from limbeck.core.text import plural
 from limbeck.study.run.graph import Graph, Node
 from limbeck.study.run.states import NodeStates, State
 from limbeck.study.run.store import Store
