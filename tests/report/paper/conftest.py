@@ -9,7 +9,7 @@ import pytest
 from limbeck.collections.collection import suites
 from limbeck.evaluation import suite_means
 from limbeck.report.paper.published import names, published
-from limbeck.study.config.known import known_backbones
+from limbeck.study.config.schema import known_backbones
 
 LISTS = {"BCE": "triples", "Hinge": "triples", "MarginMSE": "ensemble", "InfoNCE": "colbert500"}
 

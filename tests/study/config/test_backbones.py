@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from limbeck.core.errors import MissingError
-from limbeck.study.config.known import known_backbones
-from limbeck.study.config.schema import Stage
+from limbeck.study.config.schema import Stage, known_backbones
 from limbeck.study.config.study import StudyError, load_study
 from limbeck.study.plan.architecture import Architecture
 from limbeck.study.plan.plan import lists_per_step

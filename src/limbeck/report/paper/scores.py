@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from limbeck.collections.collection import suites
 from limbeck.report.table import measured, value_of
 from limbeck.study.analysis.results import Backbone, Cell, StudyResults
-from limbeck.study.config.known import known_backbones
+from limbeck.study.config.schema import known_backbones
 
 LABELS = {
     "msmarco-passage/dev/small": "MS MARCO dev",

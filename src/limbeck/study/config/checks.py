@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from limbeck.collections import load_collection, suites
 from limbeck.collections.collection import require_licensed_corpus
 from limbeck.collections.load import without_suffixes
+from limbeck.core.errors import LimbeckError, nearest, plural
 from limbeck.core.schema import attempt
-from limbeck.core.yaml_file import Key, Problem
+from limbeck.core.yaml_file import Key, Problem, show
 from limbeck.evaluation import canonical
-from limbeck.retrieval import KINDS, make_retriever
+from limbeck.retrieval import KINDS
 from limbeck.runs import Fusion
-from limbeck.study.config.check_lists import check_lists
-from limbeck.study.config.check_training import check_models, check_recipes
-from limbeck.study.config.derived_sections import FirstStage, FusionParameters
+from limbeck.study.config.check_recipes import check_lists, check_recipes, saved_config
+from limbeck.study.config.derived_sections import FirstStage, FusionParameters, Teacher, keys_of
 from limbeck.study.config.resolver import BM25_NAME, Sources
-from limbeck.study.config.schema import StudyConfig, unknown
+from limbeck.study.config.schema import Backbone, StudyConfig, known_backbones, longest_pair, unknown
+from limbeck.teachers.kinds import teacher_kinds
 
 
 def check_references(config: StudyConfig, values: Any, faults: list[Problem], sources: Sources) -> list[Problem]:
@@ -32,9 +35,10 @@ def check_references(config: StudyConfig, values: Any, faults: list[Problem], so
     return [
         *_check_collections(config, values, sources),
         *_check_first_stages(config, known["first_stages"], broken, sources),
-        *check_models(config, broken, sources),
+        *_check_models(config, broken, sources),
         *check_lists(config, known, broken, sources),
         *check_recipes(config, values, known["lists"], broken, sources),
+        *_check_warmup(config),
         *_check_seeds(config),
         *_check_measures(config),
         *_check_bounds(config, values),
@@ -119,7 +123,7 @@ def _check_first_stages(config: StudyConfig, known: set[str], broken: set[Key], 
             )
         for kind in KINDS:
             if (section := getattr(stage, kind)) is not None:
-                yield from attempt((*key, kind), make_retriever, kind, section.model_dump(exclude={"sha256"}))
+                yield from attempt((*key, kind), partial(KINDS[kind], **section.model_dump(exclude={"sha256"})))
         if stage.fuse is not None:
             yield from attempt((*key, "fuse"), _build_fusion, stage.fuse)
             for part in stage.fuse.stages:
@@ -158,6 +162,124 @@ def _check_first_stages(config: StudyConfig, known: set[str], broken: set[Key], 
                     yield from attempt(key, sources.run_file, part, collection)
 
 
+def _check_teacher(name: str, teacher: Teacher, sources: Sources) -> Iterator[Problem]:
+    """Problems of one teacher but for its models. No endpoint is asked anything here."""
+    key: Key = ("teachers", name)
+    kinds = teacher.kinds
+    if len(kinds) != 1:
+        yield Problem(key, f"is {' and '.join(kinds) or 'nothing'}; expected one of {', '.join(teacher_kinds())}")
+        return
+    own = keys_of(teacher_kinds()[kinds[0]])
+    for extra in sorted(teacher.model_fields_set - own - set(kinds)):
+        others = [kind for kind, declared in teacher_kinds().items() if extra in keys_of(declared)]
+        if others:
+            yield Problem(
+                (*key, extra), f"goes with {' and '.join(others)}, and this teacher is {kinds[0]}. Leave it out"
+            )
+    try:
+        _ = teacher.declared
+    except LimbeckError as error:
+        yield Problem((*key, kinds[0]), str(error))
+        return
+    if all(sources.is_found(model) for model in teacher.models):
+        yield from attempt(key, teacher.declared.describe, sources)
+
+
+def _check_models(config: StudyConfig, broken: set[Key], sources: Sources) -> Iterator[Problem]:
+    """Problems of `first_stages`' models, `backbones` and `teachers`, some of which are `broken` otherwise.
+
+    A Hub id is taken at its word: nothing is fetched here.
+    """
+    key: Key
+    for name, stage in config.first_stages.items():
+        if stage.encoder:
+            key = ("first_stages", name, "splade" if stage.splade else "dense")
+            yield from _check_model(key, "model", stage.encoder.model, stage.encoder.sha256, sources)
+    for name, teacher in config.teachers.items():
+        faults = list(_check_teacher(name, teacher, sources))
+        yield from faults
+        if len(teacher.kinds) == 1 and not any(fault.key[-1] == teacher.kinds[0] for fault in faults):
+            for model in teacher.models:
+                yield from _check_model(("teachers", name), teacher.kinds[0], model, teacher.sha256, sources)
+    for name, backbone in config.backbones.items():
+        key = ("backbones", name)
+        if not backbone.model:
+            if key not in broken:
+                known = known_backbones()
+                text = f"has no model, and is no known backbone; expected model: NAME, or one of {', '.join(known)}"
+                yield Problem(key, f"{text}{nearest(name, known)}")
+            continue
+        if backbone.like is not None and backbone.like not in known_backbones():
+            yield Problem((*key, "like"), unknown("known backbone", backbone.like, known_backbones()))
+        yield from _check_precision(name, backbone, config)
+        faults = list(_check_model(key, "model", backbone.model, backbone.sha256, sources))
+        yield from faults
+        if faults:
+            continue
+        if sources.model(backbone.model).kind == "hub":
+            yield from _check_positions(key, backbone)
+            continue
+        architecture = saved_config(Path(sources.model(backbone.model).path))
+        layers = architecture.get("num_hidden_layers")
+        if layers and backbone.layers and backbone.layers > layers:
+            yield Problem(
+                (*key, "layers"), f"is {backbone.layers}; {backbone.model} has {layers}, expected 1 to {layers}"
+            )
+        if (deepest := backbone.layers or layers) and any(depth >= deepest for depth in backbone.exits):
+            possible = {1: "none: no layer stands before the last", 2: "1"}
+            expected = possible.get(deepest, f"some of 1 to {deepest - 1}")
+            text = f"are {', '.join(map(str, backbone.exits))}; of {plural(deepest, 'layer')}, expected {expected}"
+            yield Problem((*key, "exits"), text)
+        positions = architecture.get("max_position_embeddings")
+        meant = key not in broken or backbone.max_length is not None
+        yield from _check_length(key, backbone, positions if meant else None)
+
+
+def _check_precision(name: str, backbone: Backbone, config: StudyConfig) -> Iterator[Problem]:
+    for section in ("optimizer", "evaluation"):
+        precision = getattr(config, section).precision
+        # TF32 has the range of fp32: what runs in the one runs in the other.
+        if backbone.precisions is not None and {"tf32": "fp32"}.get(precision, precision) not in backbone.precisions:
+            text = f"is {precision}, in which {name} does not train or run; expected {' or '.join(backbone.precisions)}"
+            yield Problem((section, "precision"), text)
+
+
+def _check_positions(key: Key, backbone: Backbone) -> Iterator[Problem]:
+    """A length beyond what a known model of the Hub takes."""
+    model = backbone.model.partition("@")[0]
+    positions = next((k.positions for k in known_backbones().values() if k.model == model), None)
+    yield from _check_length(key, backbone, positions)
+
+
+def _check_length(key: Key, backbone: Backbone, positions: int | None) -> Iterator[Problem]:
+    longest = longest_pair(backbone)
+    if positions is None or longest <= positions:
+        return
+    text = f"is {longest}; {backbone.model} takes {positions} tokens, expected at most that"
+    if backbone.pair_tokens is None:
+        text = f"makes with query_tokens a pair that {text}"
+        yield Problem((*key, "passage_tokens"), text)
+    else:
+        yield Problem((*key, "max_length"), text)
+
+
+def _check_model(key: Key, field: str, model: str, sha256: str | None, sources: Sources) -> Iterator[Problem]:
+    try:
+        source = sources.model(model)
+    except LimbeckError as error:
+        yield Problem((*key, field), str(error))
+        return
+    if sha256 is None:
+        return
+    if source.kind == "hub":
+        yield Problem((*key, "sha256"), f"is given for the Hub id {model}; expected it for local weights only")
+        return
+    try:
+        source.expect(sha256)
+    except LimbeckError as error:
+        yield Problem((*key, "sha256"), str(error))
+
+
 def _check_bounds(config: StudyConfig, values: Any) -> Iterator[Problem]:
     complete = [name for name, members in suites().items() if set(members) <= set(config.collections.test)]
     tested = [*complete, *config.collections.test]
@@ -185,6 +307,23 @@ def _check_bounds(config: StudyConfig, values: Any) -> Iterator[Problem]:
             yield Problem(
                 (*key, "at_least"), f"is {bound.at_least:g}, above at_most ({bound.at_most:g}); no value is in between"
             )
+
+
+def _check_warmup(config: StudyConfig) -> Iterator[Problem]:
+    warmup = config.optimizer.warmup
+    short = {
+        show(("recipes", name, number)): stage.steps
+        for name, stages in config.recipes.items()
+        for number, stage in enumerate(stages)
+        if stage.steps is not None and 1 <= stage.steps <= warmup
+    }
+    if short:
+        where = ", ".join(f"{stage} ({steps} steps)" for stage, steps in short.items())
+        text = (
+            f"is {warmup:g} steps, which leaves none at the full learning rate in {where}; expected fewer than that, "
+            "or a share of each stage such as 0.1"
+        )
+        yield Problem(("optimizer", "warmup"), text)
 
 
 def _check_seeds(config: StudyConfig) -> Iterator[Problem]:

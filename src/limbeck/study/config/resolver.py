@@ -1,11 +1,16 @@
-"""What the names in a study file stand for, and descriptions of it that do not depend on names."""
+"""What the names in a study file stand for, and descriptions of it that do not depend on names.
+
+And what is known of published things that studies fetch (`known_downloads.yaml`): from where, of what size and terms.
+"""
 
 import dataclasses
 import hashlib
 import os.path
-from dataclasses import replace
-from functools import cached_property
-from pathlib import Path
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path, PurePath
 from typing import Any, cast
 
 from limbeck.collections import Collection, load_collection
@@ -13,12 +18,13 @@ from limbeck.collections.beir import is_collection_folder
 from limbeck.collections.collection import merge
 from limbeck.collections.load import WITHOUT, other_collection, without_suffixes
 from limbeck.core.errors import LimbeckError, UsageError
-from limbeck.lists import Conversion, Sample, find_format
+from limbeck.core.yaml_file import read_yaml
+from limbeck.lists import Conversion, Sample, find_format, format_names
 from limbeck.models.sources import ModelSource, resolve
-from limbeck.retrieval import KINDS, Retriever, make_retriever
+from limbeck.retrieval import KINDS, Retriever
 from limbeck.runs import Fusion
 from limbeck.study.config.derived_sections import BM25Parameters, FirstStage
-from limbeck.study.config.schema import StudyConfig
+from limbeck.study.config.schema import SPECIAL, StudyConfig
 
 BM25_NAME = "bm25"
 DEPTH = 100
@@ -120,7 +126,7 @@ class Sources:
         settings = getattr(stage, kind).model_dump(exclude={"sha256"})
         if "model" in settings:
             settings["model"] = self.model_name(settings["model"])
-        return make_retriever(kind, settings)
+        return KINDS[kind](**settings)
 
     def fusion(self, name: str) -> Fusion | None:
         """How a first stage fuses the ones that its `fuse` names, or None for one that fuses nothing."""
@@ -253,3 +259,55 @@ class Sources:
             with path.open("rb") as stream:
                 self._digests[path] = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
         return self._digests[path]
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """Where a file is published under its name, its size in bytes where that is known, and its terms."""
+
+    url: str
+    bytes: int | None
+    terms: str
+
+
+def published_file(path: str) -> PublishedFile | None:
+    """What is known of a file by the name at the end of its path."""
+    name = PurePath(path).name
+    for source in known_downloads()["files"]:
+        if name in source["bytes"]:
+            return PublishedFile(source["url"].format(name=name), source["bytes"][name], source["terms"])
+    return None
+
+
+def published_md5(list_format: str, path: str) -> str | None:
+    """The published MD5 of a list file, by its format and the name at the end of its path."""
+    return find_format(list_format).md5.get(PurePath(path).name) if list_format in format_names() else None
+
+
+@dataclass(frozen=True)
+class TextTokens:
+    """Mean lengths of a collection's texts in tokens, special ones excluded; `measured`, or else estimated."""
+
+    query: float
+    passage: float
+    measured: bool
+
+    def of_pair(self, query_tokens: int, passage_tokens: int | None, max_length: int) -> int:
+        """Mean length of a pair, special tokens included, cut as a backbone cuts it."""
+        query, passage = min(self.query, query_tokens), min(self.passage, passage_tokens or self.passage)
+        return round(min(query + passage + SPECIAL, max_length))
+
+
+def text_tokens(collection: str) -> TextTokens | None:
+    """The mean lengths of a published collection's texts, where they are known."""
+    for kind, lengths in known_downloads()["text_tokens"].items():
+        for ids, (query, passage) in lengths.items():
+            if fnmatchcase(collection, ids):
+                return TextTokens(query, passage, kind == "measured")
+    return None
+
+
+@cache
+def known_downloads() -> Any:
+    """What `known_downloads.yaml` holds."""
+    return read_yaml((files("limbeck.study.config") / "known_downloads.yaml").read_text(encoding="utf-8")).values

@@ -1,7 +1,9 @@
-"""The study file's sections, keys and types. What refers to what is checked in `checks`."""
+"""The study file's sections, keys and types, and the backbones that it knows. What refers to what: see `checks`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -10,8 +12,8 @@ from limbeck.collections import expand_suites
 from limbeck.core.errors import nearest
 from limbeck.core.options import Count, Declared, Doc, Precision, Rate, settings_of
 from limbeck.core.schema import Section
+from limbeck.core.yaml_file import read_yaml
 from limbeck.study.config.derived_sections import FirstStage, Teacher, as_tuple
-from limbeck.study.config.known import SPECIAL, with_known
 from limbeck.training import config as training
 
 
@@ -69,6 +71,48 @@ class Collections(Section):
     relevance: Count | None = None
 
 
+@dataclass(frozen=True)
+class KnownBackbone:
+    """A backbone's Hub id, how it is trained where a study does not say, and what is known of it (see the file)."""
+
+    model: str
+    learning_rate: float
+    batch: int
+    precisions: list[str]
+    parameters: str
+    licence: str
+    architecture: str
+    tokenizer: str
+    shape: dict[str, Any]
+    positions: int | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys of a study's backbone."""
+        return {name: getattr(self, name) for name in ("model", "learning_rate", "batch", "precisions")}
+
+
+@cache
+def known_backbones() -> Mapping[str, KnownBackbone]:
+    """Short name → backbone."""
+    document = read_yaml((files("limbeck.study.config") / "backbones.yaml").read_text(encoding="utf-8"))
+    return {name: KnownBackbone(**values) for name, values in document.values.items()}
+
+
+def with_known(value: Any) -> Any:
+    """The `backbones` of a study file, those of known names filled in; what is given there wins."""
+    if not isinstance(value, dict):
+        return value
+    filled = {}
+    for name, given in value.items():
+        known = known_backbones().get(name)
+        if known is not None and (given is None or (isinstance(given, dict) and "model" not in given)):
+            filled[name] = {**known.settings, **(given or {})}
+        else:
+            filled[name] = given
+    return filled
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backbone(training.Backbone):
     """A model to train. Where `model` is left out, the key is the name of a known backbone (`config/backbones.yaml`).
@@ -106,6 +150,10 @@ def exits_of(name: str, backbone: Backbone) -> dict[str, Backbone]:
     """The backbones that a backbone's exits are, by their names."""
     own = {setting.name: getattr(backbone, setting.name) for setting in settings_of(Backbone)}
     return {f"{name}@{depth}": Exit(**{**own, "exits": (), "layers": depth}, of=name) for depth in backbone.exits}
+
+
+SPECIAL = 3
+"""Special tokens of a pair."""
 
 
 def longest_pair(backbone: Backbone) -> int:

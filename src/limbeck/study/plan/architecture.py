@@ -18,9 +18,8 @@ from limbeck.core.json_files import Schema, read_json
 from limbeck.models.cost import training_flops, training_tokens
 from limbeck.models.families import family_of
 from limbeck.models.word_matching import wider
-from limbeck.study.config.known import known_backbones, known_downloads
-from limbeck.study.config.resolver import Sources
-from limbeck.study.config.schema import Backbone, longest_pair
+from limbeck.study.config.resolver import Sources, known_downloads
+from limbeck.study.config.schema import Backbone, known_backbones, longest_pair
 from limbeck.study.config.study import Study
 
 

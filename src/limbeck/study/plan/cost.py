@@ -8,8 +8,7 @@ from typing import Any
 
 from limbeck.collections.load import WITHOUT, other_collection, split_folds, without_suffixes
 from limbeck.models.cost import CPU_GRAPH_TOKENS, CPU_TRAINING_TOKENS, graph_bytes, training_flops
-from limbeck.study.config.known import TextTokens, text_tokens
-from limbeck.study.config.resolver import Sources
+from limbeck.study.config.resolver import Sources, TextTokens, text_tokens
 from limbeck.study.config.schema import Exit, Stage, longest_pair
 from limbeck.study.config.study import Study
 from limbeck.study.plan.architecture import architecture_of, encoder_architecture

@@ -15,7 +15,8 @@ from limbeck.core.download import fetch_file
 from limbeck.core.errors import LimbeckError, MissingError
 from limbeck.core.progress import say
 from limbeck.models.sources import WEIGHTS, ModelSource
-from limbeck.study.config.known import known_backbones, known_downloads, published_file, published_md5
+from limbeck.study.config.resolver import known_downloads, published_file, published_md5
+from limbeck.study.config.schema import known_backbones
 from limbeck.study.config.study import Study
 
 

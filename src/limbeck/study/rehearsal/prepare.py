@@ -10,9 +10,8 @@ from limbeck.collections.load import without_suffixes
 from limbeck.core.errors import UsageError
 from limbeck.core.files import replace_folder, temporary_folder, wrap_write_errors
 from limbeck.core.progress import say
-from limbeck.study.config.known import known_backbones
 from limbeck.study.config.resolver import Sources
-from limbeck.study.config.schema import StudyConfig
+from limbeck.study.config.schema import StudyConfig, known_backbones
 from limbeck.study.config.study import Study, load_study
 from limbeck.study.plan.architecture import Architecture, architecture_of
 from limbeck.study.rehearsal.materials import (

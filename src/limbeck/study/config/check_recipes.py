@@ -1,17 +1,21 @@
-"""Whether list sources can be made, and which signals they provide."""
+"""Whether what is trained on can be: list sources that can be made, and recipes that fit what these provide."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.core.errors import LimbeckError, UsageError, nearest
+from limbeck.core.json_files import read_json
 from limbeck.core.schema import attempt
 from limbeck.core.yaml_file import Key, Problem
 from limbeck.lists import SIGNALS, find_format, format_names, provided_signals
-from limbeck.study.config.known import published_file
-from limbeck.study.config.resolver import Sources
-from limbeck.study.config.schema import ListSource, StudyConfig, unknown
+from limbeck.objectives import Objective, parse
+from limbeck.study.config.resolver import Sources, published_file
+from limbeck.study.config.schema import ListSource, Stage, StudyConfig, known_backbones, unknown
 from limbeck.teachers.kinds import SIGNALS as SIGNALS_OF_KIND
 from limbeck.teachers.kinds import teacher_kinds
 
@@ -204,3 +208,126 @@ def _check_judgments(lists: str, sources: Sources) -> Iterator[Problem]:
         if not judged:
             text = f"are asked for, but the training collection {name} has no judgments"
             yield Problem(("lists", lists, "labels"), text)
+
+
+def check_recipes(
+    config: StudyConfig, values: Any, lists: set[str], broken: set[Key], sources: Sources
+) -> Iterator[Problem]:
+    """Problems of `recipes`.
+
+    Args:
+        values: the file's content.
+        lists: the names of all list sources.
+        broken: the parts of the file in which something is wrong.
+    """
+    backbones = values.get("backbones")
+    slow = [
+        name
+        for name, backbone in (backbones if isinstance(backbones, dict) else {}).items()
+        if not isinstance(backbone, dict) or "learning_rate" not in backbone
+        # One without a model is a misspelt known one, which would have had a rate.
+        if name not in config.backbones
+        or (config.backbones[name].model and config.backbones[name].learning_rate is None)
+    ]
+    yield from _check_training(config, values, sources)
+    for name, stages in config.recipes.items():
+        for number, stage in enumerate(stages):
+            key: Key = ("recipes", name, number)
+            given = values["recipes"][name][number] if name in (values.get("recipes") or {}) else {}
+            yield from _check_objective(key, stage, lists, broken, sources)
+            yield from _check_stage_length(key, stage, given, sources)
+            yield from _check_batch(key, stage, given, config)
+            if "learning_rate" not in given and slow:
+                text = (
+                    f"has no learning_rate, and neither has the backbone {', '.join(slow)}; give it in one of the two"
+                )
+                yield Problem(key, text)
+
+
+def _check_training(config: StudyConfig, values: Any, sources: Sources) -> Iterator[Problem]:
+    """What is trained needs queries to train on; what is not needs models that score as they are."""
+    if any(config.recipes.values()) and "train" not in (values.get("collections") or {"train": ()}):
+        yield Problem(("collections",), "has no train, and recipes have stages: expected the queries to train on")
+    untrained = [name for name, stages in config.recipes.items() if not stages]
+    for name, backbone in config.backbones.items() if untrained else ():
+        if backbone.exits:
+            text = f"are trained, and the recipe {untrained[0]} trains nothing; expected stages in it"
+            yield Problem(("backbones", name, "exits"), text)
+        if backbone.model and _is_headless(backbone.model, sources):
+            text = f"is {backbone.model}, which has no scoring head, and the recipe {untrained[0]} trains none"
+            yield Problem(("backbones", name, "model"), f"{text}; expected a cross-encoder, or stages in the recipe")
+
+
+def _is_headless(model: str, sources: Sources) -> bool:
+    """Whether a model is known to have no scoring head; of one of the Hub that is not known, nothing is said."""
+    if not sources.is_found(model) or sources.model(model).kind == "hub":
+        return model.partition("@")[0] in {each.model for each in known_backbones().values()}
+    folder = Path(sources.model(model).path)
+    classes = saved_config(folder).get("architectures") or ()
+    modular = (folder / "modules.json").exists()  # whose head is a module of its own
+    return bool(classes) and not modular and not any("Classification" in str(name) for name in classes)
+
+
+def _check_stage_length(key: Key, stage: Stage, given: Any, sources: Sources) -> Iterator[Problem]:
+    lengths = [name for name in ("steps", "epochs", "pairs") if name in given]
+    if len(lengths) != 1:
+        yield Problem(key, f"has {' and '.join(lengths) or 'no length'}; expected one of steps, epochs and pairs")
+    if stage.pairs is None or stage.lists not in sources.config.lists:
+        return
+    with suppress(UsageError):  # a sample that cannot be is said by another check
+        if (sample := sources.sample(stage.lists)).passages is None:
+            text = f"are counted, but lists.{stage.lists} draws no fixed number of passages (sample: {sample})"
+            yield Problem((*key, "pairs"), f"{text}; give it a size, or give steps here")
+
+
+def _check_batch(key: Key, stage: Stage, given: Any, config: StudyConfig) -> Iterator[Problem]:
+    if ("lists_per_step" in given) == ("batch_divisor" in given):
+        yield Problem(key, "needs either lists_per_step or batch_divisor, not both or neither")
+    if stage.batch_divisor is None:
+        return
+    for name, backbone in config.backbones.items():
+        if backbone.batch is None and backbone.model:
+            yield Problem(
+                (*key, "batch_divisor"), f"divides a batch, but the backbone {name} has none; give it a batch"
+            )
+
+
+def _check_objective(key: Key, stage: Stage, lists: set[str], broken: set[Key], sources: Sources) -> Iterator[Problem]:
+    objective: Objective | None = None
+    try:
+        objective = parse(stage.objective)
+    except UsageError as error:
+        yield Problem((*key, "objective"), str(error))
+    if stage.lists not in lists:
+        yield Problem((*key, "lists"), unknown("list source", stage.lists, lists))
+        return
+    described = stage.lists in sources.config.lists and ("lists", stage.lists) not in broken
+    signals = provided(stage.lists, sources) if described else None
+    if objective is None or signals is None:
+        return
+    absent = sorted(objective.signals - signals)
+    if absent:
+        text = (
+            f"{objective} reads {' and '.join(sorted(objective.signals))}, but lists.{stage.lists} provides "
+            f"{', '.join(sorted(signals)) or 'no signal'}; {_remedy(absent)}"
+        )
+        yield Problem((*key, "objective"), text)
+
+
+def _remedy(absent: list[str]) -> str:
+    ways = {
+        "labels": "labels: qrels",
+        "teacher_scores": "teacher: NAME",
+        "teacher_order": "teacher: NAME, or signal: order with a run",
+    }
+    return f"add {' and '.join(ways[signal] for signal in absent)} there, or choose another objective"
+
+
+def saved_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a model in a folder; empty where it cannot be read."""
+    try:
+        found: dict[str, Any] = read_json(folder / "config.json", dict, "")
+    except LimbeckError:
+        # Said better by the loader itself, when the model is loaded.
+        return {}
+    return found
