@@ -1,20 +1,28 @@
-"""The kinds `llm` and `judge`: an LLM that is asked to order passages, or to grade them, as a user sets it."""
+"""An LLM as a user sets it, and how it is opened; the kinds `llm` and `judge` have it order passages, or grade them."""
 
-from collections.abc import Callable, Mapping
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from annotated_types import Ge, Le
 
+from limbeck.core.errors import plural
 from limbeck.core.options import Amount, Count, Doc, check_settings
 from limbeck.teachers.kinds import Gives, Keeps, Names, Taught, Workplace
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from limbeck.collections import Collection
     from limbeck.runs import Run
-    from limbeck.teachers.llm.client import Cap
+    from limbeck.teachers.llm.cache import Cap
+    from limbeck.teachers.llm.client import LLMSession, Outcome
+    from limbeck.teachers.llm.engine import Engine
     from limbeck.teachers.llm.rerank import Judging, Listwise, Reranker
-    from limbeck.teachers.llm.session import Outcome
 
 AnswerTokens = Annotated[Count, Doc("Maximum number of tokens of an answer.")]
 PassageWords = Annotated[Count, Doc("Maximum number of words of a passage.")]
@@ -85,7 +93,7 @@ class LLMSettings:
     @property
     def cap(self) -> "Cap":
         """The most that all kept calls may cost together. UsageError for money without prices."""
-        from limbeck.teachers.llm.client import Cap, Prices
+        from limbeck.teachers.llm.cache import Cap, Prices
 
         return Cap(self.budget_tokens, self.budget_money, Prices(self.price_in, self.price_out))
 
@@ -106,7 +114,6 @@ class LLMSettings:
         Returns what came of it, the lists' metadata, and a sentence about the calls. Raises what `ask` raises.
         """
         from limbeck.teachers.llm.rerank import Reranker
-        from limbeck.teachers.llm.session import described, open_session, session_facts
 
         name = place.names.model_name(self.model) if self.models else self.model
         with open_session(self, place.calls, place.console, place.warn, name) as session:
@@ -117,6 +124,88 @@ class LLMSettings:
         """What decides its answers. Where an endpoint is says nothing of what answers there: its revision does."""
         llm = weights(self.model) if self.models else self.model
         return {"llm": llm, "revision": self.revision, "parameters": self.sampling, "settings": dict(settings)}
+
+
+@contextmanager
+def open_session(
+    settings: LLMSettings,
+    calls: Path,
+    console: "Console | None",
+    warn: Callable[[str], None],
+    name: str | None = None,
+) -> "Iterator[LLMSession]":
+    """The engine that settings name, with the store of calls in the file `calls` open.
+
+    Args:
+        warn: told what a user should know.
+        name: what the model is to be loaded by, where it is in this process; by default as the settings name it.
+
+    Raises what the engine and the store raise that cannot be had.
+    """
+    from limbeck.teachers.llm.cache import Budget, CallStore
+    from limbeck.teachers.llm.client import LLMClient, LLMSession
+
+    stopping = threading.Event()
+    with ExitStack() as stack:
+        engine: Engine
+        if settings.endpoint is None:
+            from limbeck.teachers.llm.in_process import InProcess, LanguageModel  # torch, which an endpoint needs not
+
+            engine = InProcess(LanguageModel.load(name or settings.model, settings.precision), settings.sampling)
+        else:
+            from limbeck.teachers.llm.endpoint import Endpoint
+            from limbeck.teachers.llm.transport import Address
+
+            address = Address(settings.endpoint)
+            if address.is_readable_on_the_way:
+                warn(f"queries and passages go to {address.host} unencrypted")
+            engine = Endpoint(
+                address=address,
+                model=settings.model,
+                parameters=settings.sampling,
+                key_variable=settings.key_variable,
+                revision=settings.revision,
+                timeout=settings.timeout,
+                retries=settings.retries,
+                connections=settings.concurrency,
+                stopping=stopping,
+            )
+            stack.callback(engine.close)
+        store = stack.enter_context(CallStore(calls))
+        if store.journal.repaired:
+            warn(f"{calls}: the last record was half written and has been removed")
+        concurrency = 1 if settings.endpoint is None else settings.concurrency
+        client = LLMClient(engine, store, Budget(settings.cap), stopping)
+        yield LLMSession(client, concurrency, stopping, console)
+
+
+def described(
+    session: "LLMSession", outcome: "Outcome", settings: Mapping[str, Any], units: str = "queries"
+) -> dict[str, str]:
+    """What is kept of how something was made, beside it: the lists' metadata."""
+    engine = session.client.engine
+    return {
+        "teacher_version": engine.revision or "not known: an endpoint's",
+        "teacher_place": engine.place,
+        "calls": str(session.client.store.journal.path),
+        "teacher_parameters": json.dumps(dict(engine.parameters), sort_keys=True),
+        "teacher_settings": json.dumps(dict(settings), sort_keys=True),
+        f"{units}_excluded": str(len(outcome.excluded)),
+        f"{units}_incomplete": str(len(outcome.incomplete)),
+        f"{units}_unfinished": str(len(outcome.unfinished)),
+        "passages_cut": str(outcome.cut),
+        "answers_defective": json.dumps(dict(sorted(outcome.defects.items()))),
+    }
+
+
+def session_facts(session: "LLMSession", outcome: "Outcome") -> str:
+    """How many calls were made, and what was wrong with answers, in a sentence."""
+    store = session.client.store
+    defects = ", ".join(f"{count} {name}" for name, count in sorted(outcome.defects.items()))
+    return (
+        f"{store.journal.path}: {plural(store.made, 'call')} made, {store.found} found here; defects of answers: "
+        f"{defects or 'none'}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from limbeck.teachers.kinds.llm import LLMSettings
+    from limbeck.teachers.kinds.llm import LLMSettings, described, open_session, session_facts
     from limbeck.teachers.kinds.llm import LLMSettings as Service
-    from limbeck.teachers.llm.cache import CallStore
-    from limbeck.teachers.llm.client import Budget, BudgetSpent, Cap, LLMClient, Prices
+    from limbeck.teachers.llm.cache import Budget, BudgetSpent, CallStore, Cap, Prices
+    from limbeck.teachers.llm.client import LLMClient, LLMSession, Outcome
     from limbeck.teachers.llm.endpoint import Endpoint
     from limbeck.teachers.llm.engine import Answer, Call, CallFailed, Engine, Stopped, Usage
     from limbeck.teachers.llm.in_process import InProcess, LanguageModel
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from limbeck.teachers.llm.prompts import Template, known_templates, read_template
     from limbeck.teachers.llm.query_generation import Queries, QueryWriting, sample_documents, write_queries
     from limbeck.teachers.llm.rerank import Grades, Judging, Listwise, Orders, Reranker
-    from limbeck.teachers.llm.session import LLMSession, Outcome, described, open_session, session_facts
     from limbeck.teachers.llm.status import JobStatus, Spent, StoreStatus, read_spent, read_status
     from limbeck.teachers.llm.transport import Address
 
@@ -64,8 +63,8 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "cache": ("CallStore",),
-    "client": ("Budget", "BudgetSpent", "Cap", "LLMClient", "Prices"),
+    "cache": ("Budget", "BudgetSpent", "CallStore", "Cap", "Prices"),
+    "client": ("LLMClient", "LLMSession", "Outcome"),
     "endpoint": ("Endpoint",),
     "engine": ("Answer", "Call", "CallFailed", "Engine", "Stopped", "Usage"),
     "in_process": ("InProcess", "LanguageModel"),
@@ -73,7 +72,6 @@ _ROOMS = {
     "prompts": ("Template", "known_templates", "read_template"),
     "query_generation": ("Queries", "QueryWriting", "sample_documents", "write_queries"),
     "rerank": ("Grades", "Judging", "Listwise", "Orders", "Reranker"),
-    "session": ("LLMSession", "Outcome", "described", "open_session", "session_facts"),
     "status": ("JobStatus", "Spent", "StoreStatus", "read_spent", "read_status"),
     "transport": ("Address",),
 }
@@ -81,8 +79,9 @@ _ROOMS = {
 
 def __getattr__(name: str) -> Any:
     # torch, and the HTTP client, which what is only declared does not need.
-    if name in ("LLMSettings", "Service"):  # `Service` is what the settings were called here
-        return importlib.import_module("limbeck.teachers.kinds.llm").LLMSettings
+    if name in ("LLMSettings", "Service", "described", "open_session", "session_facts"):
+        # `Service` is what the settings were called here
+        return getattr(importlib.import_module("limbeck.teachers.kinds.llm"), name.replace("Service", "LLMSettings"))
     for room, names in _ROOMS.items():
         if name in names:
             return getattr(importlib.import_module(f"{__name__}.{room}"), name)

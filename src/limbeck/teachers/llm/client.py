@@ -1,95 +1,25 @@
-"""Asking an LLM: within a budget of tokens or money, and again until an answer is usable."""
+"""Asking an LLM: one call until an answer is usable, and many tasks at once."""
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-from limbeck.core.errors import UsageError
-from limbeck.teachers.llm.cache import CallStore
+from rich.console import Console
+
+from limbeck.core.errors import plural
+from limbeck.core.json_files import key_of
+from limbeck.core.progress import bar
+from limbeck.teachers.llm.cache import Budget, CallStore
 from limbeck.teachers.llm.engine import FAILED, Answer, Call, CallFailed, Engine, Parsed, Stopped
 from limbeck.teachers.llm.prompts import Message
 
-MILLION = 1_000_000
-
-
-class BudgetSpent(Stopped):
-    """Another call could break the cap."""
-
-
-@dataclass(frozen=True)
-class Prices:
-    """Money for a million tokens of prompts and of answers, in whatever currency; 0 where nobody said."""
-
-    prompt: float = 0.0
-    completion: float = 0.0
-
-    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Money for so many tokens."""
-        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / MILLION
-
-
-@dataclass(frozen=True)
-class Cap:
-    """The most that all calls of a store may cost together; None: no cap. UsageError for money without prices."""
-
-    tokens: int | None = None
-    money: float | None = None
-    prices: Prices = Prices()
-
-    def __post_init__(self) -> None:
-        if self.money is not None and not (self.prices.prompt or self.prices.completion):
-            raise UsageError("a budget in money needs prices: --price-in and --price-out, for a million tokens each")
-
-    def allows(self, prompt_tokens: int, completion_tokens: int) -> bool:
-        """Whether so much may be spent."""
-        return (self.tokens is None or prompt_tokens + completion_tokens <= self.tokens) and (
-            self.money is None or self.prices.of(prompt_tokens, completion_tokens) <= self.money
-        )
-
-    def __str__(self) -> str:
-        caps = [f"{self.tokens:,} tokens"] if self.tokens is not None else []
-        return " or ".join(caps + ([f"{self.money:g} in money"] if self.money is not None else []))
-
-
-class Budget:
-    """Lets a call begin only if the cap holds even if this call, and all that are under way, cost the most they can.
-
-    A try whose answer is lost on the way, and that is sent again, counts once the call is over: by so much, calls that
-    are then under way may go beyond the cap.
-    """
-
-    def __init__(self, cap: Cap) -> None:
-        self.cap = cap
-        self._under_way: dict[int, tuple[int, int]] = {}
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def reserved(self, call: Call, spent: Callable[[], tuple[int, int]]) -> Iterator[None]:
-        """Hold what `call` may cost, beside the tokens that are `spent` on prompts and answers.
-
-        BudgetSpent where the cap forbids it.
-        """
-        bound = (call.token_bound - call.output_bound, call.output_bound)
-        with self._lock:
-            used = spent()
-            parts = [used, bound, *self._under_way.values()]
-            if not self.cap.allows(sum(part[0] for part in parts), sum(part[1] for part in parts)):
-                raise BudgetSpent(
-                    f"the budget of {self.cap} does not allow another call, which may take up to {call.token_bound:,} "
-                    f"tokens; {sum(used):,} are spent"
-                )
-            self._under_way[id(call)] = bound
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._under_way[id(call)]
-
-
 Value = TypeVar("Value")
+Result = TypeVar("Result")
+Task = Callable[[], Result]
 
 
 @dataclass(frozen=True)
@@ -183,3 +113,161 @@ class LLMClient:
             self._failed.add(f"unit {unit}" if failure.refused else call.key)
             if len(self._failed) >= FAILURES_IN_A_ROW:
                 raise Stopped(f"{len(self._failed)} calls in a row were not answered, the last one: {failure}")
+
+
+def run_tasks(
+    tasks: Iterable[Task[Result]],
+    concurrency: int,
+    stopping: threading.Event,
+    interrupted: Callable[[int], None],
+) -> Iterator[tuple[int, Result | Stopped]]:
+    """(number of the task, its result) of each, as they finish; a task that was Stopped gives that as its result.
+
+    Tasks are taken from their source as they can begin.
+
+    After the first Stopped, or any other exception, no further task begins; `stopping` is set so that those under way
+    make no further call. Calls under way are waited for: they are paid for, and their answers are to be kept. Other
+    exceptions are raised then. On KeyboardInterrupt, `interrupted` is told how many tasks are waited for.
+    """
+    numbers: dict[Future[Result], int] = {}
+    waiting = iter(enumerate(tasks))
+    stopped = False
+    with ThreadPoolExecutor(concurrency) as pool:
+        try:
+            while True:
+                while not stopped and len(numbers) < concurrency and (task := next(waiting, None)) is not None:
+                    numbers[pool.submit(task[1])] = task[0]
+                if not numbers:
+                    return
+                for future in wait(numbers, return_when=FIRST_COMPLETED).done:
+                    number = numbers.pop(future)
+                    try:
+                        yield number, future.result()
+                    except Stopped as reason:
+                        if not stopped:
+                            stopping.set()
+                            stopped = True
+                            yield number, reason
+        except BaseException as error:
+            stopping.set()
+            if isinstance(error, KeyboardInterrupt):
+                interrupted(sum(not future.done() for future in numbers))
+            raise
+
+
+@dataclass
+class Outcome:
+    """What came of work, beside what it was done for.
+
+    excluded    unit → the defects for which nothing was kept of it; a unit is a query, or a document
+    incomplete  units of which a part of the answers was not usable
+    unfinished  units that were not come to the end of
+    defects     how many answers had which defect, mended ones included
+    cut         passages that were cut to the limit of words
+    stopped     why calls ended early; None if they did not
+    """
+
+    excluded: dict[str, Counter[str]] = field(default_factory=dict)
+    incomplete: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
+    defects: Counter[str] = field(default_factory=Counter)
+    cut: int = 0
+    stopped: Stopped | None = None
+
+
+@dataclass(frozen=True)
+class LLMSession:
+    """Puts units before an LLM.
+
+    concurrency: how many calls may be under way at once. stopping: is set to have no further call begin.
+    """
+
+    client: LLMClient
+    concurrency: int
+    stopping: threading.Event
+    console: Console | None = None
+
+    def run(
+        self,
+        described: Mapping[str, Any],
+        units: Sequence[str],
+        outcome: Outcome,
+        tasks_of: Callable[[str], list[Task[RetryResult[Value]]]],
+        finish: Callable[[str, list[Value | None]], None],
+    ) -> None:
+        """Run all units' tasks; `finish` takes what came of one unit's, in their order, unless it is nothing at all.
+
+        `described` is what this is, for the store: task, settings, collection, run.
+        """
+        job = self._announce({**described, "queries": len(units)})
+        owners: list[str] = []
+        open_tasks: dict[str, int] = {}
+        results: dict[str, dict[int, RetryResult[Value]]] = {}
+
+        def tasks() -> Iterator[Task[RetryResult[Value]]]:
+            for unit in units:
+                of_unit = tasks_of(unit)
+                open_tasks[unit], results[unit] = len(of_unit), {}
+                for each in of_unit:
+                    owners.append(unit)
+                    yield each
+
+        with bar(self.console, f"Ask {self.client.engine.model}", len(units)) as advance:
+            for number, result in run_tasks(tasks(), self.concurrency, self.stopping, self._interrupted):
+                if isinstance(result, Stopped):
+                    outcome.stopped = result
+                    continue
+                unit = owners[number]
+                results[unit][number] = result
+                open_tasks[unit] -= 1
+                if not open_tasks[unit]:
+                    advance(1)
+                    done = [result for _, result in sorted(results.pop(unit).items(), key=itemgetter(0))]
+                    if self._finish(job, unit, done, outcome):
+                        finish(unit, [result.value for result in done])
+        outcome.unfinished = [unit for unit in units if open_tasks.get(unit, 1)]
+        outcome.excluded = in_order(outcome.excluded, units)
+
+    def _interrupted(self, under_way: int) -> None:
+        if self.console and under_way:
+            self.console.print(f"waiting for {plural(under_way, 'call')} under way: they are paid for", style="yellow")
+
+    def _finish(self, job: str, unit: str, results: Sequence[RetryResult[Value]], outcome: Outcome) -> int:
+        """Note how a unit's tasks went; how many of them gave something."""
+        usable = sum(result.value is not None for result in results)
+        found: Counter[str] = Counter()
+        for result in results:
+            found.update(result.defects)
+        outcome.defects.update(found)
+        if not usable:
+            outcome.excluded[unit] = found
+        elif usable < len(results):
+            outcome.incomplete.append(unit)
+        record = {
+            "status": "done" if usable else "excluded",
+            "usable": usable,
+            "of": len(results),
+            "answers": sum(result.calls for result in results),
+            "defects": dict(sorted(found.items())),
+        }
+        self.client.store.add_outcome(job, unit, record)
+        return usable
+
+    def _announce(self, described: Mapping[str, Any]) -> str:
+        """Note the work in the store; its key."""
+        engine = self.client.engine
+        described = {
+            **described,
+            "model": engine.model,
+            "revision": engine.revision,
+            "parameters": dict(engine.parameters),
+        }
+        key = key_of(described)
+        prices = asdict(self.client.budget.cap.prices)
+        self.client.store.add_job(key, {**described, "place": engine.place, "prices": prices})
+        return key
+
+
+def in_order(found: Mapping[str, Value], units: Sequence[str]) -> dict[str, Value]:
+    """The same in the units' order, whichever call was answered first."""
+    return {unit: found[unit] for unit in units if unit in found}

@@ -8,10 +8,9 @@ from typing import Any
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError, UsageError
-from limbeck.teachers.llm.client import LLMClient, RetryResult, until_usable
+from limbeck.teachers.llm.client import LLMClient, LLMSession, Outcome, RetryResult, Task, in_order, until_usable
 from limbeck.teachers.llm.engine import Parsed, parse_query
 from limbeck.teachers.llm.prompts import Template, as_data
-from limbeck.teachers.llm.session import LLMSession, Outcome, Task, in_order
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from limbeck.collections import Collection
 from limbeck.core.errors import UsageError
 from limbeck.runs import Run
-from limbeck.teachers.llm.client import LLMClient, RetryResult, until_usable
+from limbeck.teachers.llm.client import LLMClient, LLMSession, Outcome, RetryResult, Task, in_order, until_usable
 from limbeck.teachers.llm.engine import Parsed, parse_grade, parse_order
 from limbeck.teachers.llm.prompts import Template, as_data
-from limbeck.teachers.llm.session import LLMSession, Outcome, Task, in_order
 
 BEST = 3
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from limbeck.core.errors import DataError
 from limbeck.teachers.journal import Record
-from limbeck.teachers.llm.cache import CallRecord, FailureRecord, JobRecord, OutcomeRecord, read_calls
-from limbeck.teachers.llm.client import Prices
+from limbeck.teachers.llm.cache import CallRecord, FailureRecord, JobRecord, OutcomeRecord, Prices, read_calls
 
 
 @dataclass
