@@ -33,7 +33,7 @@ from limbeck.study.config.study import load_study
 from limbeck.study.run.build_graph import prepare
 from limbeck.study.run.executors.local import Local
 from limbeck.study.run.graph import Node
-from limbeck.study.run.states import NodeStates, State
+from limbeck.study.run.status import NodeStates, State
 from limbeck.study.run.store import Store
 
 KILLS = int(os.environ.get("LIMBECK_TEST_KILLS", "1"))

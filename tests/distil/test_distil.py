@@ -15,8 +15,8 @@ from limbeck.cli import app
 from limbeck.collections import load_collection
 from limbeck.core.errors import DataError, UsageError
 from limbeck.distil import budget, drive, rates
-from limbeck.distil.candidates import find_candidates, run_file, teachings_of
-from limbeck.distil.config import DistilSettings
+from limbeck.distil.budget import DistilSettings
+from limbeck.distil.queries import find_candidates, run_file, teachings_of
 from limbeck.distil.recommend import FIRST_STAGE, STUDENT, TEACHER, System, mean
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run, read_run

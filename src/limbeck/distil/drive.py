@@ -14,7 +14,7 @@ from rich.console import Console
 from limbeck.collections import Collection, load_collection
 from limbeck.core.errors import DataError
 from limbeck.core.files import write_json
-from limbeck.distil.config import DistilSettings
+from limbeck.distil.budget import DistilSettings
 from limbeck.distil.plan import AGREEMENT, STUDY, Plan, announce, commands_of, make_plan
 from limbeck.distil.recommend import (
     FIRST_STAGE,

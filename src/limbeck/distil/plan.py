@@ -15,8 +15,9 @@ from limbeck.core.errors import UsageError
 from limbeck.core.files import write_json, write_text
 from limbeck.core.json_files import read_record
 from limbeck.distil import budget, rates
-from limbeck.distil.budget import Budget, Rates
-from limbeck.distil.candidates import (
+from limbeck.distil.budget import Budget, DistilSettings, Rates
+from limbeck.distil.queries import (
+    Roles,
     documents_of,
     find_candidates,
     keep_run,
@@ -24,12 +25,11 @@ from limbeck.distil.candidates import (
     one_of_test,
     part_of,
     relevant_documents,
+    roles_of,
     run_file,
     teachings_of,
     training_names,
 )
-from limbeck.distil.config import DistilSettings
-from limbeck.distil.roles import Roles, roles_of
 from limbeck.models.bi_encoder import BiEncoder
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.word_matching import fault_of

@@ -193,7 +193,7 @@ class _Lookup(torch.autograd.Function):
         return torch.nn.functional.embedding(rows, weight)
 
     @staticmethod
-    def backward(context: Any, grad: torch.Tensor) -> tuple[None, None, None]:  # type: ignore[override]
+    def backward(context: Any, grad: torch.Tensor) -> tuple[None, None, None]:
         (rows,) = context.saved_tensors
         weight = context.weight
         if weight.grad is None:
@@ -251,7 +251,7 @@ class _Dropout(torch.autograd.Function):
         return _scaled(values, kept, context.scale)
 
     @staticmethod
-    def backward(context: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
         (kept,) = context.saved_tensors
         return _scaled(grad, kept, context.scale), None
 

@@ -3,10 +3,9 @@
 from limbeck.report.data import summary_json, to_csv
 from limbeck.report.finding import Finding, state_finding
 from limbeck.report.latex import to_latex
-from limbeck.report.markdown import to_markdown
 from limbeck.report.page import require_packages, to_html, write_report
 from limbeck.report.table import Entry, Row, Table, build_table
-from limbeck.report.terminal import print_report
+from limbeck.report.text import print_report, to_markdown
 
 __all__ = [
     "Entry",

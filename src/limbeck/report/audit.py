@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from limbeck.core.errors import enumerate_words, plural
 from limbeck.lists import LeakCounts, LeakExample
-from limbeck.report.formats import ABSENT, enumerate_words, plural
+from limbeck.report.formats import ABSENT
 from limbeck.study.analysis.results import StudyResults
 from limbeck.study.plan.audit import AuditedPair, audit_backbones
 from limbeck.study.run.leaks import LeakSearch

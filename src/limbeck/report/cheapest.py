@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from limbeck.core.errors import enumerate_words, plural
 from limbeck.evaluation import WithinMargin
 from limbeck.report.curves import EQUAL_COST
-from limbeck.report.formats import enumerate_words, interval, number, p_is, plural, signed
+from limbeck.report.formats import interval, number, p_is, signed
 from limbeck.study.analysis.comparisons import MOST_NEAR_BEST, NearBestRecipe
 from limbeck.study.analysis.results import StudyResults
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from limbeck.core.errors import enumerate_words
 from limbeck.evaluation import FactorAnalysis
 from limbeck.evaluation.statistics.factors import Effect, Ratio, Span
-from limbeck.report.formats import ABSENT, enumerate_words, interval, number, signed
+from limbeck.report.formats import ABSENT, interval, number, signed
 from limbeck.study.analysis.factors import FactorsOfStudy, NoFactors
 
 DIGITS = 4

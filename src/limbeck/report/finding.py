@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from limbeck.core.errors import enumerate_words, plural
 from limbeck.evaluation import Corrected
 from limbeck.report.audit import leak_cautions
-from limbeck.report.formats import ABSENT, enumerate_words, interval, number, p_is, p_value, plural, signed
+from limbeck.report.formats import ABSENT, interval, number, p_is, p_value, signed
 from limbeck.report.phrases import MODELS_TEST, RECIPES_TEST, carried, would_show
 from limbeck.report.table import Entry, Row, Table
 from limbeck.study.analysis.comparisons import MeanDifference

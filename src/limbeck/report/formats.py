@@ -3,8 +3,6 @@
 import math
 from datetime import datetime
 
-from limbeck.core.errors import enumerate_words as enumerate_words
-from limbeck.core.errors import plural as plural
 from limbeck.core.errors import printable
 from limbeck.evaluation import LEVEL
 

@@ -1,6 +1,7 @@
 """The results as LaTeX tables for a paper."""
 
-from limbeck.report.formats import MINUS, one_line, plural
+from limbeck.core.errors import plural
+from limbeck.report.formats import MINUS, one_line
 from limbeck.report.phrases import REHEARSAL, marks_text
 from limbeck.report.table import Entry, Row, Table, build_table
 from limbeck.study.analysis.results import StudyResults

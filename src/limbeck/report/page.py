@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from limbeck.core.errors import MissingError, from_extra, printable
+from limbeck.core.errors import MissingError, enumerate_words, from_extra, plural, printable
 from limbeck.core.files import plain, write_text
 from limbeck.report import formats
 from limbeck.report.audit import (
@@ -37,7 +37,6 @@ from limbeck.report.data import pack, table_data, to_csv
 from limbeck.report.factors import state_factors
 from limbeck.report.finding import claims_note, state_claims, state_finding
 from limbeck.report.latex import to_latex
-from limbeck.report.markdown import to_markdown
 from limbeck.report.phrases import (
     REHEARSAL,
     bound_sentences,
@@ -51,6 +50,7 @@ from limbeck.report.phrases import (
     unfinished_cells,
 )
 from limbeck.report.table import Table, build_table
+from limbeck.report.text import to_markdown
 from limbeck.study.analysis.results import StudyResults
 
 
@@ -215,8 +215,8 @@ def _environment() -> Environment:
         formats.duration,
         formats.moment,
         formats.count,
-        formats.plural,
-        formats.enumerate_words,
+        plural,
+        enumerate_words,
         leak_text,
         example_text,
         stage_text,

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from limbeck.core.errors import enumerate_words, plural
 from limbeck.evaluation import LEVEL, Corrected
-from limbeck.report.formats import enumerate_words, number, plural, signed
+from limbeck.report.formats import number, signed
 from limbeck.report.table import Entry, Table
 from limbeck.study.analysis.results import Cell, OtherFirstStage, Recipe, Stage, StudyResults
 

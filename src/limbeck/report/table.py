@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from limbeck.core.errors import enumerate_words, plural
 from limbeck.evaluation import Mark
 from limbeck.report.audit import sign, terms_notes
-from limbeck.report.formats import enumerate_words, plural
 from limbeck.study.analysis.comparisons import FirstStageDifference
 from limbeck.study.analysis.results import Cell, FirstStage, StudyResults, Teacher
 

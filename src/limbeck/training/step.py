@@ -271,7 +271,7 @@ class AsyncScalars:
         """The numbers, once the device has come to them."""
         if self._ready:
             self._ready.synchronize()
-        return self._values.tolist()  # type: ignore[no-any-return]
+        return self._values.tolist()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from limbeck.study.config.study import load_study
 from limbeck.study.plan.plan import plan_study
 from limbeck.study.rehearsal.materials import TRAINING_QUERIES, write_collection, write_half, write_published
 from limbeck.study.rehearsal.prepare import prepare as prepare_rehearsal
-from limbeck.study.rehearsal.shrink import unproved
+from limbeck.study.rehearsal.prepare import unproved
 from limbeck.study.run.execute import run_study
 
 StudyFile = Callable[..., Path]

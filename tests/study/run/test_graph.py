@@ -25,8 +25,7 @@ from limbeck.study.run.execute import run_study
 from limbeck.study.run.executors import Here, executor_of
 from limbeck.study.run.executors.slurm import Slurm
 from limbeck.study.run.graph import Graph, Node, read_graph
-from limbeck.study.run.states import NodeStates, State
-from limbeck.study.run.status import status
+from limbeck.study.run.status import NodeStates, State, status
 from limbeck.study.run.store import Store
 from limbeck.study.run.work import Outcome, Workshop
 

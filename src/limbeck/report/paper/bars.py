@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from limbeck.report.formats import plural
+from limbeck.core.errors import plural
 from limbeck.report.paper.drawing import COLOURS, HATCHES, INK, Drawing, NotDrawn
 from limbeck.report.paper.scores import Column, Scores, size_text
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from limbeck.collections.collection import suites
-from limbeck.report.formats import plural
+from limbeck.core.errors import plural
 from limbeck.report.paper.drawing import COLOURS, INK, MARKERS, WIDTH, Drawing, NotDrawn
 from limbeck.report.paper.scores import Score, Scores
 from limbeck.report.table import finite

@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.typing import LineStyleType
 
+from limbeck.core.errors import plural
 from limbeck.report.curves import Curve, curve, mean_curve, smooth, stage_boundaries
-from limbeck.report.formats import plural
 from limbeck.report.paper.drawing import COLOURS, GREY, INK, LINES, MARKERS, WIDTH, Drawing, NotDrawn
 from limbeck.report.paper.scores import Column, Scores, family, hub_id, size_text
 

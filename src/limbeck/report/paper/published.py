@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from scipy.stats import t as student
 
-from limbeck.report.formats import ABSENT, number, plural
+from limbeck.core.errors import plural
+from limbeck.report.formats import ABSENT, number
 from limbeck.report.latex import escape
 from limbeck.report.paper.scores import LEVEL, Column, Score, Scores, hub_id, remark
 from limbeck.study.analysis.results import Recipe

@@ -5,12 +5,12 @@ import io
 import statistics
 from collections.abc import Sequence
 
-from limbeck.core.errors import csv_cell
-from limbeck.report import markdown
-from limbeck.report.formats import ABSENT, interval, number, plural, signed
+from limbeck.core.errors import csv_cell, plural
+from limbeck.report.formats import ABSENT, interval, number, signed
 from limbeck.report.latex import MARKS, escape, marks_caption
 from limbeck.report.paper.published import STEPS, Beside
 from limbeck.report.paper.scores import Column, Score, Scores, remark
+from limbeck.report.text import escape as escape_markdown
 from limbeck.study.analysis.comparisons import FirstStageDifference
 
 HEAD = "% \\usepackage[T1]{fontenc}\n% \\usepackage{booktabs,amssymb,graphicx}\n% \\usepackage[table]{xcolor}\n"
@@ -150,16 +150,16 @@ def _note(pairs: Sequence[Beside]) -> str:
 
 
 def beside_markdown(pairs: Sequence[Beside], notes: Sequence[str], title: str) -> str:
-    rows = [" | ".join(map(markdown.escape, _texts(pair))) for pair in pairs]
+    rows = [" | ".join(map(escape_markdown, _texts(pair))) for pair in pairs]
     head = [
-        f"# {markdown.escape(title)}",
+        f"# {escape_markdown(title)}",
         "",
         _note(pairs),
         "",
         f"| {' | '.join(_HEADER)} |",
         f"|{' --- |' * len(_HEADER)}",
     ]
-    lines = [*head, *(f"| {row} |" for row in rows), "", *(f"- {markdown.escape(note)}" for note in notes)]
+    lines = [*head, *(f"| {row} |" for row in rows), "", *(f"- {escape_markdown(note)}" for note in notes)]
     return "\n".join(lines) + "\n"
 
 

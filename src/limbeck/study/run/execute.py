@@ -19,8 +19,7 @@ from limbeck.study.run.build_graph import prepare
 from limbeck.study.run.executors import Executor, Here, MakeExecutor
 from limbeck.study.run.graph import Graph, Node
 from limbeck.study.run.index import Invocation
-from limbeck.study.run.states import NodeState, NodeStates, State
-from limbeck.study.run.status import progress_of
+from limbeck.study.run.status import NodeState, NodeStates, State, progress_of
 from limbeck.study.run.store import Store, read_json
 from limbeck.study.run.tasks import set_state
 from limbeck.study.run.work import TRIES, Workshop, budget_share

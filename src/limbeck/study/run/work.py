@@ -24,7 +24,7 @@ from limbeck.core.progress import say
 from limbeck.study.config.study import Study
 from limbeck.study.run.artifacts import Materials
 from limbeck.study.run.graph import Graph, Node, read_graph, read_study
-from limbeck.study.run.states import NodeStates, State, damaged_files, file_digest
+from limbeck.study.run.status import NodeStates, State, damaged_files, file_digest
 from limbeck.study.run.store import Store
 from limbeck.study.run.tasks import FUNCTIONS, cell_of, set_state, training_plan
 from limbeck.training import train

@@ -14,7 +14,7 @@ from limbeck.core.errors import MissingError, UsageError, plural
 from limbeck.core.files import write_text
 from limbeck.core.progress import say
 from limbeck.study.run.graph import Graph, Node
-from limbeck.study.run.states import NodeStates, State
+from limbeck.study.run.status import NodeStates, State
 from limbeck.study.run.store import Store
 
 ARRAY = 1000

@@ -7,7 +7,7 @@ import pytest
 
 from limbeck.collections import load_collection
 from limbeck.core.errors import DataError, UsageError
-from limbeck.distil.roles import roles_of
+from limbeck.distil.queries import roles_of
 
 
 def test_no_query_plays_two_parts(workshop: Path, tmp_path: Path) -> None:
