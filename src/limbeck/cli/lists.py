@@ -12,13 +12,12 @@ from limbeck.cli.output import (
     ListsOutput,
     errors,
     load,
-    one_line,
     print_description,
     print_json,
     print_metadata,
     warn,
 )
-from limbeck.core.errors import UsageError, plural
+from limbeck.core.errors import UsageError, one_line, plural
 
 if TYPE_CHECKING:
     from limbeck.collections import Collection
@@ -29,6 +28,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from limbeck.cli.output import CollectionName, output_file, print_table
+
+SHOWN = 160  # characters of a text
 
 
 def add_to(app: typer.Typer) -> None:
@@ -87,7 +88,7 @@ def _print_list(row: "TrainingList", count: int, texts: "Collection | None") -> 
     shown = sorted([*relevant, *others][: max(count, 1)])
     typer.echo(f"\n{row.query_id}: {plural(len(row), 'passage')}")
     if texts:
-        typer.echo(f"  query: {one_line(texts.queries.get(row.query_id, '(not in the collection)'))}")
+        typer.echo(f"  query: {one_line(texts.queries.get(row.query_id, '(not in the collection)'), SHOWN)}")
     for place in shown:
         signals = [
             f"{name} {values[place]:g}"
@@ -98,7 +99,9 @@ def _print_list(row: "TrainingList", count: int, texts: "Collection | None") -> 
         ]  # fmt: skip
         typer.echo(f"  {place + 1}. {row.passage_ids[place]}  {', '.join(signals)}".rstrip())
         if texts:
-            typer.echo(f"     {one_line(texts.documents.get(row.passage_ids[place], '(not in the collection)'))}")
+            typer.echo(
+                f"     {one_line(texts.documents.get(row.passage_ids[place], '(not in the collection)'), SHOWN)}"
+            )
     if left := len(row) - len(shown):
         hidden = sum(place not in shown for place in relevant)
         said = "" if row.labels is None else f", {hidden or 'none'} of them relevant"
@@ -309,5 +312,5 @@ def _print_searches(searches: list[dict[str, Any]]) -> None:
 
 
 def _shown(test: str, kind: str, alike: str, example: "LeakExample") -> str:
-    lines = [f"\n{test} {kind}, {alike}", f"  lists  {example.id}: {one_line(example.text)}"]
-    return "\n".join([*lines, f"  test   {example.of}: {one_line(example.of_text)}"])
+    lines = [f"\n{test} {kind}, {alike}", f"  lists  {example.id}: {one_line(example.text, SHOWN)}"]
+    return "\n".join([*lines, f"  test   {example.of}: {one_line(example.of_text, SHOWN)}"])

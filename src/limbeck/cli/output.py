@@ -168,12 +168,6 @@ def short_names(paths: Sequence[str]) -> dict[str, str]:
     }
 
 
-def one_line(text: str) -> str:
-    """The beginning of a text, on one line of at most 160 characters."""
-    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    return line if len(line) <= 160 else f"{line[:159]}…"
-
-
 def say(text: str) -> None:
     """Print a text on standard output."""
     typer.echo(printable(text))

@@ -52,7 +52,7 @@ def from_extra(module: str, extra: str, purpose: str) -> Any:
         raise MissingError(f"{purpose} needs the package {module}: pip install 'limbeck[{extra}]'") from None
 
 
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters but for tab and line feed, marks that turn the direction of reading, halves of surrogate pairs."""
 
 _FORMULA = re.compile(r"[=+\-@\t\r]")
@@ -66,6 +66,17 @@ def printable(text: str) -> str:
     'run\\x1b[2J'
     """
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(text: str, most: int | None = None) -> str:
+    r"""The text on one line, of at most so many characters: control characters and runs of blanks are one blank.
+
+    >>> one_line("two\nlines \x1b[2J"), one_line("a longer text", 8)
+    ('two lines [2J', 'a longe…')
+    """
+    # Of a text far too long, no more is looked at than may be needed.
+    line = " ".join(_UNSEEN.sub(" ", text[: most and 4 * most]).split())
+    return line if most is None or len(line) <= most else f"{line[: most - 1]}…"
 
 
 def csv_cell(value: object) -> object:

@@ -17,9 +17,9 @@ from limbeck.lists.leaks import (
     relevant_documents,
     without_queries,
 )
-from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists, TrainingList, concatenate, describe, describe_file
+from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists, TrainingList, concatenate, describe
 from limbeck.lists.mining import NegativeFilter, mine
-from limbeck.lists.parquet import read_lists, write_lists
+from limbeck.lists.parquet import describe_file, read_lists, write_lists
 from limbeck.lists.sampler import Sampler
 from limbeck.lists.sampling import POLICIES, Sample
 from limbeck.lists.signals import (

@@ -4,13 +4,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from limbeck.core.errors import DataError, html_table, plural
 from limbeck.lists.ragged import (
@@ -241,30 +239,6 @@ def describe(lists: Lists) -> dict[str, Any]:
         },
         "metadata": dict(lists.metadata),
         "fingerprint": lists.fingerprint,
-    }
-
-
-def describe_file(path: str | Path) -> dict[str, Any]:
-    """What the footer of a file of lists tells without reading them: lists, passages, signals (min, max), metadata."""
-    footer = pq.read_metadata(path)
-    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    passages, ranges = 0, {}
-    for number in range(footer.num_columns):
-        column = footer.schema.column(number).path.split(".")[0]
-        chunks = [group.column(number) for group in groups]
-        if column == "passage_ids":
-            passages = sum(chunk.num_values for chunk in chunks)
-        elif column in SIGNALS:
-            found = [chunk.statistics for chunk in chunks]
-            ranges[column] = {"min": min(each.min for each in found) + 0.0, "max": max(each.max for each in found)}
-    metadata = {key.decode(): value.decode() for key, value in (pq.read_schema(path).metadata or {}).items()}
-    fingerprint = metadata.pop("fingerprint", None)
-    return {
-        "lists": footer.num_rows,
-        "passages": passages,
-        "signals": ranges,
-        "metadata": metadata,
-        "fingerprint": fingerprint,
     }
 
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,6 +70,31 @@ def open_parquet(source: Path) -> pq.ParquetFile:
         raise MissingError(f"{source}: no such file; make one with `limbeck lists convert` or `limbeck teach`")
     with wrap_read_errors(source):
         return pq.ParquetFile(source)
+
+
+def describe_file(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What the footer of a file of lists tells without reading them: lists, passages, signals (min, max), metadata."""
+    file = open_parquet(Path(path))
+    footer = file.metadata
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    passages, ranges = 0, {}
+    for number in range(footer.num_columns):
+        column = footer.schema.column(number).path.split(".")[0]
+        chunks = [group.column(number) for group in groups]
+        if column == "passage_ids":
+            passages = sum(chunk.num_values for chunk in chunks)
+        elif column in SIGNALS:
+            found = [chunk.statistics for chunk in chunks]
+            ranges[column] = {"min": min(each.min for each in found) + 0.0, "max": max(each.max for each in found)}
+    metadata = metadata_of(file.schema_arrow)
+    fingerprint = metadata.pop(FINGERPRINT, None)
+    return {
+        "lists": footer.num_rows,
+        "passages": passages,
+        "signals": ranges,
+        "metadata": metadata,
+        "fingerprint": fingerprint,
+    }
 
 
 def metadata_of(schema: pa.Schema) -> dict[str, str]:

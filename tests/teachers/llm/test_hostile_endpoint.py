@@ -60,7 +60,7 @@ def test_an_answer_without_end_takes_no_memory_and_is_given_up(server, endpoint,
 def test_a_refusal_without_end_is_read_in_part(server, endpoint):
     parts = [b"HTTP/1.1 400 Bad\r\n\r\n", b"too long\x1b[31m ", *[b"x" * 65_536] * 4_000]
     server.reply = lambda _, n: server.fault(raw=lambda: parts)
-    with pytest.raises(CallFailed, match=r"HTTP 400: too long \[31m x+$") as failure:
+    with pytest.raises(CallFailed, match=r"HTTP 400: too long \[31m x+…$") as failure:
         endpoint().answer(CALL)
     assert len(str(failure.value)) < 400
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.collections import Collection
-from limbeck.collections.text_files import Position, finite_number, json_values, placed_lines
+from limbeck.collections.text_files import Position, finite_number, placed_lines
 from limbeck.core.errors import DataError, MissingError, UsageError, nearest, plural
 from limbeck.core.files import atomic_write
 from limbeck.lists.lists import SIGNALS, Lists, TrainingList
@@ -142,11 +142,6 @@ def columns(path: Path, start: Position, names: tuple[str, ...]) -> Iterator[tup
                 f"`{' '.join(names)}`"
             )
         yield place, found
-
-
-def json_lines(path: Path, start: Position, expected: str, kind: type = dict) -> Iterator[tuple[Position, Any]]:
-    """(place, value) of each line that is not blank, or of each object in one array; see `json_values`."""
-    return json_values(path, start, expected, kind)
 
 
 def number(text: str, what: str, path: Path, place: Position) -> float:

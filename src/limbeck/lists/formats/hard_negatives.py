@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.collections import Collection
-from limbeck.collections.text_files import Position
+from limbeck.collections.text_files import Position, json_values
 from limbeck.core.errors import DataError
 from limbeck.core.files import atomic_write
 from limbeck.lists.formats.format import (
@@ -25,7 +25,6 @@ from limbeck.lists.formats.format import (
     as_plain,
     by_label,
     dropped,
-    json_lines,
     one_list_a_query,
     require,
     write_lines,
@@ -42,7 +41,7 @@ def read_sbert(path: Path, start: Position) -> Iterator[RawList]:
 
     A score stands with every passage, and is the teacher's, or with none, where ids stand alone.
     """
-    for place, value in json_lines(path, start, SBERT):
+    for place, value in json_values(path, start, SBERT):
         negatives = value.get("neg")
         if not isinstance(value.get("pos"), list) or not isinstance(negatives, dict):
             raise DataError(f"{path}:{place.number}: no list `pos` or no mapping `neg`; expected `{SBERT}`")
@@ -117,7 +116,7 @@ def example_of_sbert(
 
 def read_flagembedding(path: Path, start: Position) -> Iterator[RawList]:
     """One list a line: positives, then negatives; teacher scores where both kinds have them."""
-    for place, value in json_lines(path, start, FLAGEMBEDDING):
+    for place, value in json_values(path, start, FLAGEMBEDDING):
         positives, negatives = (_texts(value, key, path, place) for key in ("pos", "neg"))
         if not isinstance(value.get("query"), str):
             raise DataError(f"{path}:{place.number}: no query; expected `{FLAGEMBEDDING}`")
@@ -164,7 +163,7 @@ def _kinds(of: ExampleQuery) -> list[tuple[str, list[tuple[str, float]]]]:
 
 def read_colbertv2(path: Path, start: Position) -> Iterator[RawList]:
     """One list a line: the first passage is the positive, scores are a cross-encoder's."""
-    for place, value in json_lines(path, start, COLBERTV2, list):
+    for place, value in json_values(path, start, COLBERTV2, list):
         query_id, pairs = value[0] if value else None, value[1:]
         if not pairs or any(not isinstance(pair, list) or len(pair) != 2 for pair in pairs):
             raise DataError(f"{path}:{place.number}: not pairs of passage and score; expected `{COLBERTV2}`")

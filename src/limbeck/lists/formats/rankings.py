@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limbeck.collections import Collection
-from limbeck.collections.text_files import Position, first_repeated
+from limbeck.collections.text_files import Position, first_repeated, json_values
 from limbeck.core.errors import DataError, UsageError
 from limbeck.core.files import atomic_write
 from limbeck.lists.formats.format import (
@@ -31,7 +31,6 @@ from limbeck.lists.formats.format import (
     by_teacher,
     column_names,
     dropped,
-    json_lines,
     one_list_a_query,
     parquet_rows,
     require,
@@ -137,7 +136,7 @@ def example_of_rank_distillm(
 
 def read_rank_llm(path: Path, start: Position) -> Iterator[RawList]:
     """One list a line, best first, with its order."""
-    for place, value in json_lines(path, start, RANK_LLM):
+    for place, value in json_values(path, start, RANK_LLM):
         query, candidates = value.get("query"), value.get("candidates")
         if not isinstance(query, dict) or not isinstance(candidates, list) or not all(map(_is_candidate, candidates)):
             raise DataError(

@@ -131,7 +131,9 @@ def select(table: Table, conditions: Mapping[str, Sequence[str]]) -> Table:
     rows = table.rows
     for column, values in conditions.items():
         if column not in table.columns:
-            raise UsageError(f'no column "{column}"{nearest(column, table.columns)}; there are {_list(table.columns)}')
+            raise UsageError(
+                f'no column "{column}"{nearest(column, table.columns)}; there are {", ".join(table.columns)}'
+            )
         there = {row[column] for _, row in table.rows}
         for value in values:
             if value not in there:
@@ -158,17 +160,17 @@ def figures(table: Table, factors: Sequence[str] = ()) -> Figures:
         if factor in ("collection", "seed", "measure", "value"):
             raise UsageError(f"{factor} is no factor of configurations; collections and seeds are analysed in any case")
         if factor not in columns:
-            raise UsageError(f'no column "{factor}"{nearest(factor, columns)}; there are {_list(columns)}')
+            raise UsageError(f'no column "{factor}"{nearest(factor, columns)}; there are {", ".join(columns)}')
     levels = {name: _distinct(table, name) for name in (factors or FACTORS) if name in columns}
     chosen = [name for name, found in levels.items() if len(found) > 1]
     single = [f"{name} ({levels[name][0]})" for name in factors if name not in chosen]
     if single:
-        raise UsageError(f"one level explains nothing: {_list(single)}; leave it out, or take more rows")
+        raise UsageError(f"one level explains nothing: {', '.join(single)}; leave it out, or take more rows")
     if not chosen:
-        raise UsageError(f"no factor varies: expected two levels or more in {_list(factors or FACTORS)}")
+        raise UsageError(f"no factor varies: expected two levels or more in {', '.join(factors or FACTORS)}")
     measures = _distinct(table, "measure") if "measure" in columns else []
     if len(measures) > 1:
-        raise UsageError(f"the figures are of several measures; choose one of {_list(measures)} with --measure")
+        raise UsageError(f"the figures are of several measures; choose one of {', '.join(measures)} with --measure")
     collections = _distinct(table, "collection")
     cells: dict[tuple[str, ...], dict[str, dict[str, tuple[str, float]]]] = {}
     rows: dict[tuple[tuple[str, ...], str], Mapping[str, str]] = {}
@@ -188,7 +190,7 @@ def figures(table: Table, factors: Sequence[str] = ()) -> Figures:
             absent = [name for name in collections if name not in seed]
             if absent:
                 known = _words({**dict(zip(chosen, configuration, strict=True)), "seed": number}, [*chosen, "seed"])
-                raise DataError(f"{known} has no value on {_list(absent)}; choose with --where what is complete")
+                raise DataError(f"{known} has no value on {', '.join(absent)}; choose with --where what is complete")
         values.append(np.array([[seed[name][1] for name in collections] for seed in seeds.values()]))
     return Figures(
         factors=tuple(chosen),
@@ -250,7 +252,3 @@ def _words(row: Mapping[str, Any], columns: Sequence[str]) -> str:
 
 def _then(parts: Iterator[str]) -> str:
     return ", then ".join(dict.fromkeys(parts))
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names)

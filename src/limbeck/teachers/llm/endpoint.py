@@ -17,8 +17,8 @@ from html import unescape
 from typing import Any
 from urllib.parse import quote, unquote
 
-from limbeck.core.errors import MissingError, UsageError
-from limbeck.teachers.llm.engine import MOST_TOKENS, Answer, Call, CallFailed, Usage, one_line
+from limbeck.core.errors import MissingError, UsageError, one_line
+from limbeck.teachers.llm.engine import MOST_TOKENS, Answer, Call, CallFailed, Usage
 from limbeck.teachers.llm.transport import Address, Lost, Reply, Transport, Unreachable, back_off, retry_after
 
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Generic, Protocol, TypeVar
 
-from limbeck.core.errors import UsageError
+from limbeck.core.errors import UsageError, one_line
 from limbeck.core.json_files import key_of
 from limbeck.teachers.llm.prompts import Message
 
@@ -157,15 +157,7 @@ _GRADE = re.compile(r"##\s*final score:\s*(-?\d{1,9})\b(?![.,/-]\d)", re.IGNOREC
 _QUERY = re.compile(r"^##[ \t]*query:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""What moves a terminal's cursor, or turns the direction of writing."""
-
 Value = TypeVar("Value")
-
-
-def one_line(text: str, most: int | None = None) -> str:
-    """A text as one line of at most so many characters, for records and terminals: no escapes, no runs of blanks."""
-    return " ".join(_CONTROL.sub(" ", text[: most and 4 * most]).split())[:most]
 
 
 @dataclass(frozen=True)
