@@ -138,15 +138,21 @@ def test_long_passages_are_counted_cut_or_scored_in_windows_and_the_query_is_kep
         ({"query": QUERY, "documents": PASSAGES, "top_n": "3"}, "top_n"),
         ({"query": QUERY, "documents": PASSAGES, "long": "fold"}, "long"),
         ([1], "object"),
+        ({"query": QUERY, "documents": [3] * 900}, "documents.0"),
+        ({"query": QUERY, "documents": [{"text": "glass"}], "rank_fields": []}, "rank_fields"),
+        ({"query": "", "texts": PASSAGES}, "query"),
+        ({"query": QUERY, "documents": ["glass \ud800"]}, "half a surrogate pair"),
+        ({"query": QUERY, "documents": [{"text": "glass", "price": float("nan")}], "return_documents": True}, "NaN"),
     ],
 )
 def test_a_bad_request_is_told_once_and_never_retried(service: Client, body: Any, said: str) -> None:
     status, answer = service("/v1/rerank", body)
     assert status == 400
     assert said in answer["message"]
+    assert len(answer["message"]) < 400
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[" * 9_000, rb'"\ud800', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 9_000, rb'"\ud800', b"\xff\xfe", b'{"query": 1e999}'])
 def test_what_is_no_json_is_a_bad_request(service: Client, content: bytes) -> None:
     assert service.raw("/v1/rerank", content)[0] == 400
 
@@ -160,6 +166,24 @@ def test_a_route_that_is_not_there_is_told_as_json_with_those_that_are(service: 
 
 def test_a_body_beyond_the_limit_is_refused(service: Client) -> None:
     assert service("/v1/rerank", {"query": QUERY, "documents": ["glass" * 3000]})[0] == 413
+    sent_whole = service("/v1/rerank", {"query": QUERY, "documents": ["glass" * 15_000]})
+    assert sent_whole[0] == 413
+    assert service.raw("/v1/rerank", b"{", **{"Content-Length": "99999999999"})[0] == 413
+
+
+def test_a_body_that_does_not_come_is_given_up(service: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limbeck.serve.app.BODY_SECONDS", 0.05)
+    status, content, _ = service.raw("/v1/rerank", b"{", **{"Content-Length": "100"})
+    assert (status, "did not come within" in json.loads(content)["message"]) == (408, True)
+
+
+@pytest.mark.parametrize("scores", [lambda *_: 1 / 0, lambda *_: np.full(1, np.nan, np.float32)])
+def test_a_request_that_cannot_be_scored_is_told_as_json(
+    service: Client, monkeypatch: pytest.MonkeyPatch, scores: Any
+) -> None:
+    monkeypatch.setattr(CrossEncoder, "score_rows", scores)
+    status, answer = service("/v1/rerank", {"query": QUERY, "documents": ["glass"]})
+    assert (status, answer["error"]["type"]) == (500, "server_error")
 
 
 def test_health_models_and_metrics_are_told(service: Client) -> None:

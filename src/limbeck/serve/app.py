@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-import json
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limbeck.core.errors import LimbeckError, UsageError, plural
+from limbeck.core.json_files import parse_json
 from limbeck.models.cross_encoder import CrossEncoder, probabilities
 from limbeck.serve.bodies import RerankBody, ScoreBody, TextsBody, rerank_answer, score_answer, texts_answer
 from limbeck.serve.config import ServeSettings
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+_log = logging.getLogger("uvicorn.error")
 GIVEN_UP_SECONDS = 0.1  # how often it is asked whether a client is still there
+BODY_SECONDS = 60.0  # that a client has to send its request
+HEARD_BODIES = 8  # as many times the limit of a body are heard to their end, as most clients read no answer before
 
 
 def create_app(encoder: CrossEncoder, settings: ServeSettings, key: str | None = None) -> "Starlette":
@@ -48,13 +52,23 @@ def create_app(encoder: CrossEncoder, settings: ServeSettings, key: str | None =
         return JSONResponse({"message": message, "detail": message, "error": error}, status, headers)
 
     async def values_of(request: "Request") -> Any:
-        size, chunks = 0, []
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > settings.max_body:
-                raise _TooLarge(f"the body is larger than {settings.max_body:,} bytes")
-            chunks.append(chunk)
-        return await asyncio.to_thread(_parsed, b"".join(chunks))
+        too_large = _Refused(413, f"the body is larger than {settings.max_body:,} bytes")
+        size, chunks, most = 0, [], HEARD_BODIES * settings.max_body
+        if int(request.headers.get("content-length", 0)) > most:
+            raise too_large
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size <= settings.max_body:
+                        chunks.append(chunk)
+                    elif size > most:
+                        raise too_large
+        except TimeoutError:
+            raise _Refused(408, f"the body did not come within {BODY_SECONDS:g} s") from None
+        if size > settings.max_body:
+            raise too_large
+        return await asyncio.to_thread(parse_json, b"".join(chunks), "the body")
 
     async def scored(request: "Request", queries: Sequence[str], passages: Sequence[str], long: str | None) -> Scores:
         windows = (long or settings.long) == "max-passage"
@@ -117,26 +131,29 @@ def create_app(encoder: CrossEncoder, settings: ServeSettings, key: str | None =
             return response
 
         async def respond(request: "Request") -> "Response":
-            given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+            given = request.headers.get("authorization", "").removeprefix("Bearer ").encode("latin-1")
             if key and not open_to_all and not hmac.compare_digest(given, key.encode()):
                 return failure(401, "this service needs its key as a bearer token (Authorization: Bearer …)")
             try:
                 return await endpoint(request)
             except QueueFull as error:
                 return failure(429, str(error), **{"Retry-After": str(error.retry_after)})
-            except _TooLarge as error:
-                return failure(413, str(error), Connection="close")
+            except _Refused as error:
+                return failure(error.status, str(error), Connection="close")
             except ClientDisconnect:
                 return failure(499, "the client went away")
             except LimbeckError as error:
                 return failure(400, str(error))
+            except Exception:  # such as a turn without memory: clients read this answer as JSON too
+                _log.exception("%s failed", request.url.path)
+                return failure(500, "this request could not be scored; the service's log says why")
 
         return handle
 
     async def unknown(request: "Request", error: Exception) -> "Response":
         status = getattr(error, "status_code", 404)
         routes = "POST /v1/rerank, /v2/rerank, /rerank, /v1/score, /score; GET /v1/models, /models, /health, /metrics"
-        return failure(status, f"{request.method} {request.url.path}: no such route; there are {routes}")
+        return failure(status, f"{request.method} {request.url.path[:200]}: no such route; there are {routes}")
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> Any:
@@ -151,18 +168,21 @@ def create_app(encoder: CrossEncoder, settings: ServeSettings, key: str | None =
     return Starlette(routes=[*posts, *gets], lifespan=lifespan, exception_handlers={404: unknown, 405: unknown})
 
 
-class _TooLarge(LimbeckError):
-    """A body beyond the limit."""
+class _Refused(LimbeckError):
+    """A request that is answered with a status of its own."""
 
-
-def _parsed(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the body is not JSON ({error}); expected an object with query and documents") from None
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def _served(found: Scores, raw: bool) -> NDArray[np.float64]:
+    if not np.isfinite(found.scores).all():
+        raise _Refused(
+            500,
+            "the model gives NaN or infinity for a pair; expected numbers: its weights are damaged, or "
+            "too large for this --precision",
+        )
     return found.scores.astype(np.float64) if raw else probabilities(found.scores)
 
 

@@ -7,16 +7,19 @@ are told by what the request holds.
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, ValidationError
+from typing_extensions import TypeAliasType
 
 from limbeck.core.errors import UsageError
 
 Body = TypeVar("Body", bound="_Body")
 Text = str | dict[str, Any]
+Texts = TypeAliasType("Texts", Annotated[list[str], FailFast()])
+"""The first fault alone is told: a body may hold millions of them."""
 
 
 class _Body(BaseModel):
@@ -31,34 +34,38 @@ class _Body(BaseModel):
     def of(cls: type[Body], values: Any) -> Body:
         """A body from plain JSON values. UsageError says which key is wrong and what was expected."""
         if not isinstance(values, dict):
-            raise UsageError(f"the body is {type(values).__name__}; expected a JSON object")
+            raise UsageError("the body is no JSON object; expected one with query and documents")
         try:
             return cls.model_validate({key: value for key, value in values.items() if value is not None})
         except ValidationError as error:
             faults = []
             for fault in error.errors(include_url=False):
-                place = ".".join(str(part) for part in fault["loc"] if part not in ("str", "dict[str,any]"))
+                place = ".".join(
+                    str(part) for part in fault["loc"] if part not in ("str", "dict[str,any]", "list[str]")
+                )
                 faults.append(f"{place}: {str(fault['msg']).removeprefix('Value error, ')}")
             raise UsageError("; ".join(dict.fromkeys(faults))) from None
+
+
+def _not_empty(query: str) -> str:
+    if not query.strip():
+        raise ValueError("it is empty; expected the text of a query")
+    return query
+
+
+Query = Annotated[str, AfterValidator(_not_empty)]
 
 
 class RerankBody(_Body):
     """Cohere's v1 and v2, Jina's, vLLM's, Infinity's and Voyage's (`top_k`, `truncation`) request."""
 
-    query: str
-    documents: list[Text] = Field(min_length=1)
+    query: Query
+    documents: Annotated[list[Text], FailFast()] = Field(min_length=1)
     top_n: int | None = Field(None, ge=1)
     top_k: int | None = Field(None, ge=1)
     return_documents: bool = False
-    rank_fields: list[str] = ["text"]
+    rank_fields: Texts = Field(["text"], min_length=1)
     truncation: bool = True
-
-    @field_validator("query")
-    @classmethod
-    def _not_empty(cls, query: str) -> str:
-        if not query.strip():
-            raise ValueError("it is empty; expected the text of a query")
-        return query
 
     def texts(self) -> list[str]:
         """The documents' texts: of objects, the fields named by `rank_fields`, joined by a blank."""
@@ -79,8 +86,8 @@ class RerankBody(_Body):
 class TextsBody(_Body):
     """TEI's request."""
 
-    query: str
-    texts: list[str] = Field(min_length=1)
+    query: Query
+    texts: Texts = Field(min_length=1)
     return_text: bool = False
     truncate: bool = True
 
@@ -88,10 +95,10 @@ class TextsBody(_Body):
 class ScoreBody(_Body):
     """vLLM's score request: one text or several against as many, or one against many."""
 
-    text_1: str | list[str] | None = None
-    text_2: str | list[str] | None = None
-    queries: str | list[str] | None = None
-    documents: str | list[str] | None = None
+    text_1: str | Texts | None = None
+    text_2: str | Texts | None = None
+    queries: str | Texts | None = None
+    documents: str | Texts | None = None
 
     def pairs(self) -> tuple[list[str], list[str]]:
         """Queries (one, or as many as passages) and passages. UsageError where they do not fit."""

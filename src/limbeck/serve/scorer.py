@@ -131,18 +131,17 @@ class Scorer:
             began = monotonic()
             try:
                 scores = self._score(turn)
+                start = 0
+                for request, part in turn:
+                    size = part.stop - part.start
+                    request.found.append(scores[start : start + size])
+                    start += size
+                    self._settle(request)
             except Exception as error:  # the service outlives a turn that fails, such as one without memory
                 for request, _ in turn:
                     self._drop(request, error)
-                continue
             finally:
                 self.busy_seconds += monotonic() - began
-            start = 0
-            for request, part in turn:
-                size = part.stop - part.start
-                request.found.append(scores[start : start + size])
-                start += size
-                self._settle(request)
 
     def _next_turn(self) -> list[tuple[_Request, slice]]:
         """What is scored next: a share of every request that waits, as large as the budget allows. Empty: stop."""
@@ -197,13 +196,15 @@ class Scorer:
         if request.given < len(prepared.lengths) or not request.future.set_running_or_notify_cancel():
             return
         best = np.full(prepared.passages, -np.inf, np.float32)
-        np.maximum.at(best, prepared.owners, np.concatenate(request.found))
+        with np.errstate(invalid="ignore"):  # NaN stays NaN
+            np.maximum.at(best, prepared.owners, np.concatenate(request.found))
         request.future.set_result(Scores(best, int(prepared.lengths.sum()), prepared.cuts))
 
     def _drop(self, request: _Request, error: Exception) -> None:
         request.given = len(request.prepared.lengths)
-        if request.future.set_running_or_notify_cancel():
-            request.future.set_exception(error)
+        future = request.future
+        if not future.done() and (future.running() or future.set_running_or_notify_cancel()):
+            future.set_exception(error)
 
 
 def _picked(parts: Sequence[tuple[TokenStore, Rows]]) -> TokenStore:
