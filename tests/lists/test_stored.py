@@ -1,157 +1,164 @@
-"""Lists on disk are the lists in memory: same values, same draws, same refusals; checked once, opened at once."""
-
-from pathlib import Path
+import os
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from limbeck.core.errors import DataError, MissingError
-from limbeck.lists import Lists, Sample, Sampler, open_lists, read_lists, stored, write_lists
-from limbeck.lists.sampler import Shuffle
+from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.lists import SIGNALS, Lists, read_lists, write_lists
 
-
-@pytest.fixture(autouse=True)
-def everything_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(stored, "LARGE", 0)
-    monkeypatch.setattr(stored, "BATCH_BYTES", 400)
-    monkeypatch.setattr(stored, "READ_ROWS", 30)
-
-
-@pytest.fixture
-def lists() -> Lists:
-    """100 lists of 1 to 6 passages, some without a positive or a negative."""
-    draw = np.random.default_rng(1)
-    lengths = draw.integers(1, 7, 100)
-    return Lists(
-        [f"q{n % 70}" for n in range(100)],
-        [[f"d{m}" for m in draw.permutation(40)[:length]] for length in lengths],
-        labels=[draw.integers(0, 2, length).astype(np.float32) for length in lengths],
-        teacher_scores=[draw.normal(size=length).astype(np.float32) for length in lengths],
-        metadata={"collection": "somewhere"},
-    )
+LISTS = Lists(
+    ["q1", "ü 2"],
+    [["a", "b"], ["c", "日本", "e"]],
+    labels=[np.array([1, 0]), np.array([0, 2, 0])],
+    teacher_scores=[np.array([0.1, -7]), np.array([1e-30, 3, 2])],
+    metadata={"collection": "tiny", "teacher": "x/y", "note": "Größe"},
+)
+GOOD = {"query_id": ["q1"], "passage_ids": [["a", "b"]], "labels": [[1.0, 0.0]]}
 
 
-def steps(lists: Lists, sample: Sample, shuffled: bool = True) -> list[list[tuple[int, list[int]]]]:
-    sampler = Sampler(lists, sample, 7, seed=3, stage=1, shuffled=shuffled)
-    return [[(index, positions.tolist()) for index, positions in sampler(step)] for step in range(40)]
-
-
-def test_values_fingerprint_and_draws_are_those_of_lists_in_memory(lists: Lists, tmp_path: Path) -> None:
-    write_lists(lists, tmp_path / "lists.parquet")
-    found, there = open_lists(tmp_path / "lists.parquet"), read_lists(tmp_path / "lists.parquet")
-    assert isinstance(found.query_ids, stored.StoredStrings)
-    assert found.query_ids.file.batches >= 10
-    assert (found.fingerprint, found.metadata, found.signals) == (there.fingerprint, there.metadata, there.signals)
-    for column in ("query_ids", "passage_ids"):
-        assert list(getattr(found, column)) == list(getattr(there, column))
-    for index in (0, 13, 99, 12, 98, -1):
-        one, other = found[index], there[index]
-        assert (one.query_id, one.passage_ids) == (other.query_id, other.passage_ids)
-        assert one.labels is not None
-        assert np.array_equal(one.labels, other.labels)
-        assert np.array_equal(one.teacher_scores, other.teacher_scores)
-    by_label = (Sample(positives=1, negatives=2), Sample(depth=2, positives=1, negatives=1))
-    for sample in (Sample(), Sample(size=2), *by_label):
-        assert steps(found, sample) == steps(there, sample)
-        one_sampler, other_sampler = (Sampler(each, sample, 1, seed=0) for each in (found, there))
-        assert (one_sampler.usable, one_sampler.skipped) == (other_sampler.usable, other_sampler.skipped)
-    # What concerns all lists at once still can be had.
-    assert Lists(found.query_ids, found.passage_ids, teacher_scores=found.teacher_scores).signals == {"teacher_scores"}
-
-
-def test_they_are_prepared_once_and_again_when_the_file_changes(
-    lists: Lists, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def written(tmp_path, columns, metadata=None):
     path = tmp_path / "lists.parquet"
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
+    return path
 
-    def made() -> dict[str, int]:
-        kept = (tmp_path / "cache" / "lists").glob("*.arrow")
-        return {file.name: file.stat().st_mtime_ns for file in kept if file.stat().st_size > 100}
 
-    write_lists(lists, path)
-    assert open_lists(path).fingerprint == lists.fingerprint
-    first = made()
-    assert open_lists(path).fingerprint == lists.fingerprint
-    Sampler(open_lists(path), Sample(positives=1, negatives=1), 1, seed=0)
-    assert made() == first
-    assert len(first) == 1
-    changed = Lists(lists.query_ids[:50], lists.passage_ids[:50])
-    write_lists(changed, path)
-    assert open_lists(path).fingerprint == changed.fingerprint
-    assert len(made()) == 2
-    for file in (tmp_path / "cache" / "lists").glob("*.arrow"):
-        file.write_bytes(file.read_bytes()[:100])  # as a disk that lost what was on its way
-    assert list(open_lists(path).query_ids) == list(changed.query_ids)
-    assert len(made()) == 1
+def test_what_is_written_is_read_back_exactly(tmp_path):
+    path = tmp_path / "lists.parquet"
+    write_lists(LISTS, path)
+    back = read_lists(path)
+    assert back == LISTS
+    assert back.metadata == LISTS.metadata
+    assert back.signals == {"labels", "teacher_scores"}
+    assert os.listdir(tmp_path) == ["lists.parquet"]
+
+
+ids = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
+rows = st.lists(st.tuples(ids, st.lists(ids, min_size=1, max_size=4, unique=True)), max_size=4)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows, st.sets(st.sampled_from(SIGNALS)), st.integers(0, 2**31))
+def test_any_lists_survive_the_file(tmp_path, rows, signals, seed):
+    random = np.random.default_rng(seed)
+    columns = {signal: [random.random(len(passages)) for _, passages in rows] for signal in signals}
+    lists = Lists([query for query, _ in rows], [passages for _, passages in rows], **columns)
+    write_lists(lists, tmp_path / "lists.parquet")
+    assert read_lists(tmp_path / "lists.parquet") == lists
+
+
+def test_the_columns_are_those_of_the_published_format(tmp_path):
+    path = tmp_path / "lists.parquet"
+    write_lists(LISTS, path)
+    schema = pq.read_schema(path)
+    assert schema.names == ["query_id", "passage_ids", "labels", "teacher_scores"]
+    assert schema.field("query_id").type == pa.string()
+    assert schema.field("passage_ids").type == pa.list_(pa.string())
+    assert schema.field("labels").type == pa.list_(pa.float32())
+    assert schema.metadata[b"collection"] == b"tiny"
+    assert schema.metadata[b"fingerprint"].decode() == LISTS.fingerprint
+
+
+def test_equal_lists_make_equal_files(tmp_path):
+    write_lists(LISTS, tmp_path / "1")
+    write_lists(read_lists(tmp_path / "1"), tmp_path / "2")
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
+    path = tmp_path / "lists.parquet"
+    write_lists(LISTS, path)
+    monkeypatch.setattr(pq, "write_table", lambda table, file, **_: (file.write(b"half"), 1 / 0))
+    with pytest.raises(ZeroDivisionError):
+        write_lists(Lists(["q"], [["a"]]), path)
+    assert os.listdir(tmp_path) == ["lists.parquet"]
+    assert read_lists(path) == LISTS
+
+
+def test_a_folder_or_an_absent_folder_as_target_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="is a folder"):
+        write_lists(LISTS, tmp_path)
+    with pytest.raises(MissingError, match="create it first"):
+        write_lists(LISTS, tmp_path / "no" / "lists.parquet")
+
+
+def test_a_file_of_another_tool_is_read_with_its_wider_types(tmp_path):
+    columns = {
+        "query_id": pa.array(["q1", "q2"], pa.large_string()),
+        "passage_ids": pa.array([["a", "b"], ["c"]], pa.large_list(pa.large_string())),
+        "labels": pa.array([[1, 0], [0]], pa.list_(pa.int64())),
+        "teacher_scores": pa.array([[0.5, 1.5], [2.5]], pa.list_(pa.float64())),
+        "teacher_order": pa.array([None, None], pa.list_(pa.float32())),
+    }
+    lists = read_lists(written(tmp_path, columns, {"pandas": "{}", "collection": "c"}))
+    assert lists.signals == {"labels", "teacher_scores"}
+    assert lists.metadata == {"collection": "c"}
+    assert lists[0].teacher_scores.tolist() == [0.5, 1.5]
+    assert lists[0].labels.dtype == np.float32
+
+
+def test_a_file_that_is_read_in_several_pieces_is_read_whole_and_counts_its_rows(tmp_path):
+    count = 140_000
+    labels = [[0.0, 1.0] if row % 2 else [2.0] for row in range(count)]
+    columns = {
+        "query_id": [f"q{row}" for row in range(count)],
+        "passage_ids": [["a", "b"][: len(values)] for values in labels],
+        "labels": pa.array(labels, pa.list_(pa.float32())),
+    }
+    path = written(tmp_path, columns)
+    assert pq.read_table(path)["labels"].num_chunks > 1
+    assert [values.tolist() for values in read_lists(path).labels] == labels
+    columns["labels"] = pa.array([*labels[:-1], None], pa.list_(pa.float32()))
+    with pytest.raises(DataError, match="row 140000, column labels"):
+        read_lists(written(tmp_path, columns))
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "text"),
+    ("change", "words"),
     [
-        ("labels", [[0.0, 1.0]] * 79 + [[0.0, -1.0]], r"in the 20 lists behind row 60: row 20 .*labels: -1"),
-        ("passage_ids", [["a", "b"]] * 79 + [["a", "a"]], r'passage "a" occurs twice'),
-        ("labels", [[0.0, 1.0]] * 60 + [None] * 20, "a signal is absent, expected it in all lists or in none"),
+        ({"labels": [[1.0, None]]}, ["row 1", "column labels", "absent"]),
+        ({"labels": [[1.0]]}, ["row 1", "column labels", "1 value,", "2 passages"]),
+        ({"labels": [[1.0, float("nan")]]}, ["row 1", "column labels", "nan"]),
+        ({"labels": [["1", "0"]]}, ["column labels", "list<element: string>", "expected list<float>"]),
+        ({"labels": [1.0]}, ["column labels", "double", "expected list<float>"]),
+        ({"query_id": [1]}, ["column query_id", "int64", "expected string"]),
+        ({"query_id": pa.array([None], pa.string())}, ["row 1", "column query_id"]),
+        ({"passage_ids": [["a", None]]}, ["row 1", "column passage_ids"]),
+        ({"passage_ids": [["a", "a"]]}, ["row 1", '"a" occurs twice']),
+        ({"teacher_score": [[1.0, 2.0]]}, ['unknown column "teacher_score"', 'did you mean "teacher_scores"']),
     ],
 )
-def test_what_is_refused_in_memory_is_refused_here(
-    column: str, values: list[list[object]], text: str, tmp_path: Path
-) -> None:
-    columns = {
-        "query_id": [str(n) for n in range(80)], "passage_ids": [["a", "b"]] * 80, "labels": [[0.0, 1.0]] * 80,
-    }  # fmt: skip
-    pq.write_table(pa.table({**columns, column: values}), tmp_path / "bad.parquet")
-    with pytest.raises(DataError, match=rf"bad\.parquet: .*{text}"):
-        open_lists(tmp_path / "bad.parquet")
-    assert not list((tmp_path / "cache").rglob("*.json"))
+def test_a_malformed_file_is_refused_with_file_place_and_expectation(tmp_path, change, words):
+    path = written(tmp_path, {**GOOD, **change})
+    with pytest.raises(DataError) as caught:
+        read_lists(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
-def test_a_fingerprint_that_the_content_does_not_have_is_refused(lists: Lists, tmp_path: Path) -> None:
-    write_lists(lists, tmp_path / "lists.parquet")
-    table = pq.read_table(tmp_path / "lists.parquet")
-    pq.write_table(table.slice(1), tmp_path / "lists.parquet")
-    with pytest.raises(DataError, match=r"lists\.parquet: metadata fingerprint is .* the content's is"):
-        open_lists(tmp_path / "lists.parquet")
+def test_an_absent_column_is_named(tmp_path):
+    with pytest.raises(DataError, match='no column "passage_ids" among query_id'):
+        read_lists(written(tmp_path, {"query_id": ["q1"]}))
+
+
+def test_a_row_with_an_absent_signal_is_counted_from_the_first_row(tmp_path):
+    columns = {"query_id": ["a", "b", "c"], "passage_ids": [["x"]] * 3, "labels": [[1.0], [0.0], None]}
+    with pytest.raises(DataError, match="row 3, column labels"):
+        read_lists(written(tmp_path, columns))
+
+
+def test_lists_changed_after_they_were_written_are_noticed(tmp_path):
+    with pytest.raises(DataError, match="fingerprint is 0123"):
+        read_lists(written(tmp_path, GOOD, {"fingerprint": "0123"}))
+
+
+def test_an_absent_file_and_a_file_that_is_no_parquet_are_told_apart(tmp_path):
     with pytest.raises(MissingError, match="no such file"):
-        open_lists(tmp_path / "absent.parquet")
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 17, 256, 1000])
-def test_a_shuffle_is_a_permutation(count: int) -> None:
-    keys = tuple(int(key) for key in np.random.SeedSequence([count]).generate_state(6, np.uint64))
-    assert sorted(map(Shuffle(count, keys), range(count))) == list(range(count))
-
-
-def test_a_shuffle_puts_every_list_anywhere_and_keeps_no_neighbours() -> None:
-    count, seeds, together = 1000, 200, np.zeros((10, 10))
-    neighbours = 0
-    for seed in range(seeds):
-        keys = tuple(int(key) for key in np.random.SeedSequence([seed]).generate_state(6, np.uint64))
-        order = np.array([Shuffle(count, keys)(place) for place in range(count)])
-        np.add.at(together, (np.arange(count) // 100, order // 100), 1)
-        neighbours += int((np.diff(order) == 1).sum())
-    # Chi-square over 81 degrees of freedom: 126 is its 99.9 % point.
-    assert ((together - 10 * seeds) ** 2 / (10 * seeds)).sum() < 126
-    assert neighbours == pytest.approx(seeds, abs=45)  # three standard deviations
-
-
-def test_more_lists_than_are_drawn_whole_are_visited_once_an_epoch_too(
-    lists: Lists, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from limbeck.lists import sampler as module
-
-    module.epoch_order.cache_clear()
-    monkeypatch.setattr(module, "DRAWN_WHOLE", 10)
-    sampler = Sampler(lists, Sample(), 10, seed=5)
-    epochs = [[index for step in range(10 * e, 10 * e + 10) for index, _ in sampler(step)] for e in range(3)]
-    module.epoch_order.cache_clear()
-    assert all(sorted(epoch) == list(range(100)) for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) == 3
-
-
-def test_file_order_takes_the_lists_as_they_are(lists: Lists, tmp_path: Path) -> None:
-    write_lists(lists, tmp_path / "lists.parquet")
-    drawn = steps(open_lists(tmp_path / "lists.parquet"), Sample(), shuffled=False)
-    assert [index for step in drawn for index, _ in step] == [number % 100 for number in range(280)]
+        read_lists(tmp_path / "lists.parquet")
+    path = tmp_path / "lists.txt"
+    path.write_text("query_id")
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        read_lists(path)

@@ -17,9 +17,8 @@ from limbeck.lists.leaks import (
     relevant_documents,
     without_queries,
 )
-from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists, TrainingList, concatenate, describe
+from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists, TrainingList, concatenate, describe, write_lists
 from limbeck.lists.mining import NegativeFilter, mine
-from limbeck.lists.parquet import describe_file, read_lists, write_lists
 from limbeck.lists.sampler import Sampler
 from limbeck.lists.sampling import POLICIES, Sample
 from limbeck.lists.signals import (
@@ -35,7 +34,7 @@ from limbeck.lists.signals import (
     teacher_order_from_scores,
     with_teacher_scores,
 )
-from limbeck.lists.stored import open_lists
+from limbeck.lists.stored import describe_file, open_lists, read_lists
 
 __all__ = [
     "POLICIES",

@@ -17,8 +17,7 @@ from limbeck.core.progress import say, with_status
 from limbeck.lists.align import FitRows
 from limbeck.lists.candidates import Candidates, check_depth, require_judgments
 from limbeck.lists.formats import Format, RawList, find_format, writable_format_names
-from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists
-from limbeck.lists.parquet import check_target
+from limbeck.lists.lists import SIGNALS, TEXTS_KEY, Lists, check_target
 from limbeck.lists.shards import Shards, open_parts, signals_of, table_of
 from limbeck.lists.signals import only_signals
 from limbeck.lists.stored import is_large, open_lists

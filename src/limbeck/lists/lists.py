@@ -1,16 +1,25 @@
-"""Lists: queries, their passages in the candidate ranking's order, and the signals of each passage."""
+"""Lists: queries, their passages in the candidate ranking's order, and the signals of each passage.
+
+They are written as Parquet of ids and signals, text stays in the collection: query_id string, passage_ids
+list<string>, and any of labels, teacher_scores, teacher_order list<float>; the file's key-value metadata holds the
+lists' metadata and their fingerprint.
+"""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from limbeck.core.errors import DataError, html_table, plural
+from limbeck.core.errors import DataError, MissingError, UsageError, html_table, plural
+from limbeck.core.files import atomic_write
 from limbeck.lists.ragged import (
     Column,
     StringLists,
@@ -25,6 +34,12 @@ from limbeck.lists.ragged import (
 
 SHOWN_LISTS, SHOWN_PASSAGES = 3, 4  # of lists in a notebook
 SIGNALS = ("labels", "teacher_scores", "teacher_order")
+COLUMNS = ("query_id", "passage_ids", *SIGNALS)
+FINGERPRINT = "fingerprint"
+"""In the metadata of a file: what stands for ids and signals."""
+_ROWS_PER_GROUP = 10_000
+# Written by other tools for their own use; not part of the lists' metadata.
+_FOREIGN_METADATA = frozenset({"ARROW:schema", "pandas", "huggingface"})
 TEXTS_KEY = "texts_fingerprint"
 """In the metadata: what stands for the texts that the ids of the lists mean, `Collection.texts_fingerprint`."""
 
@@ -216,6 +231,41 @@ class Fingerprint:
         """16 hex digits."""
         lines = [f"{name} {digest.hexdigest()}\n" for name, digest in sorted(self._streams.items())]
         return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+
+def write_lists(lists: Lists, path: str | os.PathLike[str]) -> None:
+    """Write lists to `path`, whole or not at all. MissingError or UsageError where that cannot be done."""
+    target = Path(path)
+    check_target(target)
+    with atomic_write(target) as file:
+        pq.write_table(
+            table_of_lists(lists).replace_schema_metadata({**lists.metadata, FINGERPRINT: lists.fingerprint}),
+            file,
+            row_group_size=_ROWS_PER_GROUP,
+            compression="zstd",
+        )
+
+
+def check_target(path: Path) -> None:
+    """Raise MissingError or UsageError where no lists can be written."""
+    if not path.parent.is_dir():
+        raise MissingError(f"{path}: its folder {path.parent} is not there; create it first")
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder, expected a file name such as {path / 'lists.parquet'}")
+
+
+def table_of_lists(lists: Lists) -> pa.Table:
+    """Lists as an Arrow table of their columns."""
+    values = (lists.query_ids, lists.passage_ids, *map(lists.values, SIGNALS))
+    return pa.table(
+        {name: column.array for name, column in zip(COLUMNS, values, strict=True) if isinstance(column, Column)}
+    )
+
+
+def metadata_of(schema: pa.Schema) -> dict[str, str]:
+    """The metadata of lists in a file, their fingerprint included."""
+    found = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    return {key: value for key, value in found.items() if key not in _FOREIGN_METADATA}
 
 
 def describe(lists: Lists) -> dict[str, Any]:
