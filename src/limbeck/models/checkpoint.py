@@ -11,12 +11,16 @@ from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageErro
 from limbeck.core.files import replace_folder, sync, temporary_folder, wrap_write_errors, write_json
 from limbeck.models.adapters import base_of, merge, read_adapter, without_adapter
 from limbeck.models.checkpoint_faults import (
+    expect_numbers,
     expect_one_score,
     expect_rows,
     expect_saved,
+    expect_texts_weights,
+    expect_vocabulary,
     expect_weights,
     explained,
-    first_line,
+    reason,
+    refuse_adapter,
     refuse_remote_code,
 )
 from limbeck.models.families import FAMILIES, Family, family_of
@@ -111,6 +115,7 @@ def read_checkpoint(
     if adapter is not None:
         merge(model, adapter, source)
     expect_rows(model, tokenizer, source)
+    expect_numbers(model, source)
     expect_saved(model.config, source)
     pads = pads or bool(family_of(model).ignores_padding)
     if not pads:
@@ -175,6 +180,39 @@ def expect_replaceable(path: Path) -> None:
         raise UsageError(f"{path}: is not a model that could be replaced; expected a new or empty folder, or a model's")
 
 
+def read_text_transformer(source: ModelSource, auto_class: str) -> tuple[Any, Any]:
+    """A model that reads texts one by one, in float32, as a class of transformers makes it; and its tokeniser.
+
+    Args:
+        auto_class: such as AutoModel or AutoModelForMaskedLM.
+
+    Raises:
+        MissingError: the model, its weights or its tokeniser is not there; the text says how to get it.
+        DataError: the checkpoint cannot be read, or holds weights that the model does not take.
+        UsageError: it is another kind of model, has an adapter, or needs code of its own.
+    """
+    import transformers
+
+    refuse_adapter(source)
+    # A pooler that the checkpoint lacks is initialised at random.
+    with silence_transformers(), torch.random.fork_rng(devices=[]):
+        try:
+            raw, _ = transformers.PreTrainedConfig.get_config_dict(source.path, **source.options())
+            refuse_remote_code(raw, source)
+            tokenizer = _read_tokenizer(source)
+            model, loading = getattr(transformers, auto_class).from_pretrained(
+                source.path, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, **source.options()
+            )
+        except LimbeckError:
+            raise
+        except Exception as error:  # of no common class, as above
+            raise explained(error, source) from None
+    expect_texts_weights(model, set(loading["missing_keys"]), set(loading["unexpected_keys"]), source)
+    expect_rows(model, tokenizer, source)
+    expect_numbers(model, source)
+    return model, tokenizer
+
+
 def _read_config(
     source: ModelSource, place: str, layers: int | None, dropout: float | None, modular: bool
 ) -> tuple[Any, dict[str, Any]]:
@@ -230,14 +268,18 @@ def _read_tokenizer(source: ModelSource) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(source.path, trust_remote_code=False, **source.options())
     except Exception as error:
         # As above: no common class, and a tokeniser written in Python raises what it likes.
-        raise MissingError(f"{source.name}: no tokeniser that can be loaded ({first_line(error)})") from None
-    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
-        # transformers makes one up, of nothing but special tokens, where the files are absent.
-        raise MissingError(f"{source.name}: no tokeniser beside the weights; expected tokenizer.json or its vocabulary")
+        raise MissingError(f"{source.name}: no tokeniser that can be loaded ({reason(error, source)})") from None
+    expect_vocabulary(tokenizer, source)
     if not tokenizer.is_fast:
         raise UsageError(
             f"{source.name}: its tokeniser {type(tokenizer).__name__} is written in Python; expected one of the "
             "tokenizers library (a tokenizer.json)"
+        )
+    limit = tokenizer.model_max_length
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or limit < 1:
+        raise DataError(
+            f"{source.name}: tokenizer_config.json has model_max_length {limit}; expected the tokens of the longest "
+            "text, 1 or more: mend it, or take it out of a local copy"
         )
     expect_lower_casing(source.name, tokenizer)
     return tokenizer

@@ -5,6 +5,7 @@ from typing import Any
 
 from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
 from limbeck.core.json_files import Schema, fault_of
+from limbeck.models.adapters import CONFIG as ADAPTER
 from limbeck.models.sources import ModelSource
 
 _REMOTE_CLASSES = {"AutoConfig", "AutoModel", "AutoModelForSequenceClassification"}
@@ -22,6 +23,21 @@ def refuse_remote_code(config: dict[str, Any], source: ModelSource) -> None:
             "same type may compute something else. Choose another model; if transformers has this architecture built "
             "in, take auto_map out of a local copy's config.json and compare scores"
         )
+
+
+def refuse_adapter(source: ModelSource) -> None:
+    """UsageError where an adapter's effect would be lost."""
+    if source.file(ADAPTER) is not None:
+        raise UsageError(
+            f"{source.name}: {ADAPTER} is of an adapter, which is merged into cross-encoders alone. Merge it with peft "
+            "(merge_and_unload), save the model, and name that folder"
+        )
+
+
+def expect_vocabulary(tokenizer: Any, source: ModelSource) -> None:
+    """MissingError for a tokeniser that transformers made up, where its files are absent: of special tokens alone."""
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+        raise MissingError(f"{source.name}: no tokeniser beside the weights; expected tokenizer.json or its vocabulary")
 
 
 _SAVED: Schema = (None, {"query_tokens?": (None, int), "passage_tokens?": (None, int), "calibration?": (None, dict)})
@@ -59,13 +75,7 @@ def expect_weights(
     kind, prefix = model.config.model_type, model.base_model_prefix + "."
     backbone = {name for name in missing if name.startswith(prefix) and ".pooler." not in name}
     head = missing - backbone
-    ignored = {
-        name
-        for name in unexpected
-        if not name.startswith(_OTHER_HEADS)
-        and not any(part in name for part in ("pooler.", "position_ids", "inv_freq"))
-        and not (layers is not None and ".layer" in name)
-    }
+    ignored = {name for name in _not_taken(unexpected) if not (layers is not None and ".layer" in name)}
     trained = any("SequenceClassification" in name for name in config.get("architectures") or ())
     if backbone or (head and (trained or (ignored and not new_head))):
         found = backbone or head
@@ -80,10 +90,58 @@ def expect_weights(
             "cross-encoder: train one with `limbeck train`"
         )
     if ignored and not (new_head and head and not _scores(ignored)):
-        raise DataError(
-            f"{source.name}: the checkpoint holds {len(ignored)} weights that the {kind} of config.json does not take, "
-            f"the first is {min(ignored)}; its scores would be other ones. Expected the weights of that model alone"
+        raise _left_over(ignored, kind, source)
+
+
+def expect_texts_weights(model: Any, missing: set[str], unexpected: set[str], source: ModelSource) -> None:
+    """A model that reads texts one by one has all of its weights, and no others but pre-training's and poolers.
+
+    Raises:
+        UsageError: the weights are not that kind of model's.
+        DataError: it holds others, which would go unread.
+    """
+    # The pooler of BERT-like models is not used, and often not stored.
+    absent = {name for name in missing if "pooler" not in name}
+    if absent:
+        raise UsageError(
+            f"{source.name}: {len(absent)} weights of the {type(model).__name__} are not in the checkpoint, the first "
+            f"is {min(absent)}; expected its complete weights"
         )
+    ignored = _not_taken(unexpected)
+    if _scores(ignored):
+        raise UsageError(
+            f"{source.name}: is a cross-encoder (it holds {min(ignored)}), which reads query and passage together; "
+            "expected a model that reads texts one by one. A cross-encoder teaches with `limbeck teach ensemble`, and "
+            "ranks with `limbeck rerank`"
+        )
+    if ignored:
+        raise _left_over(ignored, model.config.model_type, source)
+
+
+def _not_taken(unexpected: set[str]) -> set[str]:
+    """Of weights that a model has no place for, those that mean something to what it computes."""
+    unused = ("pooler.", "position_ids", "inv_freq")
+    return {
+        name for name in unexpected if not name.startswith(_OTHER_HEADS) and not any(part in name for part in unused)
+    }
+
+
+def _left_over(ignored: set[str], kind: str, source: ModelSource) -> DataError:
+    return DataError(
+        f"{source.name}: the checkpoint holds {len(ignored)} weights that the {kind} of config.json does not take, "
+        f"the first is {min(ignored)}; its scores would be other ones. Expected the weights of that model alone"
+    )
+
+
+def expect_numbers(model: Any, source: ModelSource) -> None:
+    """DataError for weights with NaN or infinity: every score would be NaN, or wrong."""
+    for name, weight in model.named_parameters():
+        if not weight.isfinite().all():
+            count = int((~weight.isfinite()).sum())
+            raise DataError(
+                f"{source.name}: {count:,} of the {weight.numel():,} numbers of {name} are NaN or infinite; expected "
+                "finite weights: the training that made them diverged, or the file is damaged"
+            )
 
 
 def _scores(names: set[str]) -> bool:
@@ -104,18 +162,27 @@ def explained(error: Exception, source: ModelSource) -> LimbeckError:
     if source.kind != "hub":
         if not source.weights:
             return MissingError(f"{source.name}: no weights in this folder; expected model.safetensors")
-        return DataError(f"{source.name}: this checkpoint cannot be read ({first_line(error)})")
+        return DataError(f"{source.name}: this checkpoint cannot be read ({reason(error, source)})")
     if "local_files_only" in source.options():
         pinned = f" --revision {source.revision}" if source.revision else ""
         return MissingError(
             f"{source.name}: no folder of that name, not in the local cache, and the Hub cannot be reached; go online, "
             f"or on a machine that is: hf download {source.path}{pinned}"
         )
-    return MissingError(f"{source.name}: cannot be loaded from the Hub ({first_line(error)})")
+    return MissingError(f"{source.name}: cannot be loaded from the Hub ({reason(error, source)})")
 
 
-def first_line(error: Exception) -> str:
-    if "weights_only" in str(error):
+def reason(error: Exception, source: ModelSource) -> str:
+    """What is wrong with a checkpoint's files, in a line, where transformers raised `error`."""
+    if pointer := source.pointer():
+        return f"{pointer} is Git LFS's note of where the file is, and not the file; get it: git lfs pull"
+    text = str(error).strip()
+    if "weights_only" in text:
         # torch advises to switch its guard off, which would run whatever the file says.
-        return "its weights hold code besides tensors, which is never run; expected model.safetensors"
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+        return "its weights are damaged, or code besides tensors, which is never run; expected model.safetensors"
+    if "ignore_mismatched_sizes" in text:
+        return "its weights have other shapes than config.json states (vocab_size, hidden_size, num_labels, …)"
+    first, *further = text.splitlines() or [type(error).__name__]
+    if first.endswith(":") and further:
+        first += f" {further[0].strip()}"
+    return f"unknown or missing: {first}" if isinstance(error, KeyError) else first

@@ -53,7 +53,10 @@ def lengths_of(
             what = f"query_tokens {query_tokens} and passage_tokens {passage_tokens} make a pair of {needed}, which"
         raise UsageError(f"{source.name}: {what} is beyond the backbone's {limit} tokens")
     if max_length < special_tokens + 2:
-        raise UsageError(f"max_length {max_length} leaves no room for a query and a passage")
+        raise UsageError(
+            f"{source.name}: max_length {max_length} leaves no room for a query and a passage beside "
+            f"{special_tokens} special tokens; expected {special_tokens + 2} or more"
+        )
     return max_length, min(query_tokens, max_length - special_tokens - 1), passage_tokens
 
 

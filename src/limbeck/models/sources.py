@@ -1,6 +1,7 @@
 """Where a model comes from: a folder, an installed package or the Hub; its files, and their digest."""
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ def silence_transformers() -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            # torch's advice on how a pickle is to be written; what is no plain one is refused anyway.
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            yield
     finally:
         logging.set_verbosity(level)
         if bar:
@@ -54,6 +58,7 @@ def expect_lower_casing(name: str, tokenizer: Any) -> None:
         )
 
 
+_LFS = b"version https://git-lfs."
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -137,6 +142,16 @@ class ModelSource:
                 return None
             path = Path(found)
         return path if path.is_file() else None
+
+    def pointer(self) -> str | None:
+        """Name of a local file that a clone without Git LFS left a note in place of; None for none."""
+        folder = Path(self.path)
+        files = [] if self.kind == "hub" else [*self.weights, *folder.glob("*.json"), *folder.glob("*.model")]
+        for file in filter(Path.is_file, files):
+            with file.open("rb") as stream:
+                if stream.read(len(_LFS)) == _LFS:
+                    return file.name
+        return None
 
     def json(self, name: str) -> Any:
         """The content of a JSON file of the checkpoint; None where it has none. DataError for a damaged one."""

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from limbeck.core.devices import default_device, keep_freed_memory
-from limbeck.core.errors import DataError, MissingError, UsageError
+from limbeck.core.errors import DataError, UsageError
+from limbeck.models.checkpoint import read_text_transformer
 from limbeck.models.pair_input import first_position
 from limbeck.models.sentence_transformers import SentenceLayout, SpladeLayout
-from limbeck.models.sources import ModelSource, expect_lower_casing, silence_transformers
+from limbeck.models.sources import ModelSource
 from limbeck.tokens.batching import micro_batches
 from limbeck.tokens.store import tokenizer_fingerprint
 
@@ -131,29 +132,9 @@ def read_text_model(
         device: torch device; default CUDA where there is one, else CPU.
 
     Raises:
-        MissingError: the model is not there; the text says how to get it.
-        UsageError: weights are not in the checkpoint.
+        As `read_text_transformer`.
     """
-    import transformers
-
-    options = source.options()
-    # A pooler that the checkpoint lacks is initialised at random.
-    with silence_transformers(), torch.random.fork_rng(devices=[]):
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(source.path, **options)
-            model, loading = getattr(transformers, auto_class).from_pretrained(
-                source.path, dtype=torch.float32, output_loading_info=True, **options
-            )
-        except (OSError, ValueError) as error:
-            raise MissingError(f"{source.name}: {str(error).splitlines()[0]}") from error
-    expect_lower_casing(source.name, tokenizer)
-    # The pooler of BERT-like models is not used here, and often not stored.
-    absent = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
-    if absent:
-        raise UsageError(
-            f"{source.name}: {len(absent)} weights of the {type(model).__name__} are not in the checkpoint, the first "
-            f"is {absent[0]}; expected its complete weights"
-        )
+    model, tokenizer = read_text_transformer(source, auto_class)
     model.to(device or default_device()).eval()
     if model.device.type == "cpu":
         keep_freed_memory()

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from jinja2 import TemplateError
 
-from limbeck.core.errors import MissingError, UsageError
+from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageError
+from limbeck.models.checkpoint_faults import expect_vocabulary, explained, refuse_adapter
 from limbeck.models.sources import ModelSource, resolve, silence_transformers
 from limbeck.teachers.llm.engine import Answer, Call, Usage
 from limbeck.teachers.llm.prompts import Message
@@ -57,6 +58,8 @@ class LanguageModel:
         if precision not in DTYPES:
             raise UsageError(f"precision: {precision!r} is not known; expected one of {', '.join(DTYPES)}")
         path, options, source = _place(name)
+        if isinstance(source, ModelSource):
+            refuse_adapter(source)
         # GGUF is unpacked under a bar that goes to standard error, terminal or not.
         bar = redirect_stderr(io.StringIO()) if "gguf_file" in options else nullcontext()
         with silence_transformers(), bar, torch.random.fork_rng(devices=[]):
@@ -67,8 +70,14 @@ class LanguageModel:
                 model, loading = kind.from_pretrained(
                     path, dtype=DTYPES[precision], trust_remote_code=False, output_loading_info=True, **options
                 )
-            except (OSError, ValueError, ImportError) as error:
-                raise MissingError(f"{name}: {next(iter(str(error).splitlines()), type(error).__name__)}") from None
+                if isinstance(source, ModelSource):
+                    expect_vocabulary(tokenizer, source)
+            except LimbeckError:
+                raise
+            except Exception as error:  # what transformers raises has no common class
+                if isinstance(source, ModelSource):
+                    raise explained(error, source) from None
+                raise DataError(f"{name}: cannot be read as GGUF ({error})") from None
         if loading["missing_keys"]:
             raise UsageError(
                 f"{name}: {len(loading['missing_keys'])} weights are not in the checkpoint, the first is "
