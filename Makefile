@@ -21,7 +21,7 @@ demo: setup  ## the whole story on the built-in collection, into demo-out/
 	HF_HUB_OFFLINE=1 $(BIN)/limbeck demo --output demo-out
 
 test: setup  ## all tests, without the network; a process for each core
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-cluster: setup  ## a study on local processes, Slurm and Ray, harassed; KILLS=50 for the long version; installs both as root
 	$(PIP) install --quiet --constraint constraints.txt --editable ".[ray]" || echo "Ray cannot be installed here; its tests are skipped"

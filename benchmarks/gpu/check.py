@@ -62,19 +62,19 @@ def main() -> int:
     suite("ties", ties, suite)
     for name, packed in (("bert", True), ("modernbert", True), ("bert", False), ("deberta-v3", False)):
         suite(f"waits {name} {'packed' if packed else 'padded'}", waits, suite, name, packed)
-    for name in ("bert", "modernbert", "mpnet", "deberta-v3"):
+    for name in suite.ways("bert", "modernbert", "mpnet", "deberta-v3"):
         for precision in dict.fromkeys(("fp32", PRECISION)):
             suite(f"replay {name} {precision}", replay, suite, name, precision)
     suite("replay bert fp16", replay, suite, "bert", "fp16")
     suite("replay bert without dropout", replay, suite, "bert", PRECISION, dropout=0.0)
     suite("overflow", overflow, suite)
-    for name in PACKED:
+    for name in suite.ways(*PACKED):
         suite(f"neighbours {name}", neighbours, suite, name)
     suite("flash attention with dropout", flash_with_dropout)
     suite("command line", command_line, suite, needs=30)
     trainings = [("bert", PRECISION, True), ("bert", PRECISION, False), ("bert", "fp32", True)]
     trainings = list(dict.fromkeys([*trainings, ("modernbert", PRECISION, True)]))
-    for name, precision, deterministic in trainings[1:] if suite.tiny else trainings:
+    for name, precision, deterministic in suite.ways(*trainings):
         suite(
             f"resume {name} {precision}{', deterministic' if deterministic else ''}",
             resume, suite, name, precision, deterministic,
@@ -387,7 +387,7 @@ def command_line(suite: Suite) -> dict[str, Any]:
     def limbeck(*words: object) -> None:
         app([str(word) for word in words], standalone_mode=False)
 
-    for number, precision in enumerate(dict.fromkeys(("auto", PRECISION, "fp32"))):
+    for number, precision in enumerate(suite.ways(*dict.fromkeys(("auto", PRECISION, "fp32")))):
         output = suite.folder / f"trained-{number}"
         limbeck(
             "train", "--backbone", model, "--objective", "RankNet", "--lists", signals, "--collection", tested,

@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from limbeck.cli import app
@@ -114,9 +115,12 @@ Limbeck = Callable[..., Result]
 @pytest.fixture(scope="session")
 def limbeck() -> Limbeck:
     """Run the command; fails on another exit code than expected (None: any), and on anything like a traceback."""
+    command = get_command(app)  # built once, not for each call
 
     def run(*words: object, code: int | None = 0) -> Result:
-        result = CliRunner().invoke(app, [str(word) for word in words])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("typer.testing._get_command", lambda _: command)
+            result = CliRunner().invoke(app, [str(word) for word in words])
         if result.exception and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert code is None or result.exit_code == code, result.output
