@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 gc.disable()  # until all is imported
-pytest_plugins = ("tiny_models",)
 settings.register_profile(  # a slow or busy machine is no failure
     "limbeck", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -30,6 +29,12 @@ SLOW = (
 """Files of the longest tests: a worker takes whole files (`--dist loadfile`), and the last should be short ones."""
 Reply = Callable[[dict[str, Any], int], "str | Fault"]
 PASSAGE = re.compile(r"^\[(\d+)\] (.*)$", re.MULTILINE)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The tiny models, whose imports take seconds: not in the process that only deals tests out."""
+    if not config.getoption("numprocesses", None):
+        config.pluginmanager.import_plugin("tiny_models")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,7 @@ from typer.testing import Result
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import read_run
 from limbeck.serve import latency
+from limbeck.workflow import Study
 
 Limbeck = Callable[..., Result]
 
@@ -49,7 +50,7 @@ def test_a_model_is_calibrated_on_judged_candidates_and_ranks_as_before(
 def test_a_studys_backbones_are_measured_each_form_apart_and_its_numbers_go_to_report_and_tracker(
     here: Path, limbeck: Limbeck, as_json: Callable[..., Any]
 ) -> None:
-    limbeck("study", "run", "tiny.yaml", "--output", "out")
+    Study("tiny.yaml").run("out")
     options = ("--collection", "mini/test", "--passages", 2, "--passages", 5, "--threads", 1, "--seconds", 0.01)
     found = as_json("bench", "out", *options, "--form", "fp32", "--form", "onnx")
     measured = {(row["form"], row["passages"]): row for row in found["measured"]}

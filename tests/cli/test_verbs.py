@@ -214,8 +214,9 @@ def test_a_study_is_checked_planned_run_and_reported(here: Path, limbeck: Limbec
     assert "2 of 2" in limbeck("study", "status", "out").stdout
     plan = as_json("study", "plan", "tiny.yaml", "--output", "out")
     assert {cell["state"] for cell in plan["cells"]} == {"done"}
-    assert as_json("study", "report", "out")["files"] == first["files"]
-    assert "InfoNCE" in limbeck("study", "report", "out").stdout
+    again = limbeck("study", "report", "out").stdout
+    assert "InfoNCE" in again
+    assert all(file in again for file in first["files"])
 
 
 def test_a_study_is_planned_with_hours_and_rehearsed(here: Path, limbeck: Limbeck, as_json: AsJson) -> None:

@@ -65,19 +65,13 @@ def test_tables_and_captions_compile(written: tuple[Path, list[str]]) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-def test_equal_results_give_equal_bytes_and_a_rehearsal_is_marked_on_every_picture(
-    small: Results, small_written: Path, tmp_path: Path
-) -> None:
-    for name, rehearsal in (("b", False), ("c", True)):
-        write_paper(typed({**small, "rehearsal": rehearsal}), tmp_path / name)
-    for path in small_written.rglob("*.*"):
-        there = path.relative_to(small_written)
-        assert path.read_bytes() == (tmp_path / "b" / there).read_bytes()
-        if path.suffix in (".svg", ".pdf"):
-            assert path.read_bytes() != (tmp_path / "c" / there).read_bytes()
-    marked = [path for path in (tmp_path / "c").rglob("*.svg") if "REHEARSAL" in path.read_text()]
-    assert len(marked) == len(list((tmp_path / "c" / "figures").glob("*.svg"))) > 0
-    assert r"\textbf{Rehearsal" in (tmp_path / "c" / "tables" / "main.tex").read_text()
+def test_a_rehearsal_is_marked_on_every_picture(small: Results, small_written: Path, tmp_path: Path) -> None:
+    write_paper(typed({**small, "rehearsal": True}), tmp_path)
+    for path in (small_written / "figures").glob("*.*"):
+        assert path.read_bytes() != (tmp_path / "figures" / path.name).read_bytes()
+    marked = [path for path in tmp_path.rglob("*.svg") if "REHEARSAL" in path.read_text()]
+    assert len(marked) == len(list((tmp_path / "figures").glob("*.svg"))) > 0
+    assert r"\textbf{Rehearsal" in (tmp_path / "tables" / "main.tex").read_text()
 
 
 def test_measured_means_stand_beside_the_published_ones_of_the_same_lists(written: tuple[Path, list[str]]) -> None:
@@ -194,13 +188,17 @@ def test_every_published_figure_is_carried(shared_data: Path) -> None:
     assert len(collected - carried) <= 1, "one average was published twice, with other rounding"
 
 
-def test_a_figure_that_is_drawn_no_more_is_removed_and_other_files_stay(
+def test_a_figure_that_is_drawn_no_more_is_removed_and_the_others_are_equal_bytes(
     small: Results, small_written: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(small_written, tmp_path, dirs_exist_ok=True)
     figures = tmp_path / "figures"
     (figures / "mine.pdf").write_text("mine")
-    drawn = {path.name for path in figures.iterdir()}
-    assert {"training-loss.pdf", "training-loss.svg"} < drawn
+    drawn = {path.name: path.read_bytes() for path in figures.iterdir()}
     write_paper(typed({**small, "cells": [{**cell, "curve": []} for cell in small["cells"]]}), tmp_path)
-    assert {path.name for path in figures.iterdir()} == drawn - {"training-loss.pdf", "training-loss.svg"}
+    for name in ("training-loss.pdf", "training-loss.svg", "figures.tex"):
+        del drawn[name]
+    (figures / "figures.tex").unlink()
+    assert {path.name: path.read_bytes() for path in figures.iterdir()} == drawn
+    for path in (small_written / "tables").iterdir():
+        assert path.read_bytes() == (tmp_path / "tables" / path.name).read_bytes()
