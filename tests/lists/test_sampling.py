@@ -93,6 +93,17 @@ def test_the_papers_llm_orders_are_seen_whole():
     assert POLICIES["paper-triples"].draw(2, None, np.random.default_rng(0)).tolist() == [0, 1]
 
 
+@pytest.mark.parametrize(
+    "text", ["all", "depth=5", "depth=50", "size=3", "depth=5, size=3", "positives=1, negatives=2"]
+)
+def test_only_what_is_random_differs_by_the_seed(text: str) -> None:
+    sample = Sample.parse(text)
+    drawn = {tuple(draw(sample, seed=seed)) for seed in range(20)}
+    assert sample.is_random == (len(drawn) > 1)
+    if not sample.is_random:
+        assert drawn == {tuple(sample.first_positions(len(LABELS)))}
+
+
 def test_a_policy_is_known_by_its_name_and_a_wrong_name_gives_the_nearest():
     assert all(Sample.parse(name) == sample == Sample.parse(str(sample)) for name, sample in POLICIES.items())
     with pytest.raises(UsageError, match=r'a policy\'s name: .*did you mean "paper-infonce"'):

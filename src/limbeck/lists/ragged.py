@@ -40,13 +40,15 @@ class Column(Sequence[Item], Generic[Item]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Item]: ...
     def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
+        # Whoever reads a list reads each of its passages.
+        if self._last is not None and self._last[0] == index:
+            return self._last[1]
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
+        count = len(self)
+        if not -count <= index < count:
             raise IndexError(index)
-        # Whoever reads a list reads each of its passages.
-        if self._last is None or self._last[0] != index:
-            self._last = (index, self._value(self._scalar(index)))
+        self._last = (index, self._value(self._scalar(index)))
         return self._last[1]
 
     def __iter__(self) -> Iterator[Item]:

@@ -93,13 +93,16 @@ class Sampler:
         return _Usability.of(self.lists, self.sample)
 
     def _positions(self, index: int, positive: int, step: int, slot: int) -> np.ndarray:
+        length = len(self.lists.passage_ids[index])
+        if not self.sample.is_random:  # a generator takes longer to seed than such a list takes otherwise
+            return self.sample.first_positions(length)
         random = np.random.Generator(
             np.random.PCG64(np.random.SeedSequence([self.seed, self.stage, _DRAW, step, slot]))
         )
         labels = None if self.lists.labels is None else self.lists.labels[index]
         taught = self.lists.teacher_scores if self.sample.stratified else None
         scores = None if taught is None else taught[index]
-        return self.sample.draw(len(self.lists.passage_ids[index]), labels, random, scores, positive)
+        return self.sample.draw(length, labels, random, scores, positive)
 
 
 @dataclass(frozen=True)

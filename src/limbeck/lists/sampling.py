@@ -95,6 +95,11 @@ class Sample:
         return frozenset(name for name, is_needed in wanted.items() if is_needed)
 
     @property
+    def is_random(self) -> bool:
+        """Whether drawing takes random numbers; else it takes `first_positions`."""
+        return self.needs_labels or self.size is not None
+
+    @property
     def passages(self) -> int | None:
         """How many passages are drawn from a list of enough; None where the list's length decides."""
         if self.positives is not None and self.negatives is not None:
@@ -108,6 +113,10 @@ class Sample:
         positive = labels >= self.positive_from
         negatives = np.flatnonzero(~positive[: self.depth])
         return np.flatnonzero(positive), negatives
+
+    def first_positions(self, length: int) -> np.ndarray:
+        """Positions of the first `depth` passages in a list of `length`."""
+        return np.arange(length)[: self.depth]
 
     def draw(
         self,
@@ -134,7 +143,7 @@ class Sample:
                 easy = self.depth + np.flatnonzero(labels[self.depth :] < self.positive_from)
                 drawn.append(_draw(easy, self.random, random, self.replacement))
             return np.sort(np.concatenate(drawn))
-        positions = np.arange(length)[: self.depth]
+        positions = self.first_positions(length)
         return positions if self.size is None else np.sort(self._spread(positions, self.size, random, scores))
 
     def _spread(
