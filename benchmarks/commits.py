@@ -21,7 +21,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from run import MODEL, Job, rows
+from transformers import ModernBertConfig, ModernBertForSequenceClassification
 
 from limbeck.models.cross_encoder import CrossEncoder
 
@@ -69,13 +71,28 @@ def main() -> None:
 
 
 def jobs(folder: Path) -> Iterator[tuple[str, Job]]:
-    """MiniLM-L6 and a student of two of its layers, fp32, each trained and re-ranking."""
-    for name, layers in (("MiniLM-L6", None), ("2 layers", 2)):
+    """MiniLM-L6, a student of two of its layers and a random ModernBERT of its size, fp32, trained and re-ranking."""
+    for name, layers in (("MiniLM-L6", None), ("2 layers", 2), ("ModernBERT of 6 layers", None)):
         model = folder / name.replace(" ", "-")
-        CrossEncoder.load(MODEL, layers=layers, new_head=True).save(model)
+        encoder = CrossEncoder.load(MODEL, layers=layers, new_head=True)
+        encoder.save(model)
+        if name.startswith("ModernBERT"):
+            random_modernbert(encoder.tokenizer).save_pretrained(model)
         equal: dict[str, Any] = {"model": str(model), "precision": "fp32", "max_length": 256}
         yield f"{name}, training, 2 × 8", Job(work="training", rows=rows(8, 16), lists_per_step=2, **equal)
         yield f"{name}, re-ranking, 2 × 50", Job(work="rerank", rows=rows(50, 2), **equal)
+
+
+def random_modernbert(tokenizer: Any) -> Any:
+    """Random weights: of this family no package has real ones. Every third layer sees the whole pair, as published."""
+    config = ModernBertConfig(
+        vocab_size=len(tokenizer), hidden_size=384, intermediate_size=576, num_hidden_layers=6, num_attention_heads=12,
+        pad_token_id=tokenizer.pad_token_id, cls_token_id=tokenizer.cls_token_id, bos_token_id=tokenizer.cls_token_id,
+        sep_token_id=tokenizer.sep_token_id, eos_token_id=tokenizer.sep_token_id, num_labels=1,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        return ModernBertForSequenceClassification(config)
 
 
 @contextmanager
