@@ -4,6 +4,7 @@ import io
 import os
 import select
 import sys
+import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -138,6 +139,7 @@ def main() -> None:
         # A locale such as C, and file names that are no UTF-8, must not turn a message into a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"  # a user need not see which line warns
     try:
         try:
             app()

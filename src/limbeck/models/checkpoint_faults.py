@@ -1,5 +1,6 @@
 """What can be wrong with a checkpoint: weights missing or left over, heads of other shapes, code, unreadable files."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -94,11 +95,9 @@ def expect_weights(
 
 
 def expect_texts_weights(model: Any, missing: set[str], unexpected: set[str], source: ModelSource) -> None:
-    """A model that reads texts one by one has all of its weights, and no others but pre-training's and poolers.
+    """A model that reads texts one by one has all of its weights, and no others but heads and poolers.
 
-    Raises:
-        UsageError: the weights are not that kind of model's.
-        DataError: it holds others, which would go unread.
+    Warns of a scoring head. Raises UsageError where weights are missing, DataError where others would go unread.
     """
     # The pooler of BERT-like models is not used, and often not stored.
     absent = {name for name in missing if "pooler" not in name}
@@ -108,14 +107,15 @@ def expect_texts_weights(model: Any, missing: set[str], unexpected: set[str], so
             f"is {min(absent)}; expected its complete weights"
         )
     ignored = _not_taken(unexpected)
-    if _scores(ignored):
-        raise UsageError(
-            f"{source.name}: is a cross-encoder (it holds {min(ignored)}), which reads query and passage together; "
-            "expected a model that reads texts one by one. A cross-encoder teaches with `limbeck teach ensemble`, and "
-            "ranks with `limbeck rerank`"
+    if head := {name for name in ignored if _scores({name})}:
+        warnings.warn(
+            f"{source.name} is a cross-encoder (it holds {min(head)}), which is trained to read query and passage "
+            "together; each text is read alone here. A cross-encoder teaches with `limbeck teach ensemble`, and ranks "
+            "with `limbeck rerank`",
+            stacklevel=1,
         )
-    if ignored:
-        raise _left_over(ignored, model.config.model_type, source)
+    if ignored - head:
+        raise _left_over(ignored - head, model.config.model_type, source)
 
 
 def _not_taken(unexpected: set[str]) -> set[str]:

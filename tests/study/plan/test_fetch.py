@@ -33,7 +33,7 @@ def published(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "published").mkdir()
     (tmp_path / "published" / "triples.tsv").write_bytes(TRIPLES)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(tmp_path / "published")))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
