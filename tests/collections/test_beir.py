@@ -332,6 +332,9 @@ def test_files_beside_the_ones_read_that_look_meant_are_named(tmp_path: Path) ->
     assert "no judgments are read; qrels/test.csv may be meant" in warning
     message = refused(tmp_path / "c", {"corpus.jsonl": None, "corpus.csv": "x"}, MissingError)
     assert "there is corpus.csv, which is not read" in message
+    (tmp_path / "c" / "corpus.jsonl").symlink_to("nowhere")
+    message = refused(tmp_path / "c", {"corpus.jsonl": None}, MissingError)
+    assert "corpus.jsonl is a link to a file that is not there" in message
 
 
 def test_a_split_without_judgments_can_be_trained_on_and_is_told(tmp_path: Path) -> None:

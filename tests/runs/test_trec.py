@@ -1,4 +1,6 @@
+import bz2
 import gzip
+import lzma
 import tempfile
 from pathlib import Path
 
@@ -109,6 +111,14 @@ def test_gzip_under_another_name_is_told_by_its_bytes(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"q Q0 a 1 2 t\n"))
     with pytest.raises(DataError, match=r"x.run:1: is gzip data .*1f 8b.*rename it to x.run.gz"):
         read_run(path)
+    twice = tmp_path / "twice.run.gz"
+    twice.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match="inside gzip data; unpack it once"):
+        read_run(twice)
+    for name, packed in (("bzip2", bz2.compress(b"q")), ("xz", lzma.compress(b"q")), ("Zstandard", b"(\xb5/\xfd$")):
+        path.write_bytes(packed)
+        with pytest.raises(DataError, match=f"x.run:1: is {name} data; expected text in UTF-8, plain or gzipped"):
+            read_run(path)
 
 
 def test_a_written_file_has_six_columns_and_ranks_from_one(tmp_path: Path) -> None:

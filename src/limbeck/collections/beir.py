@@ -100,6 +100,9 @@ def _only(folder: Path, names: tuple[str, ...], what: str) -> Path:
         stems = {name.split(".")[0] for name in names} | {f"{what}s", "documents" if what == "corpus" else "topics"}
         meant = [path.name for path in sorted(folder.iterdir()) if path.name.split(".")[0].lower() in stems]
         hint = f" (there is {', '.join(meant[:4])}, which is not read under that name)" if meant else ""
+        for path in (folder / f"{name}{end}" for name in names for end in ("", ".gz")):
+            if path.is_symlink() or path.exists():
+                hint = f" ({path.name} is {'no file' if path.exists() else 'a link to a file that is not there'})"
         raise MissingError(f"{folder}: no {what} in this folder; expected one of {options}, with or without .gz{hint}")
     if len(found) > 1:
         raise DataError(f"{folder}: {_names(found)} all claim to be the {what}; keep one of them")

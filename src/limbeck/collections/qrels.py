@@ -141,7 +141,7 @@ def _tab_cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("\t")]
 
 
-_WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
+_WHOLE = re.compile(r"([+-]?[0-9]{1,999})(?:\.0*)?")
 
 
 def _is_number(text: str) -> bool:

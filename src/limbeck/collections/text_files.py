@@ -30,6 +30,10 @@ class Position(NamedTuple):
 
 START = Position()
 GZIP_BYTES = b"\x1f\x8b"
+_BINARY = re.compile(
+    rb"(?P<bzip2>BZh[1-9]1AY&SY)|(?P<xz>\xfd7zXZ\x00)|(?P<Zstandard>\x28\xb5\x2f\xfd)|(?P<ZIP>PK\x03\x04)|(?P<Parquet>PAR1\x15)"
+)
+"""How files begin that are no text, whatever they are called."""
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -56,10 +60,12 @@ def placed_lines(path: Path, start: Position = START) -> Iterator[tuple[Position
                         f"{path}:{number}: a line of {LONGEST_LINE >> 20} MiB or more; expected short lines"
                     )
                 if number == 1 and raw.startswith(GZIP_BYTES):
-                    raise DataError(
-                        f"{path}:1: is gzip data (its first bytes are 1f 8b) under a name without .gz; "
-                        f"rename it to {path.name}.gz, or gunzip it"
-                    )
+                    how = f"under a name without .gz; rename it to {path.name}.gz, or gunzip it"
+                    if path.name.endswith(".gz"):
+                        how = "inside gzip data; unpack it once"
+                    raise DataError(f"{path}:1: is gzip data (its first bytes are 1f 8b) {how}")
+                if number == 1 and (found := _BINARY.match(raw)):
+                    raise DataError(f"{path}:1: is {found.lastgroup} data; expected text in UTF-8, plain or gzipped")
                 line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 yield Position(number, offset), line.rstrip("\r\n")
                 offset += len(raw)
