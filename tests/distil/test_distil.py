@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from limbeck.cli import app
 from limbeck.collections import load_collection
 from limbeck.core.errors import DataError, UsageError
+from limbeck.core.files import locked
 from limbeck.distil import budget, drive, rates
 from limbeck.distil.budget import DistilSettings
 from limbeck.distil.queries import find_candidates, run_file, teachings_of
@@ -152,6 +153,20 @@ def test_queries_that_share_no_word_with_the_documents_are_refused(
     (docs / "queries.jsonl").write_text("\n".join(lines) + "\n")
     with pytest.raises(DataError, match=r"BM25 finds no document for any of 10 queries; expected queries that share"):
         distil(docs)
+
+
+def test_one_distillation_at_a_time_writes_into_a_folder_and_none_into_something_else(
+    workshop: Path, tmp_path: Path, distil: Distil
+) -> None:
+    (tmp_path / "out").mkdir()
+    with locked(tmp_path / "out" / ".lock"), pytest.raises(UsageError, match=r"process \d+ on .*, distils there"):
+        distil(workshop / "docs")
+    (tmp_path / "out" / "plan.json").write_text("{}")  # a training's
+    (tmp_path / "out" / "model").mkdir()
+    with pytest.raises(UsageError, match=r"holds no distillation \(there is model\)"):
+        distil(workshop / "docs")
+    with pytest.raises(UsageError, match="seed is -1"):
+        distil(workshop / "docs", seed=-1)
 
 
 def test_few_sentences_are_not_shared_out_to_nothing(workshop: Path, tmp_path: Path) -> None:

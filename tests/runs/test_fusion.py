@@ -59,6 +59,11 @@ def test_documents_with_the_same_ranks_in_other_runs_tie() -> None:
         assert len(set(fused.scores[:3].tolist())) == 1
 
 
+def test_the_largest_scores_are_stretched_like_any_others() -> None:
+    far = Run.from_scores("far", {"q": {"a": 1.5e308, "b": -1.5e308, "c": 0.0}})
+    assert scores(Fusion("interpolate").fuse([far, far]), "q") == {"a": 2.0, "c": 1.0, "b": 0.0}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -67,6 +72,7 @@ def test_documents_with_the_same_ranks_in_other_runs_tie() -> None:
         ({"k": float("nan")}, "k is nan"),
         ({"weights": (1, 1)}, "weights are given for rrf"),
         ({"method": "interpolate", "weights": (0, 0)}, "not all 0"),
+        ({"method": "interpolate", "weights": (1e308, 1e308)}, "a finite sum"),
         ({"method": "interpolate", "weights": (1, -1)}, "expected numbers ≥ 0"),
     ],
 )

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from annotated_types import Ge, Lt
+
 from limbeck.core.errors import UsageError, plural
 from limbeck.core.options import Count, Doc, Rate, check_settings
 
@@ -57,7 +59,7 @@ class DistilSettings:
     )
     reranker: Annotated[str | None, Doc("A cross-encoder that is ready, to be compared too.")] = None
     depth: Annotated[Count, Doc("First-stage candidates re-ranked for a query.")] = 100
-    seed: Annotated[int, Doc("Seed of the student's head and of sampling.")] = 1
+    seed: Annotated[int, Ge(0), Lt(2**32), Doc("Seed of the student's head and of sampling.")] = 1
 
     def __post_init__(self) -> None:
         check_settings(self)

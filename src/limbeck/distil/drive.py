@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from shlex import join
@@ -12,10 +13,10 @@ from typing import Any
 from rich.console import Console
 
 from limbeck.collections import Collection, load_collection
-from limbeck.core.errors import DataError
-from limbeck.core.files import write_json
+from limbeck.core.errors import DataError, UsageError
+from limbeck.core.files import lock_holder, locked, write_json
 from limbeck.distil.budget import DistilSettings
-from limbeck.distil.plan import AGREEMENT, STUDY, Plan, announce, commands_of, make_plan
+from limbeck.distil.plan import AGREEMENT, PLAN, STUDY, Plan, announce, commands_of, make_plan
 from limbeck.distil.recommend import (
     FIRST_STAGE,
     READY,
@@ -52,21 +53,38 @@ def distil(collection: str, output: Path, settings: DistilSettings, console: Con
         judgments, `agreement` with the teacher stands in the place of `systems`, `use` and `cost`.
 
     Raises:
-        UsageError: `output` holds another distillation; the minutes are too few.
+        UsageError: `output` holds another distillation or something else; the minutes are too few.
         LimbeckError: collection or models cannot be had; the training failed.
     """
     console = console or Console(quiet=True)
     models = {name: getattr(settings, name) for name in ("teacher", "student", "reranker")}
     places = {name: os.path.abspath(model) for name, model in models.items() if model and Path(model).is_dir()}
     settings = replace(settings, **places)  # the study file lies elsewhere
-    plan = make_plan(collection, output, settings, console)
-    announce(plan, output, console)
-    counts = run_study(load_study(output / STUDY), output / "study", console)
-    if counts["failed"] or counts["elsewhere"]:
-        raise DataError(f"the student is not trained; `limbeck study status {output / 'study'}` says why")
-    facts = _conclude(plan, output, console)
-    write_json(output / "distil.json", facts)
+    with _held(output):
+        plan = make_plan(collection, output, settings, console)
+        announce(plan, output, console)
+        counts = run_study(load_study(output / STUDY), output / "study", console)
+        if counts["failed"] or counts["elsewhere"]:
+            raise DataError(f"the student is not trained; `limbeck study status {output / 'study'}` says why")
+        facts = _conclude(plan, output, console)
+        write_json(output / "distil.json", facts)
     return facts
+
+
+@contextmanager
+def _held(output: Path) -> Iterator[None]:
+    """Let one distillation at a time write into a folder, and into none that something else is in.
+
+    Raises:
+        UsageError: another process distils there, or the folder holds other files.
+    """
+    lock, own = output / ".lock", {PLAN, STUDY, AGREEMENT, "runs"}
+    if not {PLAN, STUDY} <= (found := {path.name for path in output.glob("[!.]*")}) and (others := found - own):
+        raise UsageError(f"{output}: is not empty, and holds no distillation (there is {min(others)}); name another")
+    with locked(lock) as mine:
+        if not mine:
+            raise UsageError(f"{output}: {lock_holder(lock)}, distils there; wait for it, or name another --output")
+        yield
 
 
 def _conclude(plan: Plan, output: Path, console: Console) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from limbeck.runs import Run, rank
 from limbeck.teachers import biencoder_scores
 from limbeck.training import Backbone
 
-STUDY = "study.yaml"
+PLAN, STUDY = "plan.json", "study.yaml"
 HEADER = "# Written by `limbeck distil`, which trains and measures the student by it; to be changed and run at will.\n"
 TEACHER_TOKENS = 96
 """That the teacher reads of a text: its time is what a budget is short of."""
@@ -88,7 +88,7 @@ def make_plan(collection: str, output: Path, settings: DistilSettings, console: 
         DataError: the first stage finds nothing.
         LimbeckError: what `roles_of` raises; a model cannot be had.
     """
-    kept = output / "plan.json"
+    kept = output / PLAN
     roles = roles_of(collection)
     if kept.exists():
         plan = read_record(kept, Plan, "remove the folder and distil again")

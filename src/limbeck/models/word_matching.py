@@ -93,6 +93,8 @@ def fault_of(model: Any, template: PairTemplate) -> str | None:
     width = config.hidden_size // getattr(config, "num_attention_heads", 1)
     if type(model).__name__ != "BertForSequenceClassification":
         return f"is a {config.model_type}; expected a BERT"
+    if not template.prefix:
+        return "begins a pair with the query itself; expected a token such as [CLS] before it"
     if types is None or types[1] == types[3]:
         return "is not told which tokens are the passage's"
     if config.num_hidden_layers < 2 or width < 8:

@@ -41,8 +41,10 @@ class Fusion:
             raise UsageError(f"fusion: k is {self.k}; expected 0 or more")
         if self.weights and self.method != "interpolate":
             raise UsageError(f"fusion: weights are given for {self.method}; expected them for interpolate only")
-        if self.weights and not (all(math.isfinite(w) and w >= 0 for w in self.weights) and any(self.weights)):
-            raise UsageError(f"fusion: the weights are {self.weights}; expected numbers ≥ 0, not all 0")
+        if self.weights and not (all(w >= 0 for w in self.weights) and 0 < sum(self.weights) < math.inf):
+            raise UsageError(
+                f"fusion: the weights are {self.weights}; expected numbers ≥ 0, not all 0, with a finite sum"
+            )
 
     def expect(self, runs: int) -> None:
         """Raise UsageError unless so many runs can be fused with these weights."""
@@ -70,6 +72,7 @@ class Fusion:
     def _values(self, ranking: Ranking) -> NDArray[np.float64]:
         if self.method == "rrf":
             return 1 / (self.k + np.arange(1, len(ranking) + 1))
-        low, high = ranking.scores[-1], ranking.scores[0]
+        scores = ranking.scores / 2  # differences of the largest floats are no floats
+        low, high = scores[-1], scores[0]
         # All alike: each is as good as the best.
-        return (ranking.scores - low) / (high - low) if high > low else np.ones(len(ranking))
+        return (scores - low) / (high - low) if high > low else np.ones(len(ranking))

@@ -154,7 +154,7 @@ class Scorer:
             return Taught(teacher, scores, details)
         found = {}
         for query_id, own in scores.items():
-            others = candidates[query_id].scores
+            others = candidates[query_id].scores / 2  # differences of the largest floats are no floats
             above = (others - others.min()) / (others[0] - others[-1] or 1.0)
             found[query_id] = (own + self.run_weight * (own.max() - own.min()) * above).astype(own.dtype)
         return Taught(teacher, found, {**details, "run_weight": repr(self.run_weight)})
