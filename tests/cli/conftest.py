@@ -68,7 +68,11 @@ def write_model(folder: Path) -> None:
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        BertForSequenceClassification(config).save_pretrained(folder)
+        model = BertForSequenceClassification(config)
+    model.save_pretrained(folder)
+    encoder = folder.with_name("dual")  # the same without its scoring head
+    shutil.copytree(folder, encoder)
+    model.bert.save_pretrained(encoder)
 
 
 @pytest.fixture(autouse=True)

@@ -162,7 +162,7 @@ def test_an_llm_judges_and_its_judgments_are_a_collections(
 def test_the_runs_own_scores_are_taught_beside_a_teachers(here: Path, words: Any, limbeck: Limbeck) -> None:
     for weight in (0, 0.5):
         limbeck(
-            "teach", "biencoder", "--model", "bert", *words, "--run-weight", weight, "--output", f"{weight}.parquet"
+            "teach", "biencoder", "--model", "dual", *words, "--run-weight", weight, "--output", f"{weight}.parquet"
         )
     alone, both, run = read_lists("0.parquet"), read_lists("0.5.parquet"), read_run(here / "train.run")
     assert (alone.metadata.get("run_weight"), both.metadata["run_weight"]) == (None, "0.5")

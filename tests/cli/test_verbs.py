@@ -116,7 +116,7 @@ def test_a_file_of_texts_brings_its_own_collection(here: Path, limbeck: Limbeck,
 
 
 def test_a_biencoder_teaches(runs: Path, as_json: AsJson, limbeck: Limbeck) -> None:
-    words = ("teach", "biencoder", "--model", "bert", "--collection", "mini/train", "--run", "train.run", "--scale", 20)
+    words = ("teach", "biencoder", "--model", "dual", "--collection", "mini/train", "--run", "train.run", "--scale", 20)
     facts = as_json(*words, "--output", "taught.parquet")
     assert "teacher_scores" in facts["signals"]
     assert -20.01 <= facts["signals"]["teacher_scores"]["min"] < facts["signals"]["teacher_scores"]["max"] <= 20.01
@@ -272,7 +272,7 @@ def test_doctor_exits_3_where_a_package_is_missing(
 
 
 def test_runs_are_fused(runs: Path, limbeck: Limbeck, as_json: AsJson) -> None:
-    limbeck("retrieve", "dense", "--model", "bert", "--collection", "mini/test", "--depth", 5, "--output", "dense.run")
+    limbeck("retrieve", "dense", "--model", "dual", "--collection", "mini/test", "--depth", 5, "--output", "dense.run")
     facts = as_json("retrieve", "fuse", "test.run", "dense.run", "--output", "both.run", "--depth", 7)
     bm25, dense, both = (read_run(runs / f"{name}.run") for name in ("test", "dense", "both"))
     assert facts["queries"] == 4
@@ -291,12 +291,12 @@ def test_runs_are_fused(runs: Path, limbeck: Limbeck, as_json: AsJson) -> None:
 
 def test_first_stages_with_a_model_write_runs(here: Path, limbeck: Limbeck, as_json: AsJson) -> None:
     words = ("--collection", "mini/test", "--depth", 5, "--output", "a.run")
-    facts = as_json("retrieve", "dense", "--model", "bert", *words, "--similarity", "dot", "--max-length", 12)
+    facts = as_json("retrieve", "dense", "--model", "dual", *words, "--similarity", "dot", "--max-length", 12)
     assert facts == {"output": "a.run", "queries": 4, "candidates": 20, "queries_without": 0}
     assert (
-        "max_length is 99" in limbeck("retrieve", "dense", "--model", "bert", *words, "--max-length", 99, code=2).stderr
+        "max_length is 99" in limbeck("retrieve", "dense", "--model", "dual", *words, "--max-length", 99, code=2).stderr
     )
-    assert "similarity" in limbeck("retrieve", "dense", "--model", "bert", *words, "--similarity", "l2", code=2).stderr
+    assert "similarity" in limbeck("retrieve", "dense", "--model", "dual", *words, "--similarity", "l2", code=2).stderr
     assert "absent: no such folder" in limbeck("retrieve", "dense", "--model", "./absent", *words, code=3).stderr
     # The model of this folder has no head that gives logits.
     assert "cls.predictions" in limbeck("retrieve", "splade", "--model", "bert", *words, code=2).stderr
