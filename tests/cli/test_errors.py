@@ -152,6 +152,12 @@ def test_an_option_by_another_name_is_met_with_the_right_one(
     assert f"(Possible options: {option})" in limbeck(*words, code=2).stderr
 
 
+def test_an_argument_that_is_given_as_an_option_is_told_how_it_is_given(limbeck: Limbeck) -> None:
+    told = limbeck("evaluate", "--qrels", "x", "--run", "y.run", code=2).stderr
+    assert "No such option: --run; run is given without one, as in:" in told
+    assert "Possible" not in told
+
+
 def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
     (tmp_path / "x.qrels").write_text("".join(f"q{n} 0 d 1\n" for n in range(20000)))
     (tmp_path / "x.run").write_text("q0 Q0 d 1 1 t\n")

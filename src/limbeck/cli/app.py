@@ -43,8 +43,12 @@ class _Verbs(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
         except _UsageMistake as error:
             if hasattr(error, "possibilities") and error.ctx:  # an option that there is not
-                known = [name for parameter in error.ctx.command.params for name in parameter.opts]
-                error.possibilities = similar_options(error.option_name, known)
+                names = [name for parameter in error.ctx.command.params for name in parameter.opts]
+                error.possibilities = similar_options(error.option_name, [name for name in names if name[0] == "-"])
+                if (argument := error.option_name.lstrip("-")) in names:
+                    error.possibilities = []
+                    verb = error.ctx.command_path
+                    error.message += f"; {argument} is given without one, as in: {verb} {argument.upper()}"
             raise
 
 
