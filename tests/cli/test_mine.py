@@ -134,6 +134,8 @@ def test_lists_of_several_sources_are_mixed_and_exported(here, limbeck, as_json)
     limbeck(*mine, "--run", "train.run", "--output", "judged.parquet")
     mined = as_json(*mine, "--teacher-run", "train.run", "--skip", 1, "--output", "mined.parquet")
     mixed = as_json("lists", "mix", "judged.parquet", "mined.parquet", "--output", "both.parquet")
+    again = limbeck("lists", "mix", "judged.parquet", "judged.parquet", "--output", "x.parquet", code=2)
+    assert "judged.parquet: is given twice" in again.stderr
     assert (mixed["lists"], set(mixed["signals"])) == (5 + mined["lists"], {"labels"})
     export = ("lists", "export", "--format")
     written = as_json(*export, "sentence-transformers", "both.parquet", "--output", "both.st.parquet")

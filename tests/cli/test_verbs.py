@@ -354,6 +354,7 @@ def test_the_terms_of_evaluation_are_said_and_can_be_set(runs: Path, limbeck: Li
     facts = as_json(*words, "--relevance", 2, "--own-document", "remove")["runs"][0]
     assert (facts["relevance_level"], facts["own_document"]) == (2, "remove")
     assert facts["measures"]["RR"] < as_json(*words)["runs"][0]["measures"]["RR"]
+    assert "no judgment reaches grade 22, the highest is 2" in limbeck(*words, "--relevance", 22).stderr
 
 
 def test_a_run_of_another_split_is_told(runs: Path, limbeck: Limbeck) -> None:

@@ -173,6 +173,8 @@ def mix(
     from limbeck.lists import mix as mix_lists
     from limbeck.lists import read_lists, write_lists
 
+    if twice := [str(path) for number, path in enumerate(lists) if path in lists[:number]]:
+        raise UsageError(f"{twice[0]}: is given twice, and would be taken once; expected each file once")
     mixed = mix_lists({str(path): read_lists(path) for path in lists})
     write_lists(mixed, output)
     print_description(mixed, output, json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from limbeck.cli.output import COLLECTION_HELP, load, short_names
+from limbeck.cli.output import COLLECTION_HELP, load, short_names, warn
 from limbeck.core.errors import MissingError, UsageError, plural
 
 if TYPE_CHECKING:
@@ -45,7 +45,16 @@ def load_judged(
         given = "both are" if collection else "neither is"
         raise UsageError(f"either --collection or --qrels says where the judgments are; {given} given")
     found: Collection = load_qrels(qrels) if qrels else load(str(collection))
-    return found.measured_as(relevance, own_document)
+    found = found.measured_as(relevance, own_document)
+    highest = max((grade for grades in found.qrels.values() for grade in grades.values()), default=0)
+    if found.qrels and highest < found.relevance_level:
+        warn(
+            [
+                f"{found.name}: no judgment reaches grade {found.relevance_level}, the highest is {highest}: binary "
+                "measures are 0, whatever is ranked. Another --relevance?"
+            ]
+        )
+    return found
 
 
 def terms(found: "Evaluation") -> str:
