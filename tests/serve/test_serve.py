@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from limbeck.cli import app
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.serve.app import create_app
 from limbeck.serve.config import ServeSettings
@@ -234,6 +236,12 @@ def test_a_turn_that_fails_fails_its_requests_alone(encoder: CrossEncoder, monke
             scorer.submit(prepared).result(300)
     assert len(scorer.submit(prepared).result(300).scores) == 4
     scorer.close()
+
+
+def test_a_port_that_is_in_use_is_told_before_a_model_is_loaded(service: Client) -> None:
+    found = CliRunner().invoke(app, ["serve", "./absent", "--port", str(service.port)])
+    assert found.exit_code == 2
+    assert f"--port {service.port}: cannot be listened on: Address already in use" in found.output
 
 
 def test_the_command_serves_and_sigterm_answers_what_waits(family_folder: Any, tmp_path: Path) -> None:

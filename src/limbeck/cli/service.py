@@ -1,6 +1,8 @@
 """Verbs that bring a model into service: calibrate, bench, serve."""
 
+import errno
 import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -200,5 +202,24 @@ def serve(
     chosen = ServeSettings(**settings)
     if key is not None and not os.environ.get(key):
         raise UsageError(f"--key {key}: the environment has no such variable, or it is empty; export {key}=…")
+    _expect_free(chosen.host, chosen.port)
     application = create_app(CrossEncoder.load(model), chosen, key and os.environ[key])
     uvicorn.run(application, host=chosen.host, port=chosen.port, log_level="info", timeout_graceful_shutdown=60)
+
+
+def _expect_free(host: str, port: int) -> None:
+    """UsageError where nothing can listen on an address, told before a model is loaded for it."""
+    faults = []
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        places, faults = [], [error]
+    for family, kind, protocol, _, address in places:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            faults.append(error)
+    if faults and (len(faults) >= len(places) or any(fault.errno == errno.EADDRINUSE for fault in faults)):
+        raise UsageError(f"--host {host} --port {port}: cannot be listened on: {faults[0].strerror}; choose another")

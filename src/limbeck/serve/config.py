@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 
-from limbeck.core.options import Count, Doc, Precision, check_settings
+from limbeck.core.options import Count, Doc, Precision, Rate, check_settings
 
 Form = Literal["fp32", "bf16", "fp16", "onnx", "onnx-int8"]
 
@@ -44,7 +44,7 @@ class LatencySettings:
         tuple[Form, ...],
         Doc("fp32, bf16, fp16, onnx, onnx-int8; once for each (default: all but fp16, and no bf16 that is emulated)."),
     ] = ()
-    seconds: Annotated[float, Gt(0), Doc("Timed for each number of passages, but 8 queries at least.")] = 5.0
+    seconds: Annotated[Rate, Doc("Timed for each number of passages, but 8 queries at least.")] = 5.0
 
     def __post_init__(self) -> None:
         check_settings(self)
