@@ -11,7 +11,7 @@ from rich.console import Console
 import limbeck.study.run.tasks as execution
 import limbeck.training.loop as loop
 from limbeck.collections import load_collection
-from limbeck.core.errors import MissingError
+from limbeck.core.errors import MissingError, UsageError
 from limbeck.core.lease import Lease, take
 from limbeck.evaluation import measure_run, rerank
 from limbeck.lists import read_lists
@@ -87,6 +87,13 @@ def test_running_again_does_nothing(output: Path, laboratory: Path) -> None:
         "elsewhere": 0,
     }
     assert changed(output, before) == set()
+
+
+def test_a_study_file_of_the_user_s_own_is_not_overwritten(laboratory: Path, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("# mine\n")
+    with pytest.raises(UsageError, match="is a study file that no run has put there"):
+        run_study(load_study(laboratory / "tiny.yaml"), tmp_path)
+    assert (tmp_path / "study.yaml").read_text() == "# mine\n"
 
 
 def test_a_deleted_evaluation_is_all_that_is_made_anew(output: Path, laboratory: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from limbeck import __version__
 from limbeck.core.environment import command, commit, machine, unnamed, versions
+from limbeck.core.errors import UsageError
 from limbeck.core.files import write_json, write_text
 from limbeck.evaluation import canonical
 from limbeck.objectives import parse
@@ -20,9 +21,17 @@ from limbeck.study.run.store import Store, read_json
 
 
 def write_index(plan: StudyPlan, store: Store) -> None:
-    """Copy the study file and write `index.json`; files that would not change are left as they are."""
+    """Copy the study file and write `index.json`; files that would not change are left as they are.
+
+    UsageError where a study file stands there that no run has put there: it would be lost.
+    """
     study = plan.study
     if not store.study.exists() or store.study.read_text(encoding="utf-8") != study.text:
+        if store.study.exists() and not store.index.exists():
+            raise UsageError(
+                f"{store.study}: is a study file that no run has put there, and would be overwritten; expected another "
+                "--output"
+            )
         write_text(store.study, study.text)
     index = describe_study(plan)
     found = store.read_index() if store.index.exists() else {}
