@@ -17,6 +17,8 @@ from limbeck.export import Candidates, CardFacts, export, find_origin, folder, o
 from limbeck.export.onnx import FP32, INT8, onnx_encoder, write_onnx
 from limbeck.models.cross_encoder import CrossEncoder
 from limbeck.runs import Run, rank
+from limbeck.serve.config import LatencySettings
+from limbeck.serve.latency import measure_latency
 
 Folder = Callable[[str], Path]
 Pairs = list[tuple[str, str]]
@@ -59,6 +61,15 @@ def test_onnx_scores_are_the_models_for_any_batch_and_length(
     exported: tuple[Path, dict[str, Any]], some_pairs: Pairs
 ) -> None:
     expect_equal(CrossEncoder.load(exported[0], device="cpu"), exported[0], some_pairs)
+
+
+def test_a_folders_onnx_files_are_measured_beside_the_model(exported: tuple[Path, dict[str, Any]]) -> None:
+    settings = LatencySettings(form=("fp32", "onnx"), passages=(3,), threads=(1,), seconds=0.01)
+    few = candidates()
+    found, left_out = measure_latency({"bert": str(exported[0])}, few.collection, few.run, settings)
+    assert not left_out
+    assert [row.form for row in found] == ["fp32", "onnx"]
+    assert [row.agreement for row in found] == [None, pytest.approx(1.0)]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

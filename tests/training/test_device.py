@@ -36,8 +36,8 @@ def trained(plan: TrainingPlan, output: Path, compiled: bool | None) -> tuple[di
 
 @pytest.fixture
 def still(plan: Plan) -> TrainingPlan:
-    """The small plan without dropout, of which compiled layers would drop other elements."""
-    return plan(backbone=replace(plan().backbone, dropout=0.0))
+    """One stage of the small plan, without dropout, of which compiled layers would drop other elements."""
+    return plan(backbone=replace(plan().backbone, dropout=0.0)).prefix(1)
 
 
 def test_a_training_with_compiled_layers_ends_as_one_without(still: TrainingPlan, tmp_path: Path) -> None:
