@@ -14,8 +14,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 gc.disable()  # until all is imported
-settings.register_profile(  # a slow or busy machine is no failure
-    "limbeck", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+settings.register_profile(  # a slow or busy machine is no failure, and each run tries the same unless it is to explore
+    "limbeck",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="LIMBECK_TEST_EXPLORE" not in os.environ,
 )
 settings.load_profile("limbeck")
 ROOT = Path(__file__).resolve().parent.parent
