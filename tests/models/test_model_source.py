@@ -1,6 +1,7 @@
 """A model's name leads to its weights, or to one clear error."""
 
 import hashlib
+import json
 import os
 import threading
 import time
@@ -240,11 +241,16 @@ def test_a_damaged_checkpoint_is_one_error_whoever_reads_it(
 
 
 @pytest.mark.parametrize("reader", [CrossEncoder.load, BiEncoder.load])
-def test_weights_that_are_no_numbers_and_a_limit_that_is_none_are_refused(
+def test_weights_that_are_no_numbers_and_sizes_that_no_model_has_are_refused(
     bert: Path, reader: Callable[[str], object], edit: Callable[..., None]
 ) -> None:
     from safetensors.torch import load_file, save_file
 
+    layers = json.loads((bert / "config.json").read_text())["num_hidden_layers"]
+    edit(bert / "config.json", num_hidden_layers=10**9)
+    with pytest.raises(DataError, match="num_hidden_layers 1000000000; expected 0 to 1000"):
+        reader(str(bert))
+    edit(bert / "config.json", num_hidden_layers=layers)
     edit(bert / "tokenizer_config.json", model_max_length=-1)
     with pytest.raises(DataError, match="model_max_length -1; expected the tokens of the longest text"):
         reader(str(bert))

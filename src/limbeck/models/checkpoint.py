@@ -11,6 +11,7 @@ from limbeck.core.errors import DataError, LimbeckError, MissingError, UsageErro
 from limbeck.core.files import replace_folder, sync, temporary_folder, wrap_write_errors, write_json
 from limbeck.models.adapters import base_of, merge, read_adapter, without_adapter
 from limbeck.models.checkpoint_faults import (
+    expect_layers,
     expect_numbers,
     expect_one_score,
     expect_rows,
@@ -199,6 +200,7 @@ def read_text_transformer(source: ModelSource, auto_class: str) -> tuple[Any, An
         try:
             raw, _ = transformers.PreTrainedConfig.get_config_dict(source.path, **source.options())
             refuse_remote_code(raw, source)
+            expect_layers(raw, source)
             tokenizer = _read_tokenizer(source)
             model, loading = getattr(transformers, auto_class).from_pretrained(
                 source.path, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, **source.options()
@@ -222,6 +224,7 @@ def _read_config(
     options = source.options() if place == source.path else {}
     raw, _ = PreTrainedConfig.get_config_dict(place, **options)
     refuse_remote_code(raw, source)
+    expect_layers(raw, source)
     config = AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
     if not modular:
         expect_one_score(config, source)

@@ -26,6 +26,18 @@ def refuse_remote_code(config: dict[str, Any], source: ModelSource) -> None:
         )
 
 
+MOST_LAYERS = 1000
+"""Of a configuration that can be meant; 10^9 of them would be built for hours."""
+
+
+def expect_layers(config: dict[str, Any], source: ModelSource) -> None:
+    """DataError for a number of layers that no model has."""
+    for name in ("num_hidden_layers", "n_layers", "num_layers", "n_layer", "encoder_layers"):
+        layers = config.get(name)
+        if isinstance(layers, int | float) and not 0 <= layers <= MOST_LAYERS:
+            raise DataError(f"{source.name}: config.json has {name} {layers}; expected 0 to {MOST_LAYERS}")
+
+
 def refuse_adapter(source: ModelSource) -> None:
     """UsageError where an adapter's effect would be lost."""
     if source.file(ADAPTER) is not None:

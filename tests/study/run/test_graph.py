@@ -223,6 +223,20 @@ def test_slurm_s_arrays_wait_for_one_another_task_by_task_where_they_can(
     assert not (tmp_path / "slurm").exists()  # a dry run leaves nothing that a driver could take for submitted
 
 
+def test_that_slurm_does_not_answer_is_told_once_a_minute_and_all_counts_as_queued(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("sbatch", "squeue"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'slurm_load_jobs error: no controller' >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    store, said = Store(finished), io.StringIO()
+    slurm = Slurm(read_graph(store), store, Console(file=said, width=200))
+    for _ in range(2):
+        assert slurm.at_work() == set(slurm.graph.by_name)
+    assert said.getvalue().count("squeue does not answer (slurm_load_jobs error: no controller)") == 1
+
+
 @pytest.mark.parametrize("on", ["locally", "local:0", "local:x", "slurm:x", "kubernetes"])
 def test_an_executor_that_is_none_is_said(on: str) -> None:
     with pytest.raises(UsageError, match="expected local, local:N"):

@@ -1,10 +1,12 @@
 """Slurm: arrays of tasks that wait for one another. Its commands are all that is needed, no library and no database."""
 
 import getpass
+import math
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 
@@ -23,6 +25,8 @@ SPARE = 1.5
 """Times the planned hours that a task asks for; one that needs more is stopped, saves, and is queued again."""
 LAST_SECONDS = 180
 """Before its time is up, or half of a short time, a task is told: to save and be queued again."""
+TOLD_SECONDS = 60.0
+"""How often it is said that Slurm does not answer."""
 ARGUMENTS = 60_000
 """Characters of a dependency at most: an argument of 128 kB is the most that Linux takes."""
 
@@ -44,6 +48,7 @@ class Slurm:
             raise MissingError("sbatch: no such command; run this on a machine that submits to Slurm (a login node)")
         self.folder = store.folder.resolve() / "slurm"
         self.jobs: dict[str, str] = {}  # name of a node → its task, JOB_NUMBER
+        self.told = -math.inf
         self.scripts: list[str] = []
         shared = next((node for node in graph.nodes if 0 < (node.resources.gpus or 0) < 1), None)
         if shared is not None:
@@ -75,6 +80,14 @@ class Slurm:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             # The scheduler is busy or away: nothing new is submitted until it tells again.
+            if time.monotonic() >= self.told + TOLD_SECONDS:
+                self.told = time.monotonic()
+                reason = (done.stderr.strip() or f"exit {done.returncode}").splitlines()[0]
+                say(
+                    self.console,
+                    f"slurm: squeue does not answer ({reason}); nothing is submitted until it does",
+                    "yellow",
+                )
             return set(self.graph.by_name)
         found: dict[str, str] = {}
         for line in done.stdout.splitlines():
