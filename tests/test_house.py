@@ -114,6 +114,7 @@ def test_training_opens_without_what_it_does_not_use():
     for unused in (
         "onnx",
         "onnxruntime",
+        "scipy.optimize",
         "scipy.stats",
         "limbeck.export",
         "limbeck.models.splade",

@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from suite import CUDA, DEVICE, PRECISION, Suite, make_model, need_cuda, need_package, texts
+from suite import CUDA, DEVICE, PRECISION, Suite, Text, make_model, need_cuda, need_package, texts
 
 from limbeck.collections import Collection
 from limbeck.core.devices import autocast
@@ -273,13 +274,17 @@ def peer_training(suite: Suite, name: str, lists: int, width: int, attention: st
 def reranking(suite: Suite, name: str) -> None:
     """Scores of candidates at depth 1,000: limbeck with and without tokenising, sentence-transformers."""
     depth, queries = (16, 2) if suite.tiny else (1000, 8)
-    asked, passages = texts(queries, 9, 21, longest=30), texts(depth * queries, 72, 22, longest=240)
-    pairs = [(asked[number // depth], passage) for number, passage in enumerate(passages)]
-    folder, _ = of_model(suite, name)
+
+    @cache
+    def material() -> tuple[Path, list[Text]]:
+        """The model and the pairs; made for the first part that runs."""
+        asked, passages = texts(queries, 9, 21, longest=30), texts(depth * queries, 72, 22, longest=240)
+        return of_model(suite, name)[0], [(asked[number // depth], text) for number, text in enumerate(passages)]
 
     def ours(tokenised: bool, compiled: bool = False) -> dict[str, Any]:
         if compiled:
             need_cuda()
+        folder, pairs = material()
         encoder = CrossEncoder.load(folder, device=DEVICE, max_length=256, compiled=compiled)
         stored = encoder.stored(pairs)
         flops = training_flops(encoder.model, stored[0].lengths(*stored[1:])) / 3
@@ -293,6 +298,7 @@ def reranking(suite: Suite, name: str) -> None:
         need_package("sentence_transformers")
         from sentence_transformers import CrossEncoder as Peer
 
+        folder, pairs = material()
         options = {"attn_implementation": attention, "dtype": torch.bfloat16 if CUDA else torch.float32}
         model = Peer(
             str(folder), num_labels=1, max_length=256, device=DEVICE, activation_fn=torch.nn.Identity(),
@@ -307,7 +313,7 @@ def reranking(suite: Suite, name: str) -> None:
         work()
         finished()
         seconds = time.perf_counter() - began
-        return {"pairs/s": round(len(pairs) / seconds, 1)} | (measured(flops, seconds) if flops else {})
+        return {"pairs/s": round(depth * queries / seconds, 1)} | (measured(flops, seconds) if flops else {})
 
     suite(f"rerank {name}, texts", ours, False, needs=8)
     suite(f"rerank {name}, tokenised", ours, True, needs=8)

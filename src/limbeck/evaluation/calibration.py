@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # whose `optimize` opens when it is first asked for: a training needs none
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 from limbeck.collections import Collection
 from limbeck.core.errors import DataError, plural
@@ -174,7 +175,7 @@ def fit_platt(scores: Floats, relevant: NDArray[np.bool_]) -> Platt:
         return float(value), np.array([(excess * standard).mean(), excess.mean()])
 
     start = np.array([0.0, special.logit(targets.mean())])
-    a, b = optimize.minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-9}).x
+    a, b = scipy.optimize.minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-9}).x
     return Platt(float(a / spread), float(b - a * mean / spread))
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy  # whose `optimize` opens when it is first asked for: a training needs none
 from numpy.typing import ArrayLike
-from scipy import optimize, special
+from scipy import special
 
 from limbeck.core.errors import DataError
 from limbeck.core.options import Correction
@@ -82,7 +83,7 @@ def all_pairs_level(df: float, means: int, level: float = LEVEL) -> float:
     bonferroni = 2 * level / means / (means - 1)
     if _tukey(bonferroni, df, means) >= level:
         return bonferroni
-    return float(optimize.brentq(lambda p: _tukey(p, df, means) - level, bonferroni, level, xtol=1e-9))
+    return float(scipy.optimize.brentq(lambda p: _tukey(p, df, means) - level, bonferroni, level, xtol=1e-9))
 
 
 @lru_cache(maxsize=65536)

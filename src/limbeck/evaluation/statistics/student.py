@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy  # whose `optimize` opens when it is first asked for: a training needs none
 from numpy.typing import ArrayLike
-from scipy import optimize, special
+from scipy import special
 
 from limbeck.core.errors import UsageError
 from limbeck.evaluation.statistics.multiple import LEVEL
@@ -221,7 +222,7 @@ def _detectable(df: float, level: float, wanted: float) -> float:
     high = 4.0
     while _power(high, df, level) < wanted:
         high *= 2
-    return float(optimize.brentq(lambda shift: _power(shift, df, level) - wanted, 0.0, high, xtol=1e-6))
+    return float(scipy.optimize.brentq(lambda shift: _power(shift, df, level) - wanted, 0.0, high, xtol=1e-6))
 
 
 def _power(shift: float, df: float, level: float) -> float:
