@@ -109,7 +109,7 @@ def family(suite: Suite, name: str, shape: str, count: int, **changes: Any) -> d
     found: dict[str, Any] = {"spread": float(expected[0].std()), "transformers bf16": yard}
     wrong = []
     times = 4 if suite.tiny else 1.5  # few pairs spread too little to tell more
-    for packed in (True, False) if name in PACKED else (False,):
+    for packed in suite.ways(True, False) if name in PACKED else (False,):
         encoder = loaded(folder, dropout=0.0, packed=packed)
         for precision in ("fp32", "bf16"):
             # fp32: its own rounding.
