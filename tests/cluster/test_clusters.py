@@ -378,3 +378,13 @@ def test_ray_with_two_nodes_gives_the_same_bytes_though_workers_and_a_node_die(
     assert driver.wait() in (0, 7), driver.said
     report("ray", harass(study, output, environment, on, KILLS))
     expect_same(output, reference)
+
+
+def test_torchrun_starts_processes_that_work_together() -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(
+        [*command, str(HERE.parent / "training" / "leaving.py"), "whole"],
+        env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

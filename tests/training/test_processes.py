@@ -1,4 +1,7 @@
-"""Several processes, really started: their gradients, trainings, stops and resumptions are those of one."""
+"""Several processes, really started: their gradients, trainings, stops and resumptions are those of one.
+
+That torchrun starts them is held by tests/cluster.
+"""
 
 import json
 import os
@@ -79,16 +82,6 @@ def test_several_processes_train_stop_and_resume_as_one_does(
 def test_processes_that_divided_weights_end_in_peace(started: Started) -> None:
     for _ in range(2):  # without waiting for gloo's threads two of three such starts abort
         started(4, "leaving.py")
-
-
-def test_torchrun_starts_them() -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": ":".join(sys.path)}
-    done = subprocess.run(
-        [*command, str(TRAINING / "leaving.py"), "whole"],
-        env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 7])
