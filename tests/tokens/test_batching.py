@@ -2,11 +2,10 @@ import math
 from itertools import combinations, pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limbeck.tokens.batching import MICRO_BATCH_TOKENS, filled_batches, micro_batches, padding_share
+from limbeck.tokens.batching import MICRO_BATCH_TOKENS, filled_batches, micro_batches
 
 
 @given(st.lists(st.integers(0, 600), max_size=80), st.integers(1, 5000))
@@ -57,7 +56,6 @@ def test_a_sequence_longer_than_the_budget_stands_alone() -> None:
 
 def test_nothing_gives_no_micro_batch() -> None:
     assert micro_batches([], 100) == []
-    assert padding_share([], []) == 0.0
 
 
 def test_packed_micro_batches_are_filled_with_real_tokens_and_are_as_few_as_can_be() -> None:
@@ -72,8 +70,3 @@ def test_packed_micro_batches_are_filled_with_real_tokens_and_are_as_few_as_can_
     assert len(filled_batches(lengths, 16384)) <= -(-int(lengths.sum()) // 16384) + 1
     assert [batch.tolist() for batch in filled_batches([3, 50, 3], 10)] == [[1], [0, 2]]
     assert filled_batches([], 10) == []
-
-
-def test_padding_share_is_the_part_of_the_computed_tokens_that_is_padding() -> None:
-    assert padding_share([4, 2], [np.array([0, 1])]) == pytest.approx(2 / 8)
-    assert padding_share([4, 2], [np.array([0]), np.array([1])]) == 0.0

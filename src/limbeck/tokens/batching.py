@@ -73,10 +73,3 @@ def shares(lengths: ArrayLike, processes: int) -> list[NDArray[np.intp]]:
     turn, place = np.divmod(np.arange(len(order)), processes)
     owner = np.where(turn % 2, processes - 1 - place, place)
     return [order[owner == process] for process in range(processes)]
-
-
-def padding_share(lengths: ArrayLike, batches: list[NDArray[np.intp]]) -> float:
-    """Share of the computed tokens that are padding, 0 to 1, when `batches` pad to their longest sequence."""
-    lengths = np.asarray(lengths)
-    computed = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
-    return 1 - int(lengths.sum()) / computed if computed else 0.0
