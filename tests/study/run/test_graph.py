@@ -47,6 +47,10 @@ def test_every_node_stands_behind_what_it_needs_and_shared_work_is_there_once(fi
         "run": 3, "teach": 1, "lists": 2, "leaks": 3, "cell": 4, "evaluate": 6,
     }  # fmt: skip
     assert len({node.key for node in graph.nodes}) == len(graph.nodes)
+    ids = {node.key for node in graph.nodes if node.kind == "cell"}
+    assert not [node.label for node in graph.nodes if any(key in node.label for key in ids)], (
+        "nobody knows cells by ids"
+    )
     [cell, *_] = (node for node in graph.nodes if node.kind == "cell" and node.task["recipe"] == "TwoStage")
     assert sorted(need.partition("/")[0] for need in cell.needs) == ["lists", "lists", "run"]
 

@@ -81,10 +81,12 @@ class _Builder:
         for cell in {cell.id: cell for cell in self.plan.cells}.values():
             trained = self.cell(cell, lists, validated)
             for name in tests:
-                self.evaluate(cell.id, name, keys[name], {trained} | candidates[name], cell.backbone, cell=cell.id)
+                needs = {trained} | candidates[name]
+                self.evaluate(cell.id, name, keys[name], needs, cell.backbone, cell.name, cell=cell.id)
             for (stage, name), needed in others.items():
                 of, key, needs = f"{cell.id}@{stage}", cell_key(self.study, name, stage), {trained} | needed
-                self.evaluate(of, name, key, needs, cell.backbone, cell=cell.id, first_stage=stage)
+                called = f"{cell.name} behind {stage}"
+                self.evaluate(of, name, key, needs, cell.backbone, called, cell=cell.id, first_stage=stage)
         return Graph(self.study.name, str(self.study.path.resolve()), tuple(self.nodes.values()))
 
     def hours(self, work: Callable[[CostModel], CostEstimate], shards: int = 1) -> float | None:
@@ -208,9 +210,13 @@ class _Builder:
         return name
 
     def evaluate(
-        self, of: str, collection: str, evaluation: str, needs: set[str], backbone: str | None = None, **task: str
-    ) -> None:
-        """One ranker on one test collection, its re-ranking in shards where it is long. A cell's has a `backbone`."""
+        self, of: str, collection: str, evaluation: str, needs: set[str], backbone: str | None = None,
+        called: str | None = None, **task: str,
+    ) -> None:  # fmt: skip
+        """One ranker on one test collection, its re-ranking in shards where it is long. A cell's has a `backbone`.
+
+        Where nobody would know the ranker by `of`, it is `called` otherwise.
+        """
         hours = self.hours(lambda costs: costs.evaluation_of(backbone, collection)) if backbone else None
         described = [task.get("cell"), evaluation]
         shards = 1
@@ -222,13 +228,13 @@ class _Builder:
         for shard in range(shards if shards > 1 else 0):
             key = key_of(["score", described, shard, shards])
             name = f"score/{of}/{collection}/{shard + 1}-of-{shards}"
-            label = f"{of} scores {collection}, {shard + 1} of {shards}"
+            label = f"{called or of} scores {collection}, {shard + 1} of {shards}"
             part = None if hours is None else hours / shards
             scored |= self.add(name, key, label, {**task, "shard": shard, "shards": shards}, needs, part)
         own: dict[str, Any] = {**task, "shards": shards}
         key = key_of(["evaluate", described, self.measures])
         rest = 0.0 if scored and hours is not None else hours
-        self.add(f"evaluate/{of}/{collection}", key, f"{of} on {collection}", own, scored or needs, rest)
+        self.add(f"evaluate/{of}/{collection}", key, f"{called or of} on {collection}", own, scored or needs, rest)
 
 
 def _training(backbone: str, stages: Sequence[Stage], costs: CostModel) -> CostEstimate:
